@@ -1,0 +1,97 @@
+# Billfold. "make help" lists what there is; "make run" starts it.
+
+SHELL       := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := help
+# Targets share two cores, so they run one after the other.
+.NOTPARALLEL:
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
+
+# The packages in which goroutines meet; the race detector watches them.
+RACE := ./internal/ledger ./internal/access ./internal/storetest ./internal/sqlite ./internal/httpapi
+
+# Every package but the end-to-end tests, which come last and one at a time.
+UNIT = $$(go list ./... | grep -v /e2e)
+
+GOTEST := go run ./internal/house/gotest
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9/-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-22s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/billfold
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/billfold ./cmd/billfold
+
+.PHONY: run
+run: ## Start the server on 127.0.0.1:8080 with its data in ./data
+	go run ./cmd/billfold serve
+
+.PHONY: test
+test: deps lint ## Run everything that a change must pass, and install what that needs
+	@echo "make test: 1. every package  2. the race detector on $(RACE)  3. the end-to-end tests"
+	$(GOTEST) -count=1 -timeout=20m $(UNIT) --- -count=1 -timeout=30m -race $(RACE) --- -count=1 -timeout=20m -p=1 ./e2e/...
+
+.PHONY: test/unit
+test/unit: ## Run the tests of every package, without the end-to-end tests
+	$(GOTEST) -timeout=20m $(UNIT)
+
+.PHONY: test/race
+test/race: ## Run the tests of the concurrent packages under the race detector
+	$(GOTEST) -timeout=30m -race $(RACE)
+
+.PHONY: test/e2e
+test/e2e: deps ## Run the end-to-end tests: the real binary, the official SDKs
+	$(GOTEST) -count=1 -timeout=20m -p=1 ./e2e/...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	scripts/fuzz.sh
+
+# Campaigns are the same tests as in "make test", for longer.
+
+.PHONY: campaign/crash
+campaign/crash: deps ## Kill the server under load, KILLS times (5000)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/crash -kills=$(or $(KILLS),5000)
+
+.PHONY: campaign/powercut
+campaign/powercut: deps ## Cut the power under the server, CUTS times (3000); needs root
+	$(GOTEST) -count=1 -timeout=0 ./e2e/power -cuts=$(or $(CUTS),3000)
+
+.PHONY: campaign/races
+campaign/races: deps ## Race requests over HTTP, ROUNDS times (2000)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)
+
+.PHONY: campaign/properties
+campaign/properties: ## Try CHECKS (20000) random cases of every property
+	$(GOTEST) -count=1 -timeout=0 $$(grep -rl --include="*.go" "pgregory.net/rapid" internal | xargs -n1 dirname | sort -u | grep -v house | sed "s,^,./,") -rapid.checks=$(or $(CHECKS),20000)
+
+.PHONY: bench
+bench: build ## Measure the server on this machine and check every entry afterwards
+	bin/billfold bench
+
+.PHONY: lint
+lint: ## Check format, go vet, staticcheck; the rules of the house are tests
+	@echo "lint: gofmt"; unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
+		if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	@echo "lint: go vet"; go vet ./...
+	@echo "lint: staticcheck"; go tool staticcheck ./...
+
+.PHONY: golden
+golden: ## Write generated and golden files anew; review the difference as code
+	scripts/golden.sh
+
+.PHONY: verify
+verify: build ## Recompute every law of the ledger from the rows in ./data
+	bin/billfold verify
+
+.PHONY: deps
+deps: ## Install what the tests need and this machine lacks
+	scripts/test-deps.sh
+
+.PHONY: clean
+clean: ## Remove what was built; ./data stays
+	rm -rf bin .cache

@@ -1,0 +1,104 @@
+// Package access holds businesses, their settings and the API keys that let a
+// program act for one of them. It decides who may ask; what may be asked is the
+// ledger's business.
+package access
+
+import (
+	"context"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// Business is a tenant in both of its modes.
+type Business struct {
+	ID        string // "bus_…"
+	Name      string
+	CreatedAt time.Time
+}
+
+// OnDuplicate says how a new call with a used idempotency key is answered.
+type OnDuplicate string
+
+// The two answers to a duplicate.
+const (
+	Conflict OnDuplicate = "conflict" // 409 with the first entry and wallet
+	Replay   OnDuplicate = "replay"   // 200 with the first answer
+)
+
+// Settings of a business in one mode.
+type Settings struct {
+	// Currencies are enabled, sorted by code. USD and INR at first.
+	Currencies []money.Currency
+
+	// USDRates say what one major unit of a currency is worth in US dollars,
+	// as decimal text such as "0.0119". They serve display only.
+	USDRates map[money.Currency]string
+
+	OnDuplicate OnDuplicate
+}
+
+// Enabled reports whether a currency is switched on.
+func (s *Settings) Enabled(c money.Currency) bool {
+	for _, enabled := range s.Currencies {
+		if enabled == c {
+			return true
+		}
+	}
+	return false
+}
+
+// Scope is what a key may do.
+type Scope string
+
+// The scopes. Write includes read.
+const (
+	Read  Scope = "read"
+	Write Scope = "write"
+)
+
+// KeyHash is the SHA-256 of an API key: the only form in which it is kept.
+type KeyHash [32]byte
+
+// Key is an API key without its secret (law N4).
+type Key struct {
+	ID        string // "key_…"
+	Tenant    ledger.Tenant
+	Name      string
+	Scope     Scope
+	Hash      KeyHash
+	Hint      string // prefix and last four characters, such as "bf_test_…x9Kd"
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: never
+	RevokedAt time.Time // zero: not revoked
+}
+
+// Usable reports whether the key works at t.
+func (k *Key) Usable(t time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || t.Before(k.ExpiresAt))
+}
+
+// Store is what access asks of a database. Reads show every change that was
+// acknowledged before they began. A missing object is a [ledger.Error] with
+// CodeNotFound.
+type Store interface {
+	// CreateBusiness adds a business with settings for both modes and its
+	// first keys, all or nothing.
+	CreateBusiness(ctx context.Context, business Business, settings Settings, keys []Key) error
+	Businesses(ctx context.Context) ([]Business, error)
+	Business(ctx context.Context, id string) (Business, error)
+
+	Settings(ctx context.Context, tenant ledger.Tenant) (Settings, error)
+	// UpdateSettings commits what change makes of the settings. Change is
+	// pure and may be called more than once.
+	UpdateSettings(ctx context.Context, tenant ledger.Tenant, change func(Settings) (Settings, error)) (Settings, error)
+
+	CreateKey(ctx context.Context, key Key) error
+	// Keys lists the keys of a business in both modes, newest first; of all
+	// businesses when businessID is empty.
+	Keys(ctx context.Context, businessID string) ([]Key, error)
+	KeyByHash(ctx context.Context, hash KeyHash) (Key, error)
+	// RevokeKey sets RevokedAt once; revoking again keeps the first time.
+	RevokeKey(ctx context.Context, id string, at time.Time) (Key, error)
+}

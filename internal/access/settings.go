@@ -1,0 +1,100 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// SettingsUpdate changes settings. A nil field leaves the setting as it is.
+type SettingsUpdate struct {
+	Currencies  []money.Currency
+	USDRates    map[money.Currency]string
+	OnDuplicate *OnDuplicate
+}
+
+// validate checks the fields in the order currencies, rates, on_duplicate.
+func (u *SettingsUpdate) validate() error {
+	if u.Currencies != nil && len(u.Currencies) == 0 {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies must name at least one currency")
+	}
+	seen := make(map[money.Currency]bool, len(u.Currencies))
+	for _, currency := range u.Currencies {
+		if !currency.Valid() {
+			return unsupported("enabled_currencies")
+		}
+		if seen[currency] {
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies names %s twice", currency)
+		}
+		seen[currency] = true
+	}
+	for _, currency := range slices.Sorted(maps.Keys(u.USDRates)) {
+		if !currency.Valid() {
+			return unsupported("usd_rates")
+		}
+		rate, err := money.ParseRate(u.USDRates[currency])
+		if err != nil {
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "usd_rates", "the rate of %s: %v", currency, err)
+		}
+		if currency == "USD" && rate.String() != "1" {
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "usd_rates", "one US dollar is worth one US dollar; leave USD out")
+		}
+	}
+	if u.OnDuplicate != nil && *u.OnDuplicate != Conflict && *u.OnDuplicate != Replay {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "on_duplicate", "on_duplicate must be conflict or replay")
+	}
+	return nil
+}
+
+func unsupported(param string) error {
+	return ledger.FieldErrorf(ledger.CodeUnsupportedCurrency, param, "%s has a code that is no supported currency; use upper-case ISO 4217 codes such as USD", param)
+}
+
+// apply returns the settings with the changes made. It is pure.
+func (u *SettingsUpdate) apply(s Settings) Settings {
+	if u.Currencies != nil {
+		s.Currencies = slices.Sorted(slices.Values(u.Currencies))
+	}
+	if u.USDRates != nil {
+		s.USDRates = maps.Clone(u.USDRates)
+	}
+	if u.OnDuplicate != nil {
+		s.OnDuplicate = *u.OnDuplicate
+	}
+	return s
+}
+
+// Settings returns the settings of a tenant as the store has them.
+func (d *Directory) Settings(ctx context.Context, tenant ledger.Tenant) (Settings, error) {
+	return d.store.Settings(ctx, tenant)
+}
+
+// UpdateSettings changes settings and returns them as they are then.
+func (d *Directory) UpdateSettings(ctx context.Context, tenant ledger.Tenant, update SettingsUpdate) (Settings, error) {
+	if err := update.validate(); err != nil {
+		return Settings{}, err
+	}
+	var unchanged Settings
+	changed, err := d.store.UpdateSettings(ctx, tenant, func(s Settings) (Settings, error) {
+		next := update.apply(s)
+		if equal(s, next) {
+			unchanged = s
+			return Settings{}, errNoUpdate
+		}
+		return next, nil
+	})
+	if errors.Is(err, errNoUpdate) {
+		return unchanged, nil
+	}
+	// Also after an error: it may have come after the commit.
+	d.forget(func(k Key) bool { return k.Tenant == tenant })
+	return changed, err
+}
+
+func equal(a, b Settings) bool {
+	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) && a.OnDuplicate == b.OnDuplicate
+}

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// starts is how often a server is started to measure how long that takes.
+const starts = 3
+
+// startFigures are what a server with very many customers needs.
+type startFigures struct {
+	customers int
+	ready     time.Duration // median of the starts, from the process's begin to the first answer
+	idle      int64         // bytes of memory when it is ready
+	loaded    int64         // after the load
+	most      int64
+}
+
+// population measures memory and start with very many customers.
+func (b *bench) population(ctx context.Context) (err error) {
+	o := b.options
+	if !o.wants("population") {
+		return nil
+	}
+	o.Progress(fmt.Sprintf("making %d customers", o.Population))
+	s, err := b.newSite(ctx, func(ctx context.Context, f *filler) (*population, error) {
+		return f.customers(ctx, o.Population)
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	result := startFigures{customers: o.Population}
+	ready := []int64{int64(s.server.ready)}
+	for range starts - 1 {
+		if err := s.stop(); err != nil {
+			return err
+		}
+		if s.server, err = startServer(ctx, o, s.dir); err != nil {
+			return err
+		}
+		ready = append(ready, int64(s.server.ready))
+	}
+	result.ready = time.Duration(median(ready))
+	result.idle, _ = s.server.memory()
+	m := measurement{
+		name:        fmt.Sprintf("entries, spread over %d customers", o.Population),
+		connections: o.Connections,
+		empty:       func() requester { return newEntryWriter(s.load.population, 0, -1) },
+		real:        func() requester { return s.load.writer(-1) },
+	}
+	if err := b.measure(ctx, s, m); err != nil {
+		return err
+	}
+	result.loaded, result.most = s.server.memory()
+	b.report.starts = append(b.report.starts, result)
+	return b.finish(ctx, s)
+}
+
+// historyFigures compare an entry's cost in a small and in a large ledger.
+type historyFigures struct {
+	small, large int64 // entries in the ledger when measuring began
+
+	// cost is the large ledger's cost of an entry over the small one's, in
+	// thousandths, by the ratio to the empty handler in the same minutes.
+	cost int64
+}
+
+// historyFactor is how much smaller the small ledger is.
+const historyFactor = 100
+
+// history measures a ledger, fills it up and measures it again.
+func (b *bench) history(ctx context.Context) (err error) {
+	o := b.options
+	if !o.wants("history") {
+		return nil
+	}
+	small := max(int64(o.History/historyFactor), 2*int64(o.Customers))
+	s, err := b.newSite(ctx, func(ctx context.Context, f *filler) (*population, error) {
+		o.Progress(fmt.Sprintf("filling a ledger with %d entries", small))
+		p, err := f.customers(ctx, o.Customers)
+		if err != nil {
+			return nil, err
+		}
+		return p, f.entries(ctx, p, small)
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := b.measureHistory(ctx, s, small); err != nil {
+		return err
+	}
+	// What was posted between belongs to the history of the second half, so it
+	// is compared now.
+	total, result, err := s.load.check(ctx, s.server.addr)
+	if err := errors.Join(err, s.stop()); err != nil {
+		return err
+	}
+	b.report.checks = append(b.report.checks, result)
+	if err := s.grow(ctx, b, int64(o.History)-total); err != nil {
+		return err
+	}
+	if s.server, err = startServer(ctx, o, s.dir); err != nil {
+		return err
+	}
+	if err := b.measureHistory(ctx, s, int64(o.History)); err != nil {
+		return err
+	}
+	all := b.report.figures
+	before, after := all[len(all)-2].ratio, all[len(all)-1].ratio
+	b.report.histories = append(b.report.histories, historyFigures{
+		small: small, large: int64(o.History), cost: before * 1000 / max(after, 1),
+	})
+	return b.finish(ctx, s)
+}
+
+func (b *bench) measureHistory(ctx context.Context, s *site, entries int64) error {
+	return b.measure(ctx, s, measurement{
+		name:        fmt.Sprintf("entries, spread, on top of %d", entries),
+		connections: b.options.Connections,
+		empty:       func() requester { return newEntryWriter(s.load.population, 0, -1) },
+		real:        func() requester { return s.load.writer(-1) },
+	})
+}
+
+// grow adds entries to the ledger of a stopped server. What was acknowledged so
+// far has been compared and becomes part of the base.
+func (s *site) grow(ctx context.Context, b *bench, entries int64) error {
+	p := s.load.settle()
+	_, err := s.fill(ctx, func(ctx context.Context, f *filler) (*population, error) {
+		var base int64
+		for _, n := range p.base {
+			base += n
+		}
+		b.options.Progress(fmt.Sprintf("filling up with %d entries", max(entries, 0)))
+		return p, f.entries(ctx, p, base+entries)
+	})
+	return err
+}
+
+// settle forgets what was acknowledged and counts it in the base.
+func (l *ledgerLoad) settle() *population {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	for _, log := range l.logs {
+		for _, piece := range log.pieces {
+			for _, a := range piece {
+				l.population.base[a.customer]++
+			}
+		}
+	}
+	l.logs = nil
+	return l.population
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/demo"
+	"github.com/billfold/billfold/internal/httpapi"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/sqlite"
+)
+
+// newRandom returns the source of the random part of ids. Guessing an id gains
+// nothing without a key, so a generator that is seeded well is enough and
+// spares each entry a call of the kernel.
+func newRandom() func() uint64 {
+	var seed [32]byte
+	crand.Read(seed[:]) // never fails, see crypto/rand
+	source := rand.NewChaCha8(seed)
+	var mutex sync.Mutex
+	return func() uint64 {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return source.Uint64()
+	}
+}
+
+// faces are the handlers through which the outside meets the ledger.
+type faces struct {
+	api        http.Handler
+	admin      http.Handler
+	operations http.Handler // for metrics-addr
+
+	serving atomic.Bool // whether /readyz may say yes
+}
+
+// facesConfig is what the faces stand on.
+type facesConfig struct {
+	config    Config
+	logger    *slog.Logger
+	registry  *prometheus.Registry // nil keeps no metrics
+	secret    []byte
+	store     *sqlite.DB
+	directory *access.Directory
+}
+
+func newFaces(from facesConfig) (*faces, error) {
+	f := &faces{}
+	config := httpapi.Config{
+		Book:      ledger.NewBook(from.store, time.Now, newRandom()),
+		Directory: from.directory,
+		Logger:    from.logger,
+		BootID:    crand.Text(),
+		Version:   buildVersion().Version,
+		Secret:    from.secret,
+		Metrics:   from.registry,
+		Ready:     f.ready(from.store),
+		Limits: httpapi.Limits{
+			BodyMax: int64(from.config.MaxBody),
+			Rate:    httpapi.Rate(from.config.RateLimit),
+		},
+	}
+	api, err := httpapi.New(config)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := httpapi.NewAdmin(config)
+	if err != nil {
+		return nil, err
+	}
+	f.api, f.admin = api, adminHandler(admin, from.store)
+	if from.config.MetricsAddr != "" {
+		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
+	}
+	return f, nil
+}
+
+// errStopping is what /readyz says while the server starts or stops.
+var errStopping = ledger.Errorf(ledger.CodeStorageUnavailable, "the server is starting or stopping")
+
+// ready asks the store for something small, so that a disk that went away
+// shows before the first customer notices.
+func (f *faces) ready(store access.Store) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if !f.serving.Load() {
+			return errStopping
+		}
+		_, err := store.Businesses(ctx)
+		return err
+	}
+}
+
+// operationsPaths are what metrics-addr serves of the API.
+var operationsPaths = []string{"/metrics", "/healthz", "/readyz"}
+
+// apart takes /metrics away from the API's address once it has one of its own.
+func apart(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			elsewhere := *r.URL
+			elsewhere.Path, elsewhere.RawPath = "/metrics/", ""
+			r.URL = &elsewhere // a path that the API does not have
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+func operations(api http.Handler, profiles bool) http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range operationsPaths {
+		mux.Handle(path, api)
+	}
+	if profiles {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// seedPath is the one admin verb that the command line adds: demo data are
+// made in the process that owns the store.
+const seedPath = "/admin/seed"
+
+func adminHandler(admin http.Handler, store ledger.Store) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", admin)
+	mux.HandleFunc("POST "+seedPath, func(w http.ResponseWriter, r *http.Request) {
+		var asked seedRequest
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+			writeAdminError(w, http.StatusUnprocessableEntity, fmt.Errorf("the body is not as it should be: %w", err))
+			return
+		}
+		// Making the data may take longer than a request usually may.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a handler in memory has no deadline
+		made, err := demo.Run(r.Context(), demo.Config{
+			Store:  store,
+			Tenant: ledger.Tenant{BusinessID: asked.BusinessID, Mode: ledger.Test},
+			Now:    time.Now(), Months: asked.Months, Customers: asked.Customers, Seed: asked.Seed,
+		})
+		if err != nil {
+			writeAdminError(w, http.StatusInternalServerError, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(made) // the caller went away; the data stay
+	})
+	return mux
+}
+
+func writeAdminError(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(apiError{ // the caller went away
+		Code: string(ledger.CodeInternal), Message: err.Error(),
+	})
+}

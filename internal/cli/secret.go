@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// secretKeyBytes is the length of the installation's secret key.
+const secretKeyBytes = 32
+
+// secretKeyName is the file in the data directory that the first start makes.
+const secretKeyName = "secret.key"
+
+// parseSecretKey reads 32 bytes in hex or in any of the common forms of base64.
+func parseSecretKey(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
+	decoders := []func(string) ([]byte, error){
+		hex.DecodeString,
+		base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
+		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
+	}
+	for _, decode := range decoders {
+		if key, err := decode(text); err == nil && len(key) == secretKeyBytes {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("must be %d bytes in base64 or hex, such as from: openssl rand -base64 %d",
+		secretKeyBytes, secretKeyBytes)
+}
+
+// secretKey returns the installation's secret: from the configuration, from
+// the file that it names, or from the file in the data directory, which is
+// made when it is missing.
+func secretKey(config Config) ([]byte, error) {
+	if config.SecretKey != "" {
+		return parseSecretKey(config.SecretKey)
+	}
+	if config.SecretKeyFile != "" {
+		return readSecretKey(config.SecretKeyFile)
+	}
+	path := filepath.Join(config.DataDir, secretKeyName)
+	key, err := readSecretKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	return makeSecretKey(path)
+}
+
+func readSecretKey(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret key: %w", err)
+	}
+	key, err := parseSecretKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("secret key in %s: %w", path, err)
+	}
+	return key, nil
+}
+
+// makeSecretKey writes a fresh key. Only the owner of the data directory calls
+// it, so that no two processes make one each.
+func makeSecretKey(path string) ([]byte, error) {
+	key := make([]byte, secretKeyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("secret key: %w", err)
+	}
+	text := base64.StdEncoding.EncodeToString(key) + "\n"
+	if err := writeFileWhole(path, []byte(text)); err != nil {
+		return nil, fmt.Errorf("secret key: %w", err)
+	}
+	return key, nil
+}
+
+// writeFileWhole writes a file that only its owner may read. It writes beside
+// the final name and renames, so that a crash leaves the file whole or absent.
+func writeFileWhole(path string, text []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

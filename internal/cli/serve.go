@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/sqlite"
+)
+
+func (p *program) serverCommands() []*cobra.Command {
+	return []*cobra.Command{p.serveCommand(), p.healthCommand(), p.versionCommand()}
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "serve",
+		Short: "Start the server",
+		Long: "Serve starts the API on an embedded database in the data directory. The first start\n" +
+			"makes the directory, a business and its first keys, and prints the keys once.\n\n" +
+			"Every option is also a variable, such as " + envName("data-dir") + " for --data-dir, and a member of\n" +
+			"the file that --config names. Flags win over variables, variables over the file.\n" +
+			"An interrupt or SIGTERM finishes what was accepted and stops; a second one stops at once.",
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			config, err := p.config(command)
+			if err != nil {
+				return err
+			}
+			return p.serve(command.Context(), config)
+		},
+	}
+	return optionFlags(command, serveOptions()...)
+}
+
+// serveOptions are all but the client's.
+func serveOptions() (names []string) {
+	config := defaultConfig()
+	for _, option := range config.options() {
+		if option.name != "base-url" {
+			names = append(names, option.name)
+		}
+	}
+	return names
+}
+
+// serve runs the server until ctx ends or something fails, and stops what it
+// started in reverse.
+func (p *program) serve(ctx context.Context, config Config) (err error) {
+	logger, err := newLogger(config, p.stderr, lookup(p.environ, "NO_COLOR") != "")
+	if err != nil {
+		return err
+	}
+	tuneMemory(config, p.environ)
+	started := stack{timeout: config.StopTimeout, logger: logger}
+	defer func() { err = errors.Join(err, started.stop()) }()
+
+	certificate, err := tlsConfig(config, logger)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, "addr", config.Addr)
+	if err != nil {
+		return err
+	}
+	started.push("listener", closeListener(listener))
+	tracing, err := newTracing(ctx, p.environ, logger)
+	if err != nil {
+		return err
+	}
+	started.push("traces", tracing.stop)
+	registry := newRegistry()
+	store, err := openStore(ctx, config, logger, registry)
+	if err != nil {
+		return err
+	}
+	started.push("store", func(context.Context) error { return store.Close() })
+	secret, err := secretKey(config)
+	if err != nil {
+		return err
+	}
+	directory := access.NewDirectory(store, access.Options{})
+	faces, err := newFaces(facesConfig{
+		config: config, logger: logger, registry: registry, secret: secret, store: store, directory: directory,
+	})
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 3) // one for each server
+	if err := startAdmin(&started, config, faces.admin, failed); err != nil {
+		return err
+	}
+	if err := startOperations(ctx, &started, config, faces.operations, failed); err != nil {
+		return err
+	}
+	// Keys are made last, when nothing is left that could fail before they
+	// are shown.
+	first, err := bootstrap(ctx, config, directory, logger)
+	if err != nil {
+		return err
+	}
+	banner(p.stdout, config, listener.Addr(), first)
+	shown := listener.Addr().String()
+	if certificate != nil {
+		listener = tls.NewListener(listener, certificate)
+	}
+	started.serve("api", newServer(config, tracing.wrap(faces.api), logger), listener, failed)
+	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
+	faces.serving.Store(true)
+	logger.Info("serving", "addr", shown, "data_dir", absolute(config.DataDir))
+	return p.wait(ctx, failed, store.Fatal(), logger)
+}
+
+// openStore opens the store and looks at its newest entries before anything is
+// written on top of them.
+func openStore(
+	ctx context.Context, config Config, logger *slog.Logger, metrics prometheus.Registerer,
+) (*sqlite.DB, error) {
+	store, err := sqlite.Open(ctx, sqlite.Config{
+		Dir: config.DataDir, Logger: logger, Metrics: metrics, ReadersMax: config.ReadConcurrency,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseBroken(ctx, store.Path()); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+func startAdmin(started *stack, config Config, handler http.Handler, failed chan<- error) error {
+	listener, err := listenAdmin(config.DataDir)
+	if err != nil {
+		return err
+	}
+	started.serve("admin socket", newServer(config, handler, started.logger), listener, failed)
+	return nil
+}
+
+func startOperations(
+	ctx context.Context, started *stack, config Config, handler http.Handler, failed chan<- error,
+) error {
+	if config.MetricsAddr == "" {
+		return nil
+	}
+	listener, err := listen(ctx, "metrics-addr", config.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	server := newServer(config, handler, started.logger)
+	server.WriteTimeout = 0 // a profile takes as long as was asked for
+	started.serve("metrics", server, listener, failed)
+	started.logger.Info("serving metrics", "addr", listener.Addr().String())
+	return nil
+}
+
+// wait returns when the server shall stop, and why when that is a failure.
+func (p *program) wait(ctx context.Context, failed <-chan error, fatal <-chan struct{}, logger *slog.Logger) error {
+	select {
+	case <-ctx.Done():
+		p.releaseSignals()
+		logger.Info("stopping; what was accepted is finished first")
+		return nil
+	case err := <-failed:
+		return err
+	case <-fatal:
+		return errors.New("the disk failed to keep a write; what was acknowledged is safe, but this process must not " +
+			"go on: check the disk and start again")
+	}
+}
+
+// newRegistry holds the process's own metrics beside those of the parts.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return registry
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/verify"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	var quick bool
+	command := &cobra.Command{
+		Use:   "verify [FILE]",
+		Short: "Prove every law of the ledger from its raw rows",
+		Long: "Verify recomputes balances, hashes, lots and numbers of every entry with queries of\n" +
+			"its own and names the first row that breaks a law. It only reads, and works beside\n" +
+			"a running server. FILE is a backup; without it the data directory is verified.\n\n" +
+			"Exit code 0: every law holds. 1: a law is broken. 2: it could not look.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			config, err := p.config(command)
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(config.DataDir, sqlite.FileName)
+			if len(args) == 1 {
+				path = args[0]
+			}
+			return p.verify(command.Context(), path, quick)
+		},
+	}
+	command.Flags().BoolVar(&quick, "quick", false, "look at the newest entries only, as every start does")
+	return p.outputFlag(optionFlags(command, "data-dir"))
+}
+
+func (p *program) verify(ctx context.Context, path string, quick bool) error {
+	began := time.Now()
+	report, err := p.verifyFile(ctx, path, quick)
+	if err != nil {
+		return withExit(exitUsage, err)
+	}
+	if err := p.writeReport(report, path, time.Since(began)); err != nil {
+		return withExit(exitUsage, err)
+	}
+	if !report.Clean() {
+		return withExit(exitFailed, fmt.Errorf("%d of the laws are broken; stop the server, keep %s as it is, "+
+			"and restore the last backup that verifies", len(report.Findings), path))
+	}
+	return nil
+}
+
+// verifyFile runs verify with a progress bar.
+func (p *program) verifyFile(ctx context.Context, path string, quick bool) (verify.Report, error) {
+	if _, err := os.Stat(path); err != nil {
+		return verify.Report{}, fmt.Errorf("verify: %w", err)
+	}
+	bar := p.progress("verify")
+	defer bar.done()
+	return verify.Run(ctx, verify.Options{Path: path, Quick: quick, Progress: bar.set})
+}
+
+// verifyDocument is what `verify -o json` prints.
+type verifyDocument struct {
+	Path  string `json:"path"`
+	Clean bool   `json:"clean"`
+	verify.Report
+}
+
+func (p *program) writeReport(report verify.Report, path string, took time.Duration) error {
+	a := answer{
+		columns:  []string{"LAW", "BUSINESS", "MODE", "CUSTOMER", "CURRENCY", "POSITION", "ENTRY", "FOUND", "COUNT"},
+		right:    []string{"POSITION", "COUNT"},
+		document: verifyDocument{Path: absolute(path), Clean: report.Clean(), Report: report},
+		empty: fmt.Sprintf("Every law holds: %d entries, %d wallets, %d customers, %s.",
+			report.Entries, report.Wallets, report.Customers, took.Round(time.Millisecond)),
+	}
+	for _, f := range report.Findings {
+		a.rows = append(a.rows, []string{
+			string(f.Law), f.BusinessID, f.Mode, f.CustomerID, f.Currency,
+			strconv.FormatInt(f.Position, 10), f.Entry, f.Message, strconv.FormatInt(f.Count, 10),
+		})
+	}
+	return p.write(a)
+}
+
+// examineLaws is the doctor's look at the newest entries.
+func examineLaws(ctx context.Context, path string) finding {
+	const check = "newest entries"
+	report, err := verify.Run(ctx, verify.Options{Path: path, Quick: true})
+	switch {
+	case err != nil:
+		return fail(check, err.Error(), "restore the last backup with `billfold restore`")
+	case !report.Clean():
+		return fail(check, report.Findings[0].String(), "stop the server and run `billfold verify` for the whole picture")
+	}
+	return ok(check, "every law holds in the last %d", report.Entries)
+}
+
+// refuseBroken is the check of every start: what a torn write at the end of
+// the file would break is found before anything is written on top of it.
+func refuseBroken(ctx context.Context, path string) error {
+	report, err := verify.Run(ctx, verify.Options{Path: path, Quick: true})
+	if err != nil {
+		return err
+	}
+	if !report.Clean() {
+		return errors.New("a law is broken in the newest entries, so nothing may be written on top of them: " +
+			report.Findings[0].String() + "; run `billfold verify` for the whole picture and restore the last backup that verifies")
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package httpapi
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// admit finds out who asks, whether they may, and whether they may now.
+func (s *Server) admit(c *call) error {
+	text, ok := bearer(c.r.Header["Authorization"])
+	if !ok {
+		return s.unauthorized(c)
+	}
+	key, settings, err := s.directory.Authenticate(c.r.Context(), text)
+	if err != nil {
+		if ledger.CodeOf(err) == CodeUnauthorized {
+			return s.unauthorized(c)
+		}
+		return err
+	}
+	c.key, c.settings = key, settings
+	if c.route.access == write && key.Scope != access.Write {
+		return errForbidden
+	}
+	if s.rates == nil {
+		return nil
+	}
+	return s.limitRate(c)
+}
+
+// bearer returns the token of the one Authorization header.
+func bearer(values []string) (string, bool) {
+	const scheme = "Bearer "
+	if len(values) != 1 || len(values[0]) <= len(scheme) || !strings.EqualFold(values[0][:len(scheme)], scheme) {
+		return "", false
+	}
+	return values[0][len(scheme):], true
+}
+
+// unauthorized answers a request whose key does not work; an address that keeps
+// trying is told to wait. Requests with a valid key never come here.
+func (s *Server) unauthorized(c *call) error {
+	address, err := netip.ParseAddrPort(c.r.RemoteAddr)
+	if err != nil {
+		return access.ErrUnauthorized() // not over a network
+	}
+	if wait := s.backoff.Fail(address.Addr()); wait > 0 {
+		c.w.Header()["Retry-After"] = []string{seconds(wait)}
+		return ledger.Errorf(CodeTooManyRequests, "Too many requests without a valid API key; see Retry-After.")
+	}
+	return access.ErrUnauthorized()
+}
+
+// limitRate takes one request from what the key may make.
+func (s *Server) limitRate(c *call) error {
+	verdict := s.rates.take(c.key.ID, s.now())
+	header := c.w.Header()
+	header["X-Ratelimit-Limit"] = []string{strconv.Itoa(s.limits.Rate.Requests)}
+	header["X-Ratelimit-Remaining"] = []string{strconv.Itoa(verdict.remaining)}
+	header["X-Ratelimit-Reset"] = []string{seconds(verdict.reset)}
+	if verdict.allowed {
+		return nil
+	}
+	header["Retry-After"] = []string{seconds(max(verdict.wait, time.Second))}
+	return errRateLimit
+}

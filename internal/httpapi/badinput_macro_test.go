@@ -1,0 +1,121 @@
+package httpapi_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// innermost finds a «macro» that has no other within.
+var innermost = regexp.MustCompile(`«[^«»]*»`)
+
+// jsonMember is one member of a body, its value as it is written.
+type jsonMember struct{ name, value string }
+
+// validBodies are bodies that the write routes accept.
+var validBodies = map[string][]jsonMember{
+	"C": {{"email", `"jane@example.com"`}, {"name", `"Jane Doe"`}},
+	"P": {{"name", `"Jane Roe"`}},
+	"L": {{"amount", `100`}, {"currency", `"USD"`}, {"entry_type", `"credit"`}},
+	"B": {{"on_duplicate", `"conflict"`}},
+}
+
+// expand replaces every macro of a text, innermost first.
+func (f *badInput) expand(t testing.TB, text string, valid []jsonMember) string {
+	t.Helper()
+	for range 50 {
+		next := innermost.ReplaceAllStringFunc(text, func(macro string) string {
+			inner := strings.TrimSuffix(strings.TrimPrefix(macro, "«"), "»")
+			return f.macro(t, inner, valid)
+		})
+		if next == text {
+			return text
+		}
+		text = next
+	}
+	t.Fatalf("%.80s: macros do not end", text)
+	return ""
+}
+
+func (f *badInput) macro(t testing.TB, macro string, valid []jsonMember) string {
+	t.Helper()
+	if value, named := f.names[macro]; named {
+		return value
+	}
+	verb, rest, _ := strings.Cut(macro, " ")
+	switch {
+	case macro == "valid":
+		return jsonObject(valid)
+	case macro == "open":
+		return strings.TrimSuffix(jsonObject(valid), "}")
+	case macro == "dup":
+		return `"` + valid[0].name + `":` + valid[0].value
+	case verb == "with":
+		name, value, _ := strings.Cut(strings.TrimPrefix(rest, `"`), `":`)
+		return jsonObject(withMember(valid, jsonMember{name, value}))
+	case verb == "without":
+		return jsonObject(withoutMember(valid, strings.Trim(rest, `"`)))
+	case verb == "members":
+		return manyMembers(t, rest)
+	case strings.HasPrefix(macro, "0x"):
+		bytes, err := hex.DecodeString(macro[2:])
+		if err != nil {
+			t.Fatalf("«%s»: got error %v, want hexadecimal bytes", macro, err)
+		}
+		return string(bytes)
+	case strings.HasPrefix(macro, "now+"):
+		ahead, err := time.ParseDuration(macro[len("now+"):])
+		if err != nil {
+			t.Fatalf("«%s»: got error %v, want a duration", macro, err)
+		}
+		return f.clock.Now().Add(ahead).Format(time.RFC3339Nano)
+	}
+	star := strings.LastIndexByte(macro, '*')
+	count, err := strconv.Atoi(macro[star+1:])
+	if star < 1 || err != nil {
+		t.Fatalf("«%s» is no macro", macro)
+	}
+	return strings.Repeat(macro[:star], count)
+}
+
+func jsonObject(members []jsonMember) string {
+	parts := make([]string, len(members))
+	for i, m := range members {
+		parts[i] = `"` + m.name + `":` + m.value
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// withMember returns the members with one replaced, or added at the end.
+func withMember(members []jsonMember, m jsonMember) []jsonMember {
+	out := withoutMember(members, m.name)
+	return append(out, m)
+}
+
+func withoutMember(members []jsonMember, name string) []jsonMember {
+	var out []jsonMember
+	for _, m := range members {
+		if m.name != name {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// manyMembers makes so many small members.
+func manyMembers(t testing.TB, count string) string {
+	t.Helper()
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		t.Fatalf("«members %s»: got error %v, want a number", count, err)
+	}
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = fmt.Sprintf(`"m%d":%d`, i, i)
+	}
+	return strings.Join(parts, ",")
+}

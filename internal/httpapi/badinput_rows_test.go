@@ -1,0 +1,138 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// outcome is a status with the code of its body, "" when it has none.
+type outcome struct {
+	status int
+	code   string
+}
+
+// contractRows are the rows of the error contract that this API can meet, each
+// with the outcomes that the contract gives it.
+var contractRows = map[string][]outcome{
+	"1":   {{400, ""}},
+	"2":   {{404, "NOT_FOUND"}},
+	"3":   {{405, "METHOD_NOT_ALLOWED"}},
+	"4":   {{431, ""}},
+	"5":   {{413, "REQUEST_TOO_LARGE"}},
+	"6":   {{415, "UNSUPPORTED_MEDIA_TYPE"}},
+	"7":   {{415, "UNSUPPORTED_ENCODING"}},
+	"8":   {{408, "REQUEST_TIMEOUT"}},
+	"9":   {{401, "UNAUTHORIZED"}},
+	"10":  {{401, "UNAUTHORIZED"}},
+	"12":  {{403, "FORBIDDEN"}},
+	"14":  {{429, "TOO_MANY_REQUESTS"}},
+	"15":  {{422, "INVALID_REQUEST_BODY"}},
+	"16":  {{422, "INVALID_REQUEST_BODY"}},
+	"17":  {{422, "INVALID_REQUEST_BODY"}},
+	"18":  {{422, "DUPLICATE_FIELD"}},
+	"19":  {{422, "INVALID_REQUEST_BODY"}},
+	"20":  {{422, "INVALID_ENCODING"}},
+	"21":  {{422, "UNKNOWN_FIELD"}},
+	"22":  {{422, "UNKNOWN_FIELD"}},
+	"23":  {{422, "UNKNOWN_FIELD"}},
+	"24":  {{422, "MISSING_FIELD"}},
+	"25":  {{422, "MISSING_FIELD"}},
+	"25a": {{422, "INVALID_REQUEST_BODY"}},
+	"26":  {{422, "AMOUNT_NOT_INTEGER"}},
+	"27":  {{422, "AMOUNT_NOT_INTEGER"}},
+	"28":  {{422, "AMOUNT_NOT_INTEGER"}},
+	"29":  {{422, "AMOUNT_NOT_POSITIVE"}},
+	"30":  {{422, "AMOUNT_NOT_POSITIVE"}},
+	"31":  {{422, "AMOUNT_TOO_LARGE"}},
+	"32":  {{422, "AMOUNT_TOO_LARGE"}},
+	"33":  {{422, "BALANCE_LIMIT_EXCEEDED"}},
+	"34":  {{422, "UNSUPPORTED_CURRENCY"}},
+	"35":  {{422, "UNSUPPORTED_CURRENCY"}},
+	"36":  {{422, "INVALID_ENTRY_TYPE"}},
+	"37":  {{422, "INVALID_REASON"}},
+	"38":  {{422, "INVALID_ENCODING"}},
+	"39":  {{422, "INVALID_METADATA"}, {422, "MAXIMUM_KEYS_REACHED"}},
+	"40":  {{422, "INVALID_IDEMPOTENCY_KEY"}},
+	"41":  {{422, "INVALID_IDEMPOTENCY_KEY"}},
+	"42":  {{422, "IDEMPOTENCY_KEY_REQUIRED"}},
+	"43":  {{422, "IDEMPOTENCY_KEY_REUSED"}},
+	"44":  {{409, "DUPLICATE_IDEMPOTENCY_KEY"}, {200, ""}},
+	"45":  {{503, "IDEMPOTENCY_IN_PROGRESS"}},
+	"46":  {{422, "INVALID_EXPIRY"}},
+	"47":  {{422, "EXPIRY_ON_DEBIT"}},
+	"48":  {{404, "NOT_FOUND"}},
+	"49":  {{404, "NOT_FOUND"}},
+	"51":  {{400, "INSUFFICIENT_WALLET_FUNDS"}},
+	"52":  {{400, "INSUFFICIENT_WALLET_FUNDS"}},
+	"64":  {{422, "INVALID_QUERY_PARAMS"}},
+	"65":  {{422, "INVALID_CURSOR"}},
+	"66":  {{422, "INVALID_QUERY_PARAMS"}},
+	"74":  {{503, "STORAGE_UNAVAILABLE"}},
+	"75":  {{503, "OVERLOADED"}},
+	"76":  {{503, "OUTCOME_UNKNOWN"}},
+	"77":  {{500, "INTERNAL_SERVER_ERROR"}},
+	"85":  {{422, "INVALID_EMAIL"}, {422, "INVALID_NAME"}, {422, "INVALID_PHONE_NUMBER"}},
+
+	// Neighbours that must be accepted, and refusals that the contract has
+	// beside its numbered rows.
+	"=":         {{200, ""}},
+	"category":  {{422, "INVALID_CATEGORY"}, {422, "CATEGORY_ON_DEBIT"}},
+	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
+	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},
+}
+
+// otherRows are rows that no request to this API can meet, with the reason. A
+// feature that brings one of them moves it up.
+var otherRows = map[string]string{
+	"11": "the contract has no such row",
+	"13": "keys are not bound to addresses",
+	"50": "customers and wallets cannot be frozen",
+	"53": "there are no holds", "54": "there are no holds", "55": "there are no holds",
+	"56": "there are no refunds", "57": "there are no refunds", "58": "there are no refunds", "59": "there are no refunds",
+	"60": "there are no subscriptions", "61": "there are no charges", "62": "there are no schedules", "63": "there are no schedules",
+	"67": "there are no webhooks", "68": "there are no webhooks",
+	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
+	"72": "there is no bulk route", "73": "there is no bulk route",
+	"78": "there are no conditions; their members are unknown fields",
+	"79": "there are no reversals", "80": "there are no transfers", "81": "there are no holds", "82": "there are no top-ups",
+	"83": "there is no portal", "84": "there is no dashboard",
+}
+
+// TestBadInputCoversTheContract fails when a row of the error contract is
+// neither tested nor known to be out of reach.
+func TestBadInputCoversTheContract(t *testing.T) {
+	t.Parallel()
+	tested := map[string]int{}
+	for _, line := range readBadInput(t) {
+		if line.row != "" {
+			tested[line.row]++
+		}
+	}
+	for _, special := range specialCases {
+		tested[special.row]++
+	}
+	for row := range contractRows {
+		if tested[row] == 0 {
+			t.Errorf("row %s of the error contract has no case", row)
+		}
+		delete(tested, row)
+	}
+	for row, count := range tested {
+		t.Errorf("%d cases are for row %s, which is not among the rows that this API can meet", count, row)
+	}
+	for n := 1; n <= 85; n++ {
+		row := fmt.Sprint(n)
+		if _, later := otherRows[row]; later == (contractRows[row] != nil) {
+			t.Errorf("row %s must be either among the rows that the API can meet or among the others", row)
+		}
+	}
+}
+
+// checkRow checks an outcome against what the contract gives the row.
+func checkRow(t testing.TB, row string, got outcome) {
+	t.Helper()
+	if !slices.Contains(contractRows[row], got) {
+		t.Errorf("row %s: got %v, want one of %v", row, got, contractRows[row])
+	}
+}

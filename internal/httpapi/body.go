@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/strictjson"
+)
+
+// readBody reads the whole body into the scratch memory, after its headers have
+// said that it is one that can be read.
+func (s *Server) readBody(c *call) error {
+	err := s.readBodyWithin(c)
+	if err != nil && c.r.ProtoMajor == 1 {
+		// Whatever is wrong with a body, the rest of it is not worth reading:
+		// the connection ends with the answer. Without the deadline net/http
+		// would read on, up to 256 KiB. A writer that knows no deadlines has no
+		// connection behind it. HTTP/2 ends the one stream by itself.
+		c.w.Header()["Connection"] = headerClose
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
+	}
+	return err
+}
+
+func (s *Server) readBodyWithin(c *call) error {
+	if c.r.ContentLength > s.limits.BodyMax {
+		return errTooLarge
+	}
+	if !jsonContentType(c.r.Header["Content-Type"]) {
+		return errMediaType
+	}
+	for _, encoding := range c.r.Header["Content-Encoding"] {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return errEncoding
+		}
+	}
+	if c.r.Body == nil || c.r.Body == http.NoBody {
+		return nil
+	}
+	body := io.Reader(c.r.Body)
+	if c.r.ContentLength <= 0 {
+		// Of unknown length. This reader also tells net/http to let the caller
+		// read the answer before the connection is cut under what they send.
+		body = http.MaxBytesReader(c.w, c.r.Body, s.limits.BodyMax)
+	}
+	buffer := c.scratch.body[:0]
+	for {
+		if len(buffer) == cap(buffer) {
+			buffer = append(buffer, 0)[:len(buffer)]
+		}
+		n, err := body.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		c.scratch.body = buffer
+		if err == io.EOF {
+			c.body = buffer
+			return nil
+		}
+		if err != nil {
+			return bodyError(err)
+		}
+	}
+}
+
+func bodyError(err error) error {
+	var network net.Error
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || (errors.As(err, &network) && network.Timeout()) {
+		return errSlowBody
+	}
+	return errBrokenBody.WithCause(err)
+}
+
+// jsonContentType reports whether a Content-Type header is absent or says JSON
+// in UTF-8.
+func jsonContentType(values []string) bool {
+	switch {
+	case len(values) == 0:
+		return true
+	case len(values) > 1:
+		return false
+	case values[0] == "application/json": // what nearly everybody sends
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(values[0])
+	if err != nil || kind != "application/json" {
+		return false
+	}
+	for name, value := range params {
+		if name == "charset" && !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// object parses the body, which must be one JSON object.
+func (c *call) object() (strictjson.Value, error) {
+	value, err := c.scratch.document.Parse(c.body)
+	if err != nil {
+		return strictjson.Value{}, shapeError(err)
+	}
+	if value.Kind() != strictjson.Object {
+		return strictjson.Value{}, ledger.Errorf(CodeInvalidRequestBody, "The body must be a JSON object, not %s.", value.Kind())
+	}
+	return value, nil
+}
+
+// shapeError gives a refusal of package strictjson its code.
+func shapeError(err error) error {
+	var duplicate *strictjson.DuplicateError
+	switch {
+	case errors.As(err, &duplicate):
+		name := clip(duplicate.Name)
+		return ledger.FieldErrorf(CodeDuplicateField, name, "%s is there twice.", name)
+	case errors.Is(err, strictjson.ErrEncoding):
+		return ledger.Errorf(CodeInvalidEncoding, "The body is not valid UTF-8, or holds U+0000 or half of a surrogate pair.")
+	case errors.Is(err, strictjson.ErrTooDeep):
+		return ledger.Errorf(CodeInvalidRequestBody, "The body is nested deeper than %d.", strictjson.DepthMax)
+	case errors.Is(err, strictjson.ErrTooLong):
+		return ledger.Errorf(CodeInvalidRequestBody, "The body has more than %d members.", strictjson.ValuesMax)
+	}
+	return ledger.Errorf(CodeInvalidRequestBody, "The body is not one valid JSON object.")
+}
+
+// hasKey reports whether a request on a route that moves money carries an
+// idempotency key. It is asked when the request has failed, perhaps before
+// anybody has looked into the body. In doubt the answer is no.
+func (c *call) hasKey() bool {
+	if c.keyed {
+		return true
+	}
+	if _, given := c.r.Header["Idempotency-Key"]; given {
+		return true
+	}
+	object, err := c.object()
+	if err != nil {
+		return false
+	}
+	for name, member := range object.Members {
+		if string(name) == "idempotency_key" && member.Kind() == strictjson.String {
+			return true
+		}
+	}
+	return false
+}
+
+// clip shortens what a caller sent before it is shown to them again.
+func clip(text string) string {
+	const most = 40
+	count := 0
+	for i := range text {
+		if count == most {
+			return text[:i] + "…"
+		}
+		count++
+	}
+	return text
+}

@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/strictjson"
+)
+
+var businessFields = []string{"enabled_currencies", "usd_rates", "on_duplicate"}
+
+const (
+	businessCurrencies = iota
+	businessRates
+	businessOnDuplicate
+)
+
+// handleBusiness returns the business of the key with the settings of its mode.
+func (s *Server) handleBusiness(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	return s.replyBusiness(c, *c.settings)
+}
+
+// handleBusinessUpdate changes settings.
+func (s *Server) handleBusinessUpdate(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	update, err := c.decodeSettings()
+	if err != nil {
+		return err
+	}
+	settings, err := s.directory.UpdateSettings(c.r.Context(), c.tenant(), update)
+	if err != nil {
+		return err
+	}
+	return s.replyBusiness(c, settings)
+}
+
+func (s *Server) replyBusiness(c *call, settings access.Settings) error {
+	tenant := c.tenant()
+	business, err := s.directory.Business(c.r.Context(), tenant.BusinessID)
+	if err != nil {
+		return err
+	}
+	out := append(c.scratch.out[:0], `{"business_id":`...)
+	out = appendString(out, business.ID)
+	out = append(out, `,"name":`...)
+	out = appendString(out, business.Name)
+	out = append(out, `,"mode":`...)
+	out = appendString(out, string(tenant.Mode))
+	out = append(out, `,"enabled_currencies":[`...)
+	for i, currency := range settings.Currencies {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendString(out, string(currency))
+	}
+	out = append(out, `],"usd_rates":{`...)
+	for i, currency := range slices.Sorted(maps.Keys(settings.USDRates)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendString(out, string(currency))
+		out = append(out, ':')
+		out = appendString(out, settings.USDRates[currency])
+	}
+	out = append(out, `},"on_duplicate":`...)
+	out = appendString(out, string(settings.OnDuplicate))
+	c.reply(http.StatusOK, append(out, '}'))
+	return nil
+}
+
+func (c *call) decodeSettings() (access.SettingsUpdate, error) {
+	var update access.SettingsUpdate
+	f, err := c.fields(businessFields, 0)
+	if err != nil {
+		return update, err
+	}
+	if f.given(businessCurrencies) {
+		if f.values[businessCurrencies].Kind() != strictjson.Array {
+			return update, f.wrongKind(businessCurrencies, strictjson.Array)
+		}
+		update.Currencies = []money.Currency{}
+		for element := range f.values[businessCurrencies].Elements {
+			if element.Kind() != strictjson.String {
+				return update, ledger.FieldErrorf(CodeInvalidRequestBody, "enabled_currencies", "enabled_currencies must hold texts, not %s", element.Kind())
+			}
+			update.Currencies = append(update.Currencies, money.Currency(element.Text()))
+		}
+	}
+	if f.given(businessRates) {
+		if f.values[businessRates].Kind() != strictjson.Object {
+			return update, f.wrongKind(businessRates, strictjson.Object)
+		}
+		update.USDRates = map[money.Currency]string{}
+		for name, rate := range f.values[businessRates].Members {
+			if rate.Kind() != strictjson.String {
+				return update, ledger.FieldErrorf(CodeInvalidRequestBody, "usd_rates", "usd_rates must hold rates as text, such as \"0.0119\", not %s", rate.Kind())
+			}
+			update.USDRates[money.Currency(name)] = string(rate.Text())
+		}
+	}
+	onDuplicate, given, err := f.text(businessOnDuplicate)
+	if given {
+		update.OnDuplicate = (*access.OnDuplicate)(&onDuplicate)
+	}
+	return update, err
+}

@@ -1,0 +1,236 @@
+package httpapi
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/strictjson"
+)
+
+// Header values that are the same in every answer. Nobody changes them.
+var (
+	headerJSON    = []string{"application/json"}
+	headerTrue    = []string{"true"}
+	headerFalse   = []string{"false"}
+	headerBearer  = []string{"Bearer"}
+	headerNoStore = []string{"no-store"}
+	headerNoSniff = []string{"nosniff"}
+	headerClose   = []string{"close"}
+)
+
+// call is one request on its way. It is allocated once and not pooled: the
+// header map keeps pointing into it after the handler has returned.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	started time.Time
+
+	// requestID is an array so that the header needs no slice of its own.
+	requestID [1]string
+
+	route    *route
+	params   [paramsMax]string
+	key      access.Key
+	settings *access.Settings
+
+	// body is the whole request body. keyed says that the request carries an
+	// idempotency key.
+	body  []byte
+	keyed bool
+
+	scratch *scratch
+
+	// What the answer was, for metrics and log.
+	status int
+	size   int
+	code   ledger.Code
+	cause  error
+}
+
+// scratch is the memory that requests pass on to each other.
+type scratch struct {
+	body     []byte
+	out      []byte
+	document strictjson.Document
+}
+
+// scratchMax is the size above which memory is not kept: one long list must
+// not make every request pay for it.
+const scratchMax = 128 << 10
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{body: make([]byte, 0, 1<<10), out: make([]byte, 0, 2<<10)}
+}}
+
+func (s *scratch) release() {
+	if cap(s.body) <= scratchMax && cap(s.out) <= scratchMax {
+		scratches.Put(s)
+	}
+}
+
+// requestIDMax is the longest request id that is taken over from the caller.
+const requestIDMax = 128
+
+// takeRequestID takes over the caller's request id if it is harmless in logs
+// and headers, else makes one.
+func (c *call) takeRequestID() {
+	if given := c.r.Header["X-Request-Id"]; len(given) == 1 && saneRequestID(given[0]) {
+		c.requestID[0] = given[0]
+	} else {
+		c.requestID[0] = ledger.NewID("req_", c.started, [2]uint64{rand.Uint64(), rand.Uint64()})
+	}
+	c.w.Header()["X-Request-Id"] = c.requestID[:]
+}
+
+func saneRequestID(id string) bool {
+	if id == "" || len(id) > requestIDMax {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if !isWord(c) && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+// isWord reports whether c is a letter, digit, - or _ of ASCII.
+func isWord(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c == '-' || c == '_'
+}
+
+// reply answers with a JSON body, which goes back to the scratch memory.
+func (c *call) reply(status int, body []byte) {
+	c.scratch.out = body
+	c.replyType(status, headerJSON, body)
+}
+
+// replyType answers with a body of any type.
+func (c *call) replyType(status int, contentType []string, body []byte) {
+	header := c.w.Header()
+	header["Content-Type"] = contentType
+	header["Cache-Control"] = headerNoStore
+	header["X-Content-Type-Options"] = headerNoSniff
+	if len(body) > 1<<10 {
+		// Below, net/http counts for itself.
+		header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	c.status, c.size = status, len(body)
+	c.w.WriteHeader(status)
+	if _, err := c.w.Write(body); err != nil && c.cause == nil {
+		c.cause = err // the caller is gone; the log says so
+	}
+}
+
+// tenant is the business and mode of the caller's key.
+func (c *call) tenant() ledger.Tenant { return c.key.Tenant }
+
+// resent reports whether the official SDKs have marked the request as a second
+// try of the same call. What is not a number counts as 0.
+func (c *call) resent() bool {
+	values := c.r.Header["X-Stainless-Retry-Count"]
+	if len(values) == 0 {
+		return false
+	}
+	above := false
+	for i := range len(values[0]) {
+		digit := values[0][i]
+		if digit < '0' || digit > '9' {
+			return false
+		}
+		above = above || digit > '0'
+	}
+	return above
+}
+
+// customerID returns the id in the path, or that there is no such customer.
+func (c *call) customerID() (string, error) {
+	if !isID(c.params[0], "cus_") {
+		return "", errNotFound
+	}
+	return c.params[0], nil
+}
+
+// Lengths of what stands behind an id's prefix. Ids that were made elsewhere
+// are kept, so it is a range.
+const (
+	idLengthMin = 8
+	idLengthMax = 64
+)
+
+func isID(id, prefix string) bool {
+	rest := len(id) - len(prefix)
+	if rest < idLengthMin || rest > idLengthMax || id[:len(prefix)] != prefix {
+		return false
+	}
+	for i := len(prefix); i < len(id); i++ {
+		if !isWord(id[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// log writes one line about the request: at error for our own failures, at
+// warn for what an operator may want to act on, else at debug. It never has
+// the path, query, body or headers as they were sent: secrets end up there.
+func (s *Server) log(c *call, took time.Duration) {
+	level := slog.LevelDebug
+	switch c.status {
+	case http.StatusInternalServerError:
+		level = slog.LevelError
+	case http.StatusServiceUnavailable, http.StatusForbidden:
+		level = slog.LevelWarn
+	}
+	ctx := c.r.Context()
+	if !s.logger.Enabled(ctx, level) {
+		return
+	}
+	attributes := make([]slog.Attr, 0, 12)
+	attributes = append(attributes,
+		slog.String("request_id", c.requestID[0]),
+		slog.String("method", methodLabel(c.r.Method)),
+		slog.String("route", routeLabel(c.route)),
+		slog.Int("status", c.status),
+		slog.Int("bytes", c.size),
+		slog.Duration("took", took),
+		slog.String("remote", c.r.RemoteAddr),
+	)
+	if c.key.ID != "" {
+		attributes = append(attributes,
+			slog.String("key_id", c.key.ID),
+			slog.String("business_id", c.key.Tenant.BusinessID),
+			slog.String("mode", string(c.key.Tenant.Mode)))
+	}
+	if c.code != "" {
+		attributes = append(attributes, slog.String("code", string(c.code)))
+	}
+	if c.cause != nil && level > slog.LevelDebug {
+		attributes = append(attributes, slog.Any("error", c.cause))
+	}
+	s.logger.LogAttrs(ctx, level, "request", attributes...)
+}
+
+func routeLabel(r *route) string {
+	if r == nil {
+		return "none"
+	}
+	return r.pattern
+}
+
+// methodLabel keeps words that a caller made up out of logs and metrics.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions,
+		http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	}
+	return "other"
+}

@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"strings"
+)
+
+// sealer makes cursors. They are encrypted, not only signed: a cursor over
+// customers holds a number that would tell one business how many customers the
+// others have (law N1).
+type sealer struct {
+	aead cipher.AEAD
+}
+
+// cursorMax is more than any cursor is long.
+const cursorMax = 128
+
+// secretMin is the shortest secret that cursors may rest on.
+const secretMin = 16
+
+func newSealer(secret []byte) (*sealer, error) {
+	if len(secret) < secretMin {
+		return nil, errors.New("the secret that seals cursors must have 16 bytes or more")
+	}
+	// A key of its own for each use of the secret.
+	key := sha256.Sum256(append([]byte("billfold.cursor.v1\x00"), secret...))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return &sealer{aead: aead}, err
+}
+
+// seal returns a cursor to a place of a list.
+func (s *sealer) seal(before int64, bound string) string {
+	var place [8]byte
+	binary.BigEndian.PutUint64(place[:], uint64(before))
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, place[:], []byte(bound)))
+}
+
+// open returns the place that a cursor leads to. It refuses every text that
+// seal has not made for the same list.
+func (s *sealer) open(cursor, bound string) (before int64, err error) {
+	// The decoder passes over line feeds, which would let one cursor be written
+	// in many ways.
+	if len(cursor) > cursorMax || strings.ContainsAny(cursor, "\r\n") {
+		return 0, errInvalidCursor
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil {
+		return 0, errInvalidCursor
+	}
+	place, err := s.aead.Open(nil, nil, sealed, []byte(bound))
+	if err != nil || len(place) != 8 {
+		return 0, errInvalidCursor
+	}
+	before = int64(binary.BigEndian.Uint64(place))
+	if before <= 0 {
+		return 0, errInvalidCursor
+	}
+	return before, nil
+}
+
+// bound names the list that a request asks for: route, tenant and customer.
+func (c *call) bound() string {
+	tenant := c.tenant()
+	return c.route.label + "\x00" + tenant.BusinessID + "\x00" + string(tenant.Mode) + "\x00" + c.params[0]
+}
+
+// appendNext appends the next_cursor of a list, null at its end.
+func (s *Server) appendNext(out []byte, next int64, bound string) []byte {
+	out = append(out, `,"next_cursor":`...)
+	if next == 0 {
+		return append(out, "null"...)
+	}
+	return appendString(out, s.cursors.seal(next, bound))
+}

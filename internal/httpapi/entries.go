@@ -1,0 +1,350 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/strictjson"
+)
+
+// The fields of a ledger entry request; the first three are required.
+var entryFields = []string{
+	"amount", "currency", "entry_type",
+	"category", "expires_at", "reason", "reference_object_id", "metadata", "idempotency_key",
+}
+
+const (
+	entryAmount = iota
+	entryCurrency
+	entryType
+	entryCategory
+	entryExpiresAt
+	entryReason
+	entryReference
+	entryMetadata
+	entryKey
+	entryRequired = entryType + 1
+)
+
+// handleEntryCreate posts one credit or debit and answers with the wallet.
+func (s *Server) handleEntryCreate(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	request := ledger.PostRequest{
+		Tenant:     c.tenant(),
+		CustomerID: c.params[0],
+		CreatedBy:  c.key.ID,
+	}
+	if err := c.decodeEntry(&request); err != nil {
+		return err
+	}
+	byHeader, err := c.takeKey(&request.IdempotencyKey)
+	if err != nil {
+		return err
+	}
+	c.keyed = request.IdempotencyKey != ""
+	request.CurrencyEnabled = c.settings.Enabled(request.Currency)
+	if err := s.checkCustomerAndKey(c, &request); err != nil {
+		return err
+	}
+	change, err := s.book.Post(c.r.Context(), request)
+	if err != nil {
+		return err
+	}
+	if !change.Replayed {
+		c.replyWallet(&change)
+		return nil
+	}
+	if byHeader || c.resent() || c.settings.OnDuplicate == access.Replay {
+		c.w.Header()["Idempotency-Replayed"] = headerTrue
+		c.replyWallet(&change)
+		return nil
+	}
+	c.replyDuplicate(&change)
+	return nil
+}
+
+// checkCustomerAndKey refuses a malformed customer id, and a second try
+// without a key: it may be a second credit (law K9). Fields come before
+// objects and objects before keys, so both paths look at the fields first.
+func (s *Server) checkCustomerAndKey(c *call, request *ledger.PostRequest) error {
+	_, malformed := c.customerID()
+	if malformed == nil && (c.keyed || !c.resent()) {
+		return nil
+	}
+	if err := request.Validate(); err != nil {
+		return err
+	}
+	if malformed != nil {
+		return malformed
+	}
+	if _, err := s.book.Store().Customer(c.r.Context(), request.Tenant, request.CustomerID); err != nil {
+		return err
+	}
+	return errKeyRequired
+}
+
+// replyWallet answers with the wallet as it was right after the entry. All of
+// it comes from what a repeat of the request will find again, so that the
+// repeat gets the same bytes.
+func (c *call) replyWallet(change *ledger.Change) {
+	out := appendWallet(c.scratch.out[:0], &change.Wallet, int64(change.Entry.Available))
+	c.reply(http.StatusOK, out)
+}
+
+// replyDuplicate answers a new call under a used key: 409, with everything that
+// the caller would have learnt from the first.
+func (c *call) replyDuplicate(change *ledger.Change) {
+	err := ledger.FieldErrorf(CodeDuplicateKey, "idempotency_key", "This idempotency key was used before, for this same request.")
+	c.code = err.Code
+	c.shouldRetry(false)
+	out := c.appendError(c.scratch.out[:0], err, false)
+	out = append(out, `,"ledger_entry":`...)
+	out = appendEntry(out, &change.Entry)
+	out = append(out, `,"wallet":`...)
+	out = appendWallet(out, &change.Wallet, int64(change.Entry.Available))
+	c.reply(http.StatusConflict, append(out, '}'))
+}
+
+// takeKey merges the Idempotency-Key header into the key of the body and says
+// whether the header was there.
+func (c *call) takeKey(key *string) (byHeader bool, err error) {
+	values, given := c.r.Header["Idempotency-Key"]
+	if !given {
+		return false, nil
+	}
+	if len(values) != 1 {
+		return false, ledger.FieldErrorf(ledger.CodeInvalidIdempotencyKey, "Idempotency-Key", "the Idempotency-Key header is there %d times", len(values))
+	}
+	if err := ledger.ValidateKey(values[0]); err != nil {
+		return false, err
+	}
+	if *key != "" && *key != values[0] {
+		return false, ledger.FieldErrorf(ledger.CodeInvalidIdempotencyKey, "idempotency_key", "the idempotency key of the body is not the one of the Idempotency-Key header")
+	}
+	*key = values[0]
+	return true, nil
+}
+
+// decodeEntry reads a ledger entry request. A field that cannot be read is
+// reported only after those before it in the order of [ledger.PostRequest.Validate].
+func (c *call) decodeEntry(r *ledger.PostRequest) error {
+	f, err := c.fields(entryFields, entryRequired)
+	if err != nil {
+		return err
+	}
+	if f.values[entryCurrency].Kind() != strictjson.String {
+		return f.wrongKind(entryCurrency, strictjson.String)
+	}
+	if r.Currency = c.currency(f.values[entryCurrency].Text()); !r.Currency.Valid() {
+		return r.Validate()
+	}
+	if f.values[entryType].Kind() != strictjson.String {
+		return f.wrongKind(entryType, strictjson.String)
+	}
+	if r.Direction = direction(f.values[entryType].Text()); r.Direction == "" {
+		return r.Validate()
+	}
+	if r.Amount, err = amount(f.values[entryAmount]); err != nil {
+		return err
+	}
+	return decodeEntryOptions(&f, r)
+}
+
+// currency returns a currency without a copy of its name when the business has
+// enabled it.
+func (c *call) currency(name []byte) money.Currency {
+	for _, enabled := range c.settings.Currencies {
+		if string(enabled) == string(name) {
+			return enabled
+		}
+	}
+	return money.Currency(name)
+}
+
+// direction returns a direction, or "" for a word that is none.
+func direction(word []byte) ledger.Direction {
+	switch string(word) {
+	case string(ledger.Credit):
+		return ledger.Credit
+	case string(ledger.Debit):
+		return ledger.Debit
+	}
+	return ""
+}
+
+func decodeEntryOptions(f *fields, r *ledger.PostRequest) error {
+	category, given, err := f.text(entryCategory)
+	if err != nil {
+		return err
+	}
+	if given && category == "" {
+		return ledger.FieldErrorf(ledger.CodeInvalidCategory, "category", "category must be paid or promotional")
+	}
+	r.Category = ledger.Category(category)
+	expires, given, err := f.text(entryExpiresAt)
+	if err != nil {
+		return err
+	}
+	if given {
+		if r.ExpiresAt, err = parseExpiry(expires); err != nil {
+			return err
+		}
+	}
+	if r.Reason, _, err = f.text(entryReason); err != nil {
+		return err
+	}
+	if r.ReferenceObjectID, _, err = f.text(entryReference); err != nil {
+		return err
+	}
+	if r.Metadata, _, err = f.metadata(entryMetadata); err != nil {
+		return err
+	}
+	if r.IdempotencyKey, given, err = f.text(entryKey); err != nil || !given {
+		return err
+	}
+	return ledger.ValidateKey(r.IdempotencyKey)
+}
+
+// amountDigitsMax is how many digits money.EntryMax has.
+const amountDigitsMax = 12
+
+// amount judges the amount as it is written: 1.0, 1e3 and -0 are no integers,
+// and a number of sixty thousand digits is one that is too large.
+func amount(value strictjson.Value) (money.Amount, error) {
+	digits := value.Text()
+	if value.Kind() != strictjson.Number {
+		return 0, errAmount
+	}
+	negative := digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, errAmount
+		}
+	}
+	switch {
+	case negative && digits[0] == '0':
+		return 0, errAmount
+	case negative:
+		return -1, nil
+	case len(digits) > amountDigitsMax:
+		return money.EntryMax + 1, nil
+	}
+	var n money.Amount
+	for _, c := range digits {
+		n = n*10 + money.Amount(c-'0')
+	}
+	return n, nil
+}
+
+var errAmount = ledger.FieldErrorf(CodeAmountNotInteger, "amount", "amount must be a whole number of minor units, written without quotes, point or exponent")
+
+// Query parameters of the list of entries.
+const (
+	paramCurrency   = "currency"
+	paramEventType  = "event_type"
+	paramEntryType  = "entry_type"
+	paramReference  = "reference_object_id"
+	paramKey        = "idempotency_key"
+	paramCreatedGTE = "created_at_gte"
+	paramCreatedLTE = "created_at_lte"
+)
+
+var entryListParams = []string{
+	paramPageNumber, paramPageSize, paramCursor, paramCurrency, paramEventType, paramEntryType,
+	paramReference, paramKey, paramCreatedGTE, paramCreatedLTE,
+}
+
+// handleEntryList lists a customer's entries, newest first.
+func (s *Server) handleEntryList(c *call) error {
+	q, err := c.query(entryListParams...)
+	if err != nil {
+		return err
+	}
+	filter, err := entryFilter(&q)
+	if err != nil {
+		return err
+	}
+	bound := c.bound()
+	page, err := s.page(c, &q, bound)
+	if err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	list, err := s.book.Store().Entries(c.r.Context(), c.tenant(), id, filter, page)
+	if err != nil {
+		return err
+	}
+	out := append(c.scratch.out[:0], `{"items":[`...)
+	for i := range list.Entries {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendEntry(out, &list.Entries[i])
+	}
+	out = append(out, `],"as_of_position":`...)
+	out = strconv.AppendInt(out, list.AsOfPosition, 10)
+	out = s.appendNext(out, list.Next, bound)
+	c.reply(http.StatusOK, append(out, '}'))
+	return nil
+}
+
+func entryFilter(q *query) (filter ledger.EntryFilter, err error) {
+	if filter.Currency, err = q.currency(paramCurrency); err != nil {
+		return filter, err
+	}
+	filter.EventType = ledger.EventType(q.get(paramEventType))
+	if filter.EventType != "" && !knownEventType(filter.EventType) {
+		return filter, queryError(paramEventType, "event_type must be one of %v.", ledger.EventTypes())
+	}
+	filter.Direction = ledger.Direction(q.get(paramEntryType))
+	if filter.Direction != "" && filter.Direction != ledger.Credit && filter.Direction != ledger.Debit {
+		return filter, queryError(paramEntryType, "entry_type must be credit or debit.")
+	}
+	filter.ReferenceObjectID = q.get(paramReference)
+	filter.IdempotencyKey = q.get(paramKey)
+	if filter.CreatedAtGTE, err = q.since(paramCreatedGTE); err != nil {
+		return filter, err
+	}
+	filter.CreatedAtLTE, err = q.until(paramCreatedLTE)
+	return filter, err
+}
+
+func knownEventType(t ledger.EventType) bool {
+	for _, known := range ledger.EventTypes() {
+		if t == known {
+			return true
+		}
+	}
+	return false
+}
+
+// handleEntry returns one entry.
+func (s *Server) handleEntry(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if !isID(c.params[1], ledger.EntryIDPrefix) {
+		return errNotFound
+	}
+	entry, err := s.book.Store().Entry(c.r.Context(), c.tenant(), id, c.params[1])
+	if err != nil {
+		return err
+	}
+	c.reply(http.StatusOK, appendEntry(c.scratch.out[:0], &entry))
+	return nil
+}

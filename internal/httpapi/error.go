@@ -1,0 +1,210 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// The codes that only the HTTP face gives. Those of the rules are in package
+// ledger.
+const (
+	CodeUnauthorized         = access.CodeUnauthorized
+	CodeForbidden            = ledger.Code("FORBIDDEN")
+	CodeMethodNotAllowed     = ledger.Code("METHOD_NOT_ALLOWED")
+	CodeRequestTimeout       = ledger.Code("REQUEST_TIMEOUT")
+	CodeRequestTooLarge      = ledger.Code("REQUEST_TOO_LARGE")
+	CodeUnsupportedMediaType = ledger.Code("UNSUPPORTED_MEDIA_TYPE")
+	CodeUnsupportedEncoding  = ledger.Code("UNSUPPORTED_ENCODING")
+	CodeTooManyRequests      = ledger.Code("TOO_MANY_REQUESTS")
+	CodeInvalidQueryParams   = ledger.Code("INVALID_QUERY_PARAMS")
+	CodeInvalidCursor        = ledger.Code("INVALID_CURSOR")
+	CodeInvalidRequestBody   = ledger.Code("INVALID_REQUEST_BODY")
+	CodeInvalidEncoding      = ledger.Code("INVALID_ENCODING")
+	CodeDuplicateField       = ledger.Code("DUPLICATE_FIELD")
+	CodeUnknownField         = ledger.Code("UNKNOWN_FIELD")
+	CodeInvalidMetadata      = ledger.Code("INVALID_METADATA")
+	CodeMaximumKeysReached   = ledger.Code("MAXIMUM_KEYS_REACHED")
+	CodeAmountNotInteger     = ledger.Code("AMOUNT_NOT_INTEGER")
+	CodeKeyRequired          = ledger.Code("IDEMPOTENCY_KEY_REQUIRED")
+	CodeDuplicateKey         = ledger.Code("DUPLICATE_IDEMPOTENCY_KEY")
+)
+
+// answer is what the HTTP face makes of a code.
+type answer struct {
+	status int
+
+	// retryable says that the same request can succeed later without anybody
+	// changing anything.
+	retryable bool
+}
+
+// answers is the one map from codes to statuses. docs/errors.md shows it to
+// people, and a test compares the two.
+var answers = map[ledger.Code]answer{
+	ledger.CodeInsufficientFunds: {status: http.StatusBadRequest},
+
+	CodeUnauthorized:         {status: http.StatusUnauthorized},
+	CodeForbidden:            {status: http.StatusForbidden},
+	ledger.CodeNotFound:      {status: http.StatusNotFound},
+	CodeMethodNotAllowed:     {status: http.StatusMethodNotAllowed},
+	CodeRequestTimeout:       {status: http.StatusRequestTimeout, retryable: true},
+	CodeDuplicateKey:         {status: http.StatusConflict},
+	CodeRequestTooLarge:      {status: http.StatusRequestEntityTooLarge},
+	CodeUnsupportedMediaType: {status: http.StatusUnsupportedMediaType},
+	CodeUnsupportedEncoding:  {status: http.StatusUnsupportedMediaType},
+	CodeTooManyRequests:      {status: http.StatusTooManyRequests, retryable: true},
+
+	CodeInvalidQueryParams:           {status: http.StatusUnprocessableEntity},
+	CodeInvalidCursor:                {status: http.StatusUnprocessableEntity},
+	CodeInvalidRequestBody:           {status: http.StatusUnprocessableEntity},
+	CodeInvalidEncoding:              {status: http.StatusUnprocessableEntity},
+	CodeDuplicateField:               {status: http.StatusUnprocessableEntity},
+	CodeUnknownField:                 {status: http.StatusUnprocessableEntity},
+	ledger.CodeMissingField:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidEmail:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidName:           {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidPhoneNumber:    {status: http.StatusUnprocessableEntity},
+	CodeInvalidMetadata:              {status: http.StatusUnprocessableEntity},
+	CodeMaximumKeysReached:           {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidSettings:       {status: http.StatusUnprocessableEntity},
+	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
+	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
+	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},
+	ledger.CodeUnsupportedCurrency:   {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidEntryType:      {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidCategory:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeCategoryOnDebit:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidExpiry:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeExpiryOnDebit:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidReason:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidReference:      {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidIdempotencyKey: {status: http.StatusUnprocessableEntity},
+	CodeKeyRequired:                  {status: http.StatusUnprocessableEntity},
+	ledger.CodeKeyReused:             {status: http.StatusUnprocessableEntity},
+	ledger.CodeBalanceLimit:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeLimitReached:          {status: http.StatusUnprocessableEntity},
+
+	ledger.CodeKeyInProgress:      {status: http.StatusServiceUnavailable, retryable: true},
+	ledger.CodeStorageUnavailable: {status: http.StatusServiceUnavailable, retryable: true},
+	ledger.CodeOverloaded:         {status: http.StatusServiceUnavailable, retryable: true},
+	ledger.CodeOutcomeUnknown:     {status: http.StatusServiceUnavailable, retryable: true},
+	ledger.CodeInternal:           {status: http.StatusInternalServerError, retryable: true},
+}
+
+// retryAfter is what a 503 asks a client to wait.
+const retryAfter = time.Second
+
+// Errors that carry nothing of the request, made once.
+var (
+	errNoRoute       = ledger.Errorf(ledger.CodeNotFound, "There is no such path.")
+	errForbidden     = ledger.Errorf(CodeForbidden, "This API key may only read.")
+	errTooLarge      = ledger.Errorf(CodeRequestTooLarge, "The body is too large.")
+	errSlowBody      = ledger.Errorf(CodeRequestTimeout, "The body did not arrive in time.")
+	errBrokenBody    = ledger.Errorf(CodeInvalidRequestBody, "The body broke off or is not framed as HTTP asks.")
+	errMediaType     = ledger.Errorf(CodeUnsupportedMediaType, "The content type must be application/json in UTF-8.")
+	errEncoding      = ledger.Errorf(CodeUnsupportedEncoding, "The body must not be compressed.")
+	errRateLimit     = ledger.Errorf(CodeTooManyRequests, "Too many requests; see Retry-After.")
+	errKeyRequired   = ledger.Errorf(CodeKeyRequired, "This looks like a second try of a request without an idempotency key. The first may have moved the money: look at the ledger, and send the next one with a key.")
+	errInternal      = ledger.Errorf(ledger.CodeInternal, "Something went wrong on our side. The request id leads to what it was.")
+	errOutcome       = ledger.Errorf(ledger.CodeOutcomeUnknown, "The outcome is not known. The same request under the same key is safe.")
+	errUnavailable   = ledger.Errorf(ledger.CodeStorageUnavailable, "The store did not answer in time.")
+	errInvalidCursor = ledger.FieldErrorf(CodeInvalidCursor, "cursor", "The cursor was not given out by this list; begin again without one.")
+)
+
+// errNotFound is the one answer to an object that does not exist, belongs to
+// somebody else, or has an id that is none (law N1).
+var errNotFound = ledger.Errorf(ledger.CodeNotFound, "Item not found")
+
+// refusal returns the error to show for whatever went wrong. Causes stay in
+// the log.
+func (c *call) refusal(err error) *ledger.Error {
+	var ours *ledger.Error
+	switch {
+	case errors.As(err, &ours):
+		if ours.Code == ledger.CodeNotFound && ours != errNoRoute {
+			return errNotFound
+		}
+		if ours.Code == ledger.CodeInternal {
+			return errInternal
+		}
+		if _, known := answers[ours.Code]; known {
+			return ours
+		}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		if c.route != nil && c.route.access == write {
+			return errOutcome
+		}
+		return errUnavailable
+	}
+	return errInternal
+}
+
+// fail answers with an error.
+func (c *call) fail(err error) {
+	refused := c.refusal(err)
+	status := answers[refused.Code].status
+	retryable, shouldRetry := c.retry(refused.Code)
+	c.code, c.cause = refused.Code, err
+
+	header := c.w.Header()
+	if status == http.StatusUnauthorized {
+		header["Www-Authenticate"] = headerBearer
+	}
+	if _, given := header["Retry-After"]; !given && status == http.StatusServiceUnavailable {
+		header["Retry-After"] = []string{seconds(retryAfter)}
+	}
+	c.shouldRetry(shouldRetry)
+	out := c.appendError(c.scratch.out[:0], refused, retryable)
+	c.reply(status, append(out, '}'))
+}
+
+// retry says whether the same request can succeed later, and whether a client
+// should send it again by itself. The two differ where money moves without an
+// idempotency key: the SDKs mark what they send again, and such a request is
+// refused with IDEMPOTENCY_KEY_REQUIRED (law K9), so it must not be sent.
+func (c *call) retry(code ledger.Code) (retryable, automatically bool) {
+	retryable = answers[code].retryable
+	if !retryable || c.route == nil || !c.route.money || c.hasKey() {
+		return retryable, retryable
+	}
+	if code == ledger.CodeOutcomeUnknown || code == ledger.CodeInternal {
+		return false, false
+	}
+	return true, false
+}
+
+// shouldRetry sets the header that the official SDKs obey.
+func (c *call) shouldRetry(yes bool) {
+	value := headerFalse
+	if yes {
+		value = headerTrue
+	}
+	c.w.Header()["X-Should-Retry"] = value
+}
+
+// appendError appends an error body without its closing brace.
+func (c *call) appendError(out []byte, err *ledger.Error, retryable bool) []byte {
+	out = append(out, `{"code":"`...)
+	out = append(out, err.Code...)
+	out = append(out, `","message":`...)
+	out = appendString(out, err.Message)
+	if err.Param != "" {
+		out = append(out, `,"param":`...)
+		out = appendString(out, err.Param)
+	}
+	out = append(out, `,"request_id":`...)
+	out = appendString(out, c.requestID[0])
+	out = append(out, `,"retryable":`...)
+	return strconv.AppendBool(out, retryable)
+}
+
+// seconds is how headers give durations: whole seconds, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}

@@ -1,0 +1,57 @@
+package httpapi
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// TestErrorsAreDocumented compares the map of codes with docs/errors.md.
+func TestErrorsAreDocumented(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/errors.md")
+	if err != nil {
+		t.Fatalf("read the table of errors: got error %v, want none", err)
+	}
+	type row struct {
+		Status    int
+		Retryable bool
+	}
+	documented := map[ledger.Code]row{}
+	for _, match := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| (\\d+) \\| (yes|no) \\| \\S.* \\|$").FindAllSubmatch(document, -1) {
+		status, err := strconv.Atoi(string(match[2]))
+		if err != nil {
+			t.Fatalf("%s: got error %v, want none", match[0], err)
+		}
+		code := ledger.Code(match[1])
+		if _, twice := documented[code]; twice {
+			t.Errorf("%s is in the table twice", code)
+		}
+		documented[code] = row{status, string(match[3]) == "yes"}
+	}
+	served := map[ledger.Code]row{}
+	for code, answer := range answers {
+		served[code] = row{answer.status, answer.retryable}
+	}
+	if diff := cmp.Diff(documented, served); diff != "" {
+		t.Errorf("docs/errors.md and the map of codes differ (-document +code):\n%s", diff)
+	}
+}
+
+// TestStatusesOfTheMoneyRoute keeps 400 and 409 for what clients take them for.
+func TestStatusesAreReserved(t *testing.T) {
+	t.Parallel()
+	for code, answer := range answers {
+		if (answer.status == 400) != (code == ledger.CodeInsufficientFunds) {
+			t.Errorf("%s has status %d; 400 means insufficient funds and nothing else", code, answer.status)
+		}
+		if (answer.status == 409) != (code == CodeDuplicateKey) {
+			t.Errorf("%s has status %d; 409 means a duplicate and nothing else", code, answer.status)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// permission is who may use a route. The zero permission is nobody: a route
+// that forgets to say it does not start (law N2).
+type permission uint8
+
+const (
+	public permission = iota + 1 // anybody, without a key
+	read                         // a read or write key
+	write                        // a write key
+	owner                        // whoever may open the admin socket
+)
+
+// route is one method on one path.
+type route struct {
+	method  string
+	pattern string // such as "/customers/{customer_id}"
+	access  permission
+
+	// money says that the route moves money, so that a second try without an
+	// idempotency key is dangerous (law K9).
+	money bool
+
+	// body says that the route reads a JSON body.
+	body bool
+
+	handle func(*Server, *call) error
+
+	label   string // method and pattern, as http.ServeMux writes them
+	metrics *routeMetrics
+}
+
+// apiRoutes is every route of the API. The published contract has the same, and
+// a test compares the two.
+func apiRoutes() []*route {
+	return []*route{
+		{method: http.MethodGet, pattern: "/customers", access: read, handle: (*Server).handleCustomerList},
+		{method: http.MethodPost, pattern: "/customers", access: write, body: true, handle: (*Server).handleCustomerCreate},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}", access: read, handle: (*Server).handleCustomer},
+		{method: http.MethodPatch, pattern: "/customers/{customer_id}", access: write, body: true, handle: (*Server).handleCustomerUpdate},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets", access: read, handle: (*Server).handleWalletList},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: read, handle: (*Server).handleEntryList},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: write, money: true, body: true, handle: (*Server).handleEntryCreate},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}", access: read, handle: (*Server).handleEntry},
+		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
+		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
+
+		{method: http.MethodGet, pattern: "/healthz", access: public, handle: (*Server).handleHealth},
+		{method: http.MethodGet, pattern: "/readyz", access: public, handle: (*Server).handleReadiness},
+		{method: http.MethodGet, pattern: "/metrics", access: public, handle: (*Server).handleMetrics},
+		{method: http.MethodGet, pattern: "/openapi.yaml", access: public, handle: (*Server).handleOpenAPIYAML},
+		{method: http.MethodGet, pattern: "/openapi.json", access: public, handle: (*Server).handleOpenAPIJSON},
+	}
+}
+
+// adminRoutes is every route of the admin socket.
+func adminRoutes() []*route {
+	return []*route{
+		{method: http.MethodGet, pattern: "/admin/status", access: owner, handle: (*Server).handleStatus},
+		{method: http.MethodGet, pattern: "/admin/businesses", access: owner, handle: (*Server).handleBusinessList},
+		{method: http.MethodPost, pattern: "/admin/businesses", access: owner, body: true, handle: (*Server).handleBusinessCreate},
+		{method: http.MethodGet, pattern: "/admin/keys", access: owner, handle: (*Server).handleKeyList},
+		{method: http.MethodPost, pattern: "/admin/keys", access: owner, body: true, handle: (*Server).handleKeyCreate},
+		{method: http.MethodPost, pattern: "/admin/keys/{key_id}/revoke", access: owner, handle: (*Server).handleKeyRevoke},
+	}
+}
+
+// Route is one route of the API, as it is listed for documents and tests.
+type Route struct {
+	Method  string
+	Pattern string
+	Public  bool // needs no key
+	Write   bool // needs a write key
+}
+
+// Routes lists every route of the API.
+func Routes() []Route {
+	var list []Route
+	for _, r := range apiRoutes() {
+		list = append(list, Route{Method: r.method, Pattern: r.pattern, Public: r.access == public, Write: r.access == write})
+	}
+	return list
+}
+
+// paramsMax is how many parameters a pattern may have.
+const paramsMax = 2
+
+// resource is one path with its methods.
+type resource struct {
+	segments []string // "" stands for a parameter
+	routes   []*route
+	allow    string // the value of the Allow header
+}
+
+// router finds the resource of a path. It neither cleans paths nor redirects:
+// a path is exactly one of the table or it is not there.
+type router struct {
+	byLength map[int][]*resource // by number of segments
+}
+
+func newRouter(routes []*route) (*router, error) {
+	router := &router{byLength: make(map[int][]*resource)}
+	resources := make(map[string]*resource)
+	for _, r := range routes {
+		if r.access == 0 {
+			return nil, fmt.Errorf("route %s %s says nobody who may use it", r.method, r.pattern)
+		}
+		r.label = r.method + " " + r.pattern
+		found, ok := resources[r.pattern]
+		if !ok {
+			found = &resource{segments: splitPattern(r.pattern)}
+			resources[r.pattern] = found
+			router.byLength[len(found.segments)] = append(router.byLength[len(found.segments)], found)
+		}
+		if found.route(r.method) != nil {
+			return nil, fmt.Errorf("route %s is there twice", r.label)
+		}
+		found.routes = append(found.routes, r)
+	}
+	for _, found := range resources {
+		found.allow = allowHeader(found.routes)
+	}
+	return router, nil
+}
+
+func splitPattern(pattern string) []string {
+	segments := strings.Split(pattern[1:], "/")
+	for i, segment := range segments {
+		if strings.HasPrefix(segment, "{") {
+			segments[i] = ""
+		}
+	}
+	return segments
+}
+
+func allowHeader(routes []*route) string {
+	var methods []string
+	order := []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost}
+	for _, method := range order {
+		for _, r := range routes {
+			if r.method == method || (method == http.MethodHead && r.method == http.MethodGet) {
+				methods = append(methods, method)
+				break
+			}
+		}
+		if method == http.MethodOptions {
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// route returns the route of a method, nil when there is none.
+func (r *resource) route(method string) *route {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for _, route := range r.routes {
+		if route.method == method {
+			return route
+		}
+	}
+	return nil
+}
+
+// segmentsMax is how many parts a path of the table has at most.
+const segmentsMax = 5
+
+// find returns the resource of a path as it stands in the request line, and
+// the values of its parameters. A percent sign is nowhere in a known path, as
+// ids have no character that needs it.
+func (r *router) find(path string, params *[paramsMax]string) *resource {
+	if path == "" || path[0] != '/' || strings.IndexByte(path, '%') >= 0 {
+		return nil
+	}
+	var segments [segmentsMax]string
+	count := 0
+	for rest, more := path[1:], true; more; count++ {
+		if count == segmentsMax {
+			return nil
+		}
+		segments[count], rest, more = strings.Cut(rest, "/")
+	}
+	for _, candidate := range r.byLength[count] {
+		if candidate.match(segments[:count], params) {
+			return candidate
+		}
+	}
+	return nil
+}
+
+func (r *resource) match(segments []string, params *[paramsMax]string) bool {
+	param := 0
+	for i, want := range r.segments {
+		if want != "" {
+			if want != segments[i] {
+				return false
+			}
+			continue
+		}
+		if segments[i] == "" {
+			return false
+		}
+		params[param] = segments[i]
+		param++
+	}
+	return true
+}

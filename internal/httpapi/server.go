@@ -1,0 +1,220 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// Config is what the HTTP face needs. Book and Directory are required.
+type Config struct {
+	Book      *ledger.Book
+	Directory *access.Directory
+
+	// Logger receives a line for each request, most of them at debug. Nil
+	// discards them.
+	Logger *slog.Logger
+
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+
+	// BootID is random and new with every start; Version is the program's.
+	BootID  string
+	Version string
+
+	// Secret seals cursors: 16 bytes or more, the same on every instance and
+	// after every restart. Nil draws one, and cursors end with the process.
+	Secret []byte
+
+	// Ready says whether the store can serve. Nil means that it always can.
+	Ready func(context.Context) error
+
+	// Metrics receives the metrics of requests, and is what /metrics shows.
+	// Nil makes one.
+	Metrics *prometheus.Registry
+
+	Limits Limits
+}
+
+// Limits of what a caller may use. Zero fields have the defaults.
+type Limits struct {
+	BodyMax int64 // of a request body; 64 KiB
+	Rate    Rate  // for each API key; none
+}
+
+// Rate is a number of requests in a window. The zero Rate does not limit.
+type Rate struct {
+	Requests int
+	Window   time.Duration
+}
+
+// BodyMaxDefault is the largest body that is accepted unless configured.
+const BodyMaxDefault = 64 << 10
+
+// Server answers requests. It is an http.Handler; what stands around it, such
+// as tracing, wraps it like any other. It sets the request's Pattern to the
+// route, so that a wrapper can name what was asked.
+type Server struct {
+	book      *ledger.Book
+	directory *access.Directory
+	logger    *slog.Logger
+	now       func() time.Time
+	bootID    string
+	version   string
+	ready     func(context.Context) error
+	limits    Limits
+	startedAt time.Time
+
+	router   *router
+	cursors  *sealer
+	backoff  *access.Backoff
+	rates    *rateLimiter // nil when requests are not limited
+	metrics  *serverMetrics
+	exporter http.Handler
+
+	// emails orders the requests that ask for the customer with an e-mail
+	// address or a new one.
+	emails [64]sync.Mutex
+}
+
+// New returns the API's handler.
+func New(config Config) (*Server, error) {
+	if config.Book == nil {
+		return nil, errors.New("the API needs a ledger")
+	}
+	return newServer(config, apiRoutes(), "http")
+}
+
+// NewAdmin returns the handler of the admin socket. It asks for no key: who may
+// open the socket may do everything, so it must never be served on a network.
+func NewAdmin(config Config) (*Server, error) {
+	return newServer(config, adminRoutes(), "admin")
+}
+
+func newServer(config Config, routes []*route, subsystem string) (*Server, error) {
+	if config.Directory == nil {
+		return nil, errors.New("the API needs a directory of keys")
+	}
+	s := &Server{
+		book:      config.Book,
+		directory: config.Directory,
+		logger:    config.Logger,
+		now:       config.Now,
+		bootID:    config.BootID,
+		version:   config.Version,
+		ready:     config.Ready,
+		limits:    config.Limits,
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.limits.BodyMax <= 0 {
+		s.limits.BodyMax = BodyMaxDefault
+	}
+	s.startedAt = s.now()
+	s.backoff = access.NewBackoff(s.now)
+	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
+		s.rates = newRateLimiter(s.limits.Rate)
+	}
+	if config.Secret == nil {
+		config.Secret = make([]byte, 32)
+		rand.Read(config.Secret) // never fails, see crypto/rand
+	}
+	registry := config.Metrics
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
+	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	var err error
+	if s.cursors, err = newSealer(config.Secret); err != nil {
+		return nil, err
+	}
+	if s.router, err = newRouter(routes); err != nil {
+		return nil, err
+	}
+	s.metrics, err = newServerMetrics(registry, subsystem, routes)
+	return s, err
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, started: s.now(), scratch: scratches.Get().(*scratch)}
+	s.metrics.inFlight.Inc()
+	defer s.finish(c)
+	c.takeRequestID()
+	if err := s.serve(c); err != nil {
+		c.fail(err)
+	}
+}
+
+// finish counts and logs a request, also one that panicked.
+func (s *Server) finish(c *call) {
+	panicked := recover()
+	switch {
+	case panicked == http.ErrAbortHandler:
+		s.metrics.inFlight.Dec()
+		panic(panicked)
+	case panicked != nil:
+		cause := fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+		if c.status == 0 {
+			c.fail(cause)
+		} else {
+			// Half an answer is out. Only a broken connection keeps the caller
+			// from taking it for a whole one.
+			defer panic(http.ErrAbortHandler)
+			c.status, c.cause = http.StatusInternalServerError, cause
+		}
+	default:
+		defer c.scratch.release()
+	}
+	took := s.now().Sub(c.started)
+	s.metrics.inFlight.Dec()
+	s.metrics.observe(c, took)
+	s.log(c, took)
+}
+
+// serve runs the checks that every request passes, and then the route.
+func (s *Server) serve(c *call) error {
+	found := s.router.find(c.r.URL.EscapedPath(), &c.params)
+	if found == nil {
+		return errNoRoute
+	}
+	route := found.route(c.r.Method)
+	if route == nil {
+		c.w.Header()["Allow"] = []string{found.allow}
+		if c.r.Method == http.MethodOptions {
+			c.status = http.StatusNoContent
+			c.w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		return ledger.Errorf(CodeMethodNotAllowed, "This path has no such method; it has %s.", found.allow)
+	}
+	c.route = route
+	c.r.Pattern = route.label
+	if route.body {
+		if err := s.readBody(c); err != nil {
+			return err
+		}
+	}
+	if route.access == read || route.access == write {
+		if err := s.admit(c); err != nil {
+			return err
+		}
+	}
+	return route.handle(s, c)
+}

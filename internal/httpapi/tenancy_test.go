@@ -1,0 +1,217 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/httpapi"
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// canary stands in every text that the other business owns.
+const canary = "canary7"
+
+// neighbour is a second business with a customer whose every field holds the
+// canary.
+type neighbour struct {
+	business access.CreatedBusiness
+	customer string
+	entry    string
+}
+
+func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
+	h.Helper()
+	n := neighbour{business: h.newBusiness("Neighbour")}
+	made := h.send(request{method: "POST", path: "/customers", key: key(n.business),
+		body: `{"email":"` + canary + `@example.com","name":"` + canary + `","metadata":{"c":"` + canary + `"}}`})
+	n.customer = made.want(h, http.StatusOK)["customer_id"].(string)
+	h.send(request{method: "POST", path: entriesPath(n.customer), key: key(n.business),
+		body: `{"amount":4711,"currency":"USD","entry_type":"credit","reason":"` + canary + `","reference_object_id":"` + canary +
+			`","idempotency_key":"` + canary + `","metadata":{"c":"` + canary + `"}}`}).want(h, http.StatusOK)
+	list := h.send(request{method: "GET", path: entriesPath(n.customer), key: key(n.business)}).want(h, http.StatusOK)
+	n.entry = list.items()[0]["id"].(string)
+	return n
+}
+
+// acceptedBodies are bodies that the routes accept, by method and pattern.
+var acceptedBodies = map[string]string{
+	"POST /customers":                                      `{"email":"jane@example.com","name":"Jane"}`,
+	"PATCH /customers/{customer_id}":                       `{"name":"Mallory"}`,
+	"POST /customers/{customer_id}/wallets/ledger-entries": `{"amount":1,"currency":"USD","entry_type":"credit"}`,
+	"PATCH /business":                                      `{}`,
+}
+
+// cells of the tenant matrix: how a request is made, and what it gets on a
+// route that names objects and on one that does not.
+type caller struct {
+	name string
+	key  string
+
+	// status and code of the answer. An empty code means whatever the caller
+	// of the objects' own business gets.
+	status int
+	code   ledger.Code
+}
+
+// TestTenantMatrix asks every route of the table as everybody (laws N1, N2).
+func TestTenantMatrix(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	theirs := h.newNeighbour(func(b access.CreatedBusiness) string { return b.TestKey })
+	live := h.newNeighbour(func(b access.CreatedBusiness) string { return b.LiveKey })
+
+	revoked := h.newKey("revoked", access.Write)
+	h.revoke("revoked")
+	expired := h.newExpiringKey(start.Add(time.Hour))
+	reader := h.newKey("reader", access.Read)
+	h.clock.Move(2 * time.Hour)
+
+	unauthorized := func(name, key string) caller { return caller{name, key, 401, "UNAUTHORIZED"} }
+	callers := []caller{
+		unauthorized("no key", "-"),
+		unauthorized("garbage", "garbage"),
+		unauthorized("a key that was never made", "bf_test_"+strings.Repeat("A", 43)),
+		unauthorized("a truncated key", h.business.TestKey[:len(h.business.TestKey)-1]),
+		unauthorized("a longer key", h.business.TestKey+"A"),
+		unauthorized("the key of the other mode's prefix", "bf_live_"+strings.TrimPrefix(h.business.TestKey, "bf_test_")),
+		unauthorized("a revoked key", revoked),
+		unauthorized("an expired key", expired),
+		{"another business", h.business.TestKey, 404, "NOT_FOUND"},
+		{"the other mode", theirs.business.LiveKey, 404, "NOT_FOUND"},
+		{"the test mode", live.business.TestKey, 404, "NOT_FOUND"},
+		{"a read key of another business", reader, 404, "NOT_FOUND"},
+	}
+	cells := 0
+	for _, route := range httpapi.Routes() {
+		for _, n := range []neighbour{theirs, live} {
+			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry).Replace(route.Pattern)
+			named := path != route.Pattern
+			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP").
+				Replace(route.Pattern)
+			for _, c := range callers {
+				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {
+					continue // that is the objects' own business and mode
+				}
+				cells++
+				r := request{
+					method: route.Method, path: path, key: c.key, body: acceptedBodies[route.Method+" "+route.Pattern],
+					remote: fmt.Sprintf("192.0.2.%d:1", cells%250), // so that nobody is told to wait
+				}
+				checkCell(t, h, route, r, c, named, unknown)
+			}
+		}
+	}
+	if cells < 300 {
+		t.Errorf("got %d cells, want 300 or more", cells)
+	}
+}
+
+// checkCell sends one request of the matrix.
+func checkCell(t *testing.T, h *house, route httpapi.Route, r request, c caller, named bool, unknown string) {
+	t.Helper()
+	what := fmt.Sprintf("%s %s by %s", route.Method, route.Pattern, c.name)
+	got := h.send(r)
+	if strings.Contains(got.body, canary) || strings.Contains(got.body, "4711") {
+		t.Errorf("%s: got %s, which tells of the other business", what, got.body)
+	}
+	want := c.status
+	switch {
+	case route.Public:
+		want = http.StatusOK
+	case c.code == "UNAUTHORIZED":
+	case route.Write && strings.HasPrefix(c.name, "a read key"):
+		want = http.StatusForbidden
+	case !named:
+		want = http.StatusOK
+	}
+	if got.status != want {
+		t.Errorf("%s: got status %d with %s, want %d", what, got.status, got.body, want)
+	}
+	if got.status == http.StatusUnauthorized && got.header.Get("Www-Authenticate") != "Bearer" {
+		t.Errorf("%s: got no WWW-Authenticate: Bearer", what)
+	}
+	if got.status != http.StatusNotFound {
+		return
+	}
+	r.path = unknown
+	absent := h.send(r)
+	if anonymous(got) != anonymous(absent) {
+		t.Errorf("%s: got %s, and %s for an id that does not exist", what, anonymous(got), anonymous(absent))
+	}
+}
+
+// anonymous is all that an answer tells, without the request's id.
+func anonymous(r reply) string {
+	header := r.header.Clone()
+	id := header.Get("X-Request-Id")
+	header.Del("X-Request-Id")
+	return fmt.Sprint(r.status, header, strings.ReplaceAll(r.body, id, "ID"))
+}
+
+// TestUnauthorizedIsOneAnswer compares the answers to all keys that do not
+// work.
+func TestUnauthorizedIsOneAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	revoked := h.newKey("revoked", access.Write)
+	h.send(request{method: "GET", path: "/customers", key: revoked}).want(t, http.StatusOK)
+	h.revoke("revoked")
+	expiring := h.newExpiringKey(start.Add(time.Hour))
+	h.send(request{method: "GET", path: "/customers", key: expiring}).want(t, http.StatusOK)
+	h.clock.Move(time.Hour)
+	want := anonymous(h.send(request{method: "GET", path: "/customers", key: "-"}))
+	for _, headers := range []map[string]string{
+		{"Authorization": "Bearer " + revoked},
+		{"Authorization": "Bearer " + expiring},
+		{"Authorization": "Bearer garbage"},
+		{"Authorization": "Bearer "},
+		{"Authorization": "Bearer  " + h.business.TestKey},
+		{"Authorization": "Bearer " + h.business.TestKey + " "},
+		{"Authorization": h.business.TestKey},
+		{"Authorization": "Basic " + h.business.TestKey},
+		{"Authorization": "Bearer " + h.business.TestKey + ", Bearer x"},
+		{"Authorization": "Bearer bf_test_" + strings.Repeat("é", 30)},
+		{"Authorization": "Bearer bf_test_" + strings.Repeat("A", 4000)},
+		{"X-Api-Key": h.business.TestKey},
+	} {
+		if got := anonymous(h.send(request{method: "GET", path: "/customers", key: "-", headers: headers})); got != want {
+			t.Errorf("%v: got %s, want %s", headers, got, want)
+		}
+	}
+	h.send(request{method: "GET", path: "/customers", key: "-",
+		headers: map[string]string{"Authorization": "bearer " + h.business.TestKey}}).want(t, http.StatusOK)
+}
+
+// revoke revokes the house's key of a name.
+func (h *house) revoke(name string) {
+	h.Helper()
+	keys, err := h.directory.Keys(context.Background(), h.business.Business.ID)
+	if err != nil {
+		h.Fatalf("list keys: got error %v, want none", err)
+	}
+	for _, key := range keys {
+		if key.Name == name {
+			if _, err := h.directory.RevokeKey(context.Background(), key.ID); err != nil {
+				h.Fatalf("revoke: got error %v, want none", err)
+			}
+			return
+		}
+	}
+	h.Fatalf("there is no key %q to revoke", name)
+}
+
+func (h *house) newExpiringKey(at time.Time) string {
+	h.Helper()
+	_, text, err := h.directory.CreateKey(context.Background(), access.NewKey{
+		Tenant: ledger.Tenant{BusinessID: h.business.Business.ID, Mode: ledger.Test}, Name: "expiring", Scope: access.Write, ExpiresAt: at,
+	})
+	if err != nil {
+		h.Fatalf("create key: got error %v, want none", err)
+	}
+	return text
+}

@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code is the machine's part of an error. It is stable: callers switch on it,
+// and httpapi has the one map from codes to statuses.
+type Code string
+
+// The codes that the ledger's rules and stores give.
+const (
+	CodeNotFound              Code = "NOT_FOUND"
+	CodeUnsupportedCurrency   Code = "UNSUPPORTED_CURRENCY"
+	CodeMissingField          Code = "MISSING_FIELD"
+	CodeAmountNotPositive     Code = "AMOUNT_NOT_POSITIVE"
+	CodeAmountTooLarge        Code = "AMOUNT_TOO_LARGE"
+	CodeInvalidEntryType      Code = "INVALID_ENTRY_TYPE"
+	CodeInvalidReason         Code = "INVALID_REASON"
+	CodeInvalidCategory       Code = "INVALID_CATEGORY"
+	CodeInvalidReference      Code = "INVALID_REFERENCE_OBJECT_ID"
+	CodeInvalidIdempotencyKey Code = "INVALID_IDEMPOTENCY_KEY"
+	CodeExpiryOnDebit         Code = "EXPIRY_ON_DEBIT"
+	CodeCategoryOnDebit       Code = "CATEGORY_ON_DEBIT"
+	CodeInvalidExpiry         Code = "INVALID_EXPIRY"
+	CodeInvalidEmail          Code = "INVALID_EMAIL"
+	CodeInvalidName           Code = "INVALID_NAME"
+	CodeInvalidPhoneNumber    Code = "INVALID_PHONE_NUMBER"
+	CodeInvalidSettings       Code = "INVALID_SETTINGS"
+	CodeLimitReached          Code = "LIMIT_REACHED"
+	CodeKeyReused             Code = "IDEMPOTENCY_KEY_REUSED"
+	CodeKeyInProgress         Code = "IDEMPOTENCY_IN_PROGRESS"
+	CodeInsufficientFunds     Code = "INSUFFICIENT_WALLET_FUNDS"
+	CodeBalanceLimit          Code = "BALANCE_LIMIT_EXCEEDED"
+	CodeStorageUnavailable    Code = "STORAGE_UNAVAILABLE"
+	CodeOverloaded            Code = "OVERLOADED"
+	CodeOutcomeUnknown        Code = "OUTCOME_UNKNOWN"
+	CodeInternal              Code = "INTERNAL_SERVER_ERROR"
+)
+
+// Error is a refusal or a failure. It has three readers: a program reads Code
+// and Param, a person reads Message, the operator reads the wrapped cause,
+// which never leaves the log.
+type Error struct {
+	Code    Code
+	Message string
+
+	// Param names the one field that is to blame, in the words of the wire.
+	// Empty when no single field is.
+	Param string
+
+	// FirstAt is when the first request under a reused key was made (law K3).
+	FirstAt time.Time
+
+	cause error
+}
+
+// Errorf makes an error without a field to blame.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// FieldErrorf makes an error for which the field param is to blame.
+func FieldErrorf(code Code, param, format string, args ...any) *Error {
+	return &Error{Code: code, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// WithCause returns a copy of e that wraps what happened underneath.
+func (e *Error) WithCause(cause error) *Error {
+	caused := *e
+	caused.cause = cause
+	return &caused
+}
+
+// Error returns code, message and cause, for logs.
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// CodeOf returns the code of the first [Error] in err's tree. Anything that is
+// not ours is internal. It returns "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var ours *Error
+	if errors.As(err, &ours) {
+		return ours.Code
+	}
+	return CodeInternal
+}
+
+// KeyReused refuses a request under a key that another request has used. All
+// that it tells about the first is when it was made (law K3).
+func KeyReused(firstAt time.Time) *Error {
+	err := FieldErrorf(CodeKeyReused, "idempotency_key",
+		"this idempotency key was used for another request at %s; use a new key for a new request", firstAt.Format(time.RFC3339Nano))
+	err.FirstAt = firstAt
+	return err
+}

@@ -1,0 +1,276 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/billfold/billfold/internal/money"
+)
+
+// Limits of the texts in a request, in Unicode code points.
+const (
+	ReasonMax         = 1000
+	KeyMax            = 255
+	ReferenceMax      = 255
+	ExpiryAheadMin    = time.Minute // an expiry must lie at least this far ahead
+	expiryYearMax     = 9999
+	fingerprintDomain = "billfold.post.v1"
+)
+
+// PostRequest asks for one credit or debit.
+type PostRequest struct {
+	Tenant     Tenant
+	CustomerID string
+	Currency   money.Currency
+	Direction  Direction
+	Amount     money.Amount
+
+	// Category of a credit; empty means [Paid]. A debit has none.
+	Category Category
+
+	// ExpiresAt of a credit; zero means never. Cut to microseconds.
+	ExpiresAt time.Time
+
+	Reason            string
+	ReferenceObjectID string
+
+	// Metadata is a canonical JSON object; empty means "{}".
+	Metadata string
+
+	// IdempotencyKey is empty when the caller sent none.
+	IdempotencyKey string
+
+	// CreatedBy is the id of the API key that asks.
+	CreatedBy string
+
+	// CurrencyEnabled says whether the business has the currency switched on.
+	// It is state, not shape: it is looked at after the key (law K10).
+	CurrencyEnabled bool
+}
+
+// Validate checks what can be seen in the request alone and returns the first
+// rule that it breaks: currency, entry type, amount, category, expiry, reason,
+// reference, key.
+func (r *PostRequest) Validate() error {
+	switch {
+	case !r.Currency.Valid():
+		return FieldErrorf(CodeUnsupportedCurrency, "currency", "%q is not a supported currency; use an upper-case ISO 4217 code such as USD", clip(string(r.Currency)))
+	case r.Direction != Credit && r.Direction != Debit:
+		return FieldErrorf(CodeInvalidEntryType, "entry_type", "entry_type must be credit or debit")
+	case r.Amount <= 0:
+		return FieldErrorf(CodeAmountNotPositive, "amount", "amount must be at least 1 minor unit; the direction is in entry_type")
+	case r.Amount > money.EntryMax:
+		return FieldErrorf(CodeAmountTooLarge, "amount", "amount must be at most %d minor units", money.EntryMax)
+	case r.Direction == Debit && r.Category != "":
+		return FieldErrorf(CodeCategoryOnDebit, "category", "a debit has no category; it takes the lots that are next in spend order")
+	case r.Category != "" && r.Category != Paid && r.Category != Promotional:
+		return FieldErrorf(CodeInvalidCategory, "category", "category must be paid or promotional")
+	case r.Direction == Debit && !r.ExpiresAt.IsZero():
+		return FieldErrorf(CodeExpiryOnDebit, "expires_at", "a debit cannot expire; expires_at belongs to credits")
+	case !r.ExpiresAt.IsZero() && micros(r.ExpiresAt) <= 0:
+		// 1970 would read as "never" wherever 0 stands for no expiry.
+		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
+	case r.ExpiresAt.Year() > expiryYearMax:
+		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must be before the year 10000")
+	case utf8.RuneCountInString(r.Reason) > ReasonMax || hasControl(r.Reason):
+		return FieldErrorf(CodeInvalidReason, "reason", "reason must be at most %d characters without control characters", ReasonMax)
+	case utf8.RuneCountInString(r.ReferenceObjectID) > ReferenceMax || hasControl(r.ReferenceObjectID):
+		return FieldErrorf(CodeInvalidReference, "reference_object_id", "reference_object_id must be at most %d characters without control characters", ReferenceMax)
+	}
+	if r.IdempotencyKey == "" {
+		return nil
+	}
+	return ValidateKey(r.IdempotencyKey)
+}
+
+// ValidateKey checks an idempotency key: 1 to 255 characters of UTF-8 without
+// control characters and not blank. Keys are compared byte for byte and never
+// trimmed (law K8).
+func ValidateKey(key string) error {
+	if key == "" || utf8.RuneCountInString(key) > KeyMax || hasControl(key) || strings.TrimSpace(key) == "" {
+		return FieldErrorf(CodeInvalidIdempotencyKey, "idempotency_key", "an idempotency key must be 1 to %d characters, not blank, without control characters", KeyMax)
+	}
+	return nil
+}
+
+// Fingerprint covers everything that the request says once parsed and
+// defaulted, and nothing that the server made (law K4). It does not cover who
+// asks: another API key of the business repeats the same request (law K5).
+func (r *PostRequest) Fingerprint() Fingerprint {
+	b := make([]byte, 0, 256)
+	b = appendText(b, fingerprintDomain)
+	b = appendText(b, string(r.Currency))
+	b = appendText(b, string(r.Direction))
+	b = appendNumber(b, int64(r.Amount))
+	b = appendText(b, string(r.category()))
+	b = appendNumber(b, micros(r.ExpiresAt))
+	b = appendText(b, r.Reason)
+	b = appendText(b, r.ReferenceObjectID)
+	b = appendText(b, r.metadata())
+	sum := sha256.Sum256(b)
+	return Fingerprint(sum[:len(Fingerprint{})])
+}
+
+func (r *PostRequest) category() Category {
+	if r.Direction == Credit && r.Category == "" {
+		return Paid
+	}
+	return r.Category
+}
+
+func (r *PostRequest) metadata() string {
+	if r.Metadata == "" {
+		return "{}"
+	}
+	return r.Metadata
+}
+
+// account is the other side of a plain credit or debit (law M1).
+func (r *PostRequest) account() Account {
+	if r.Direction == Credit && r.category() == Promotional {
+		return AccountPromotion
+	}
+	return AccountMerchant
+}
+
+// Moment is what a decision needs from outside and may not fetch itself.
+type Moment struct {
+	Now    time.Time // UTC, cut to microseconds
+	Random uint64
+}
+
+// Post decides a credit or debit. The first rule that does not hold refuses:
+//
+//  1. key used by another request   IDEMPOTENCY_KEY_REUSED
+//  2. key used by this request      the first answer again, nothing written
+//  3. currency not enabled          UNSUPPORTED_CURRENCY
+//  4. expiry too soon or past       INVALID_EXPIRY
+//  5. debit above available         INSUFFICIENT_WALLET_FUNDS
+//  6. credit above the limit        BALANCE_LIMIT_EXCEEDED
+//
+// A refusal changes nothing and does not use up the key (law K7). The request
+// must have passed [PostRequest.Validate].
+func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
+	fingerprint := r.Fingerprint()
+	if s.Prior != nil {
+		return replay(s, fingerprint)
+	}
+	now := s.Chain.At(m.Now)
+	if !r.CurrencyEnabled {
+		return Change{}, FieldErrorf(CodeUnsupportedCurrency, "currency", "%s is not enabled for this business; enable it in the business settings", r.Currency)
+	}
+	if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now.Add(ExpiryAheadMin)) {
+		return Change{}, FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
+	}
+
+	wallet := s.Wallet
+	entry := Entry{
+		ID:                EntryID(now, s.Chain.Position+1, m.Random),
+		Tenant:            r.Tenant,
+		CustomerID:        r.CustomerID,
+		Currency:          r.Currency,
+		Position:          s.Chain.Position + 1,
+		Seq:               wallet.Seq + 1,
+		Direction:         r.Direction,
+		Amount:            r.Amount,
+		Before:            wallet.Balance,
+		EventType:         EventMerchantAdjustment,
+		Account:           r.account(),
+		Category:          r.category(),
+		ExpiresAt:         r.ExpiresAt,
+		Reason:            r.Reason,
+		ReferenceObjectID: r.ReferenceObjectID,
+		Metadata:          r.metadata(),
+		IdempotencyKey:    r.IdempotencyKey,
+		Fingerprint:       fingerprint,
+		CreatedBy:         r.CreatedBy,
+		CreatedAt:         now,
+	}
+	if err := move(&wallet, &entry); err != nil {
+		return Change{}, err
+	}
+	entry.Available = wallet.Available(now)
+	entry.Hash = entry.ChainHash(s.Chain.Hash)
+	return Change{Entry: entry, Wallet: wallet}, nil
+}
+
+// move applies the entry's amount to the wallet and its lots, and fills the
+// entry's after-balance and allocations. It refuses by rules 5 and 6.
+func move(wallet *Wallet, entry *Entry) error {
+	if entry.Direction == Debit {
+		if wallet.Available(entry.CreatedAt) < entry.Amount {
+			return Errorf(CodeInsufficientFunds, "Insufficient funds in wallet")
+		}
+		spent, left, missing := SpendLots(wallet.Lots, entry.Amount, entry.CreatedAt)
+		if missing > 0 {
+			return Errorf(CodeInternal, "the snapshot's lots do not cover an available balance")
+		}
+		entry.Allocations, wallet.Lots = spent, left
+		wallet.Balance -= entry.Amount
+	} else {
+		balance, ok := wallet.Balance.Add(entry.Amount)
+		if !ok || balance > money.BalanceMax {
+			return FieldErrorf(CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
+		}
+		wallet.Balance = balance
+		wallet.Lots = OpenLot(wallet.Lots, Lot{
+			Seq:       entry.Seq,
+			Category:  entry.Category,
+			ExpiresAt: entry.ExpiresAt,
+			Remaining: entry.Amount,
+		})
+	}
+	wallet.Seq = entry.Seq
+	wallet.UpdatedAt = entry.CreatedAt
+	entry.After = wallet.Balance
+	return nil
+}
+
+// replay answers a repeat from the first entry alone, so that the answer is
+// the first one however the wallet has moved since (law K2).
+func replay(s Snapshot, fingerprint Fingerprint) (Change, error) {
+	first := *s.Prior
+	if first.Fingerprint != fingerprint {
+		return Change{}, KeyReused(first.CreatedAt)
+	}
+	return Change{Replayed: true, Entry: first, Wallet: WalletAfter(s.Customer, first)}, nil
+}
+
+// WalletAfter is the wallet as it was right after an entry. It has no lots.
+func WalletAfter(customer Customer, entry Entry) Wallet {
+	return Wallet{
+		Tenant:     entry.Tenant,
+		CustomerID: entry.CustomerID,
+		Currency:   entry.Currency,
+		Balance:    entry.After,
+		Seq:        entry.Seq,
+		CreatedAt:  customer.CreatedAt,
+		UpdatedAt:  entry.CreatedAt,
+	}
+}
+
+// hasControl reports whether a text has a control character of ASCII or
+// Latin-1 (U+0000 to U+001F, U+007F to U+009F), or bytes that are not UTF-8,
+// which would come back as other text than was sent.
+func hasControl(text string) bool {
+	if !utf8.ValidString(text) {
+		return true
+	}
+	for _, r := range text {
+		if r < 0x20 || (r >= 0x7f && r < 0xa0) {
+			return true
+		}
+	}
+	return false
+}
+
+// clip shortens what a caller sent before it is shown to them again.
+func clip(text string) string {
+	const most = 20
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most]) + "…"
+}

@@ -1,0 +1,40 @@
+package ledger
+
+import "time"
+
+// Mode is one of the two separate worlds of a business.
+type Mode string
+
+// The two modes. They share nothing but the business's name and id.
+const (
+	Test Mode = "test"
+	Live Mode = "live"
+)
+
+// Valid reports whether m is one of the two modes.
+func (m Mode) Valid() bool { return m == Test || m == Live }
+
+// Tenant is a business in one mode: the owner of customers, keys and settings.
+type Tenant struct {
+	BusinessID string
+	Mode       Mode
+}
+
+// Customer is somebody who has wallets. The id is unique within its tenant.
+type Customer struct {
+	Tenant Tenant
+	ID     string
+	Email  string
+	Name   string
+
+	// PhoneNumber is empty when none is known.
+	PhoneNumber string
+
+	// Metadata is a JSON object in canonical form: members sorted by name, no
+	// white space. "{}" when there is none.
+	Metadata string
+
+	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}

@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/billfold/billfold/internal/money"
+)
+
+// Wallet is one customer's balance in one currency.
+type Wallet struct {
+	Tenant     Tenant
+	CustomerID string
+	Currency   money.Currency
+	Balance    money.Amount // 0 … money.BalanceMax
+	Held       money.Amount // promised by holds, 0 … Balance
+	Seq        int64        // of the wallet's last entry, 0 when it has none
+
+	// CreatedAt is when the customer was created, UpdatedAt when the balance
+	// last changed.
+	CreatedAt time.Time
+	UpdatedAt time.Time
+
+	// Lots are open lots in spend order: a prefix of all open lots that
+	// contains at least every lot that can have expired and as many others as
+	// the [Scope] it was loaded for needs.
+	Lots []Lot
+}
+
+// Lot is what one credit left to spend.
+type Lot struct {
+	Seq       int64 // of the credit that opened it
+	Category  Category
+	ExpiresAt time.Time // zero: never
+	Remaining money.Amount
+}
+
+// ExpiredAt reports whether the lot can no longer be spent at t. The instant
+// itself is expired: a lot that expires at 12:00:00 is spendable at
+// 11:59:59.999999 and not at 12:00:00 (law L3).
+func (l Lot) ExpiredAt(t time.Time) bool {
+	return !l.ExpiresAt.IsZero() && !t.Before(l.ExpiresAt)
+}
+
+// Available returns what a debit may take at t: the balance, less what is
+// held, less what has expired and was not yet written off (law O1).
+func (w Wallet) Available(t time.Time) money.Amount {
+	available := w.Balance - w.Held
+	for _, lot := range w.Lots {
+		// Spend order begins with the soonest expiry, so the first lot that
+		// has not expired ends the search.
+		if !lot.ExpiredAt(t) {
+			break
+		}
+		available -= lot.Remaining
+	}
+	return available
+}
+
+// Chain is where a customer's entries stand: the last position, its hash and
+// its time. The zero Chain belongs to a customer without entries.
+type Chain struct {
+	Position int64
+	Hash     Hash
+	LastAt   time.Time
+}
+
+// At returns the time at which a decision taken at now counts: now, or the
+// time of the customer's last entry when the clock has since gone back (law R4).
+func (c Chain) At(now time.Time) time.Time {
+	if now.Before(c.LastAt) {
+		return c.LastAt
+	}
+	return now
+}

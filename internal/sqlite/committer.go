@@ -1,0 +1,390 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+const (
+	// batchMax is how many commands share one transaction at the most, so that
+	// the first of them does not wait for too many.
+	batchMax = 1024
+
+	// queueWaitMax is how long a command waits to be taken up. One that waits
+	// longer is refused without effect.
+	queueWaitMax = 5 * time.Second
+)
+
+// committer is the one goroutine that writes. It takes whatever commands
+// arrived while the last transaction was being synced, decides them one after
+// the other, commits them together and answers each with its own result. There
+// is no timer: an idle store commits a lone command at once.
+type committer struct {
+	db   *DB
+	conn *sqlite.Conn
+
+	// The two statements of the hot path, which bind every parameter each
+	// time. They belong to the connection and are closed with it.
+	insertEntry  *sqlite.Stmt
+	updateWallet *sqlite.Stmt
+
+	// What follows up to the queue belongs to the goroutine alone.
+	cache     *cache
+	touched   map[customerKey]*customerState // clones of the running batch
+	nextEntry int64
+	lots      []byte // buffer for a wallet's lots
+	logPages  int    // rough number of pages in the log since the last checkpoint
+
+	mu      sync.Mutex
+	queue   []*command
+	stopped bool
+	wake    chan struct{} // has room for one signal
+
+	done  chan struct{}
+	fatal chan struct{}
+	meter meter
+}
+
+// command is one thing to do in a batch. Exactly one of decide and write is set.
+type command struct {
+	scope  ledger.Scope
+	decide ledger.Decide
+	write  func(conn *sqlite.Conn) error
+
+	taken  atomic.Bool // by the committer, or by a caller who gave up waiting
+	change ledger.Change
+	err    error
+	done   chan struct{}
+}
+
+func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
+	last, err := numberOf(conn, `select coalesce(max(no), 0) from ledger_entries`)
+	if err != nil {
+		return nil, fmt.Errorf("find the last entry: %w", err)
+	}
+	insertEntry, err := conn.Prepare(insertEntryQuery)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	updateWallet, err := conn.Prepare(updateWalletQuery)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	return &committer{
+		db:           db,
+		conn:         conn,
+		insertEntry:  insertEntry,
+		updateWallet: updateWallet,
+		cache:        newCache(db.config.CustomersCached),
+		touched:      make(map[customerKey]*customerState),
+		nextEntry:    last + 1,
+		wake:         make(chan struct{}, 1),
+		done:         make(chan struct{}),
+		fatal:        make(chan struct{}),
+		meter:        newMeter(db.config.Metrics),
+	}, nil
+}
+
+func (c *committer) start() { go c.loop() }
+
+// submit queues a command and waits for its result.
+func (c *committer) submit(ctx context.Context, cmd *command) error {
+	cmd.done = make(chan struct{})
+	if err := c.enqueue(cmd); err != nil {
+		return err
+	}
+	select {
+	case <-cmd.done:
+		return cmd.err
+	default:
+	}
+	wait := time.NewTimer(queueWaitMax)
+	defer wait.Stop()
+	select {
+	case <-cmd.done:
+		return cmd.err
+	case <-ctx.Done():
+		return c.giveUp(ctx, cmd, ctx.Err())
+	case <-wait.C:
+		return c.giveUp(ctx, cmd, ledger.Errorf(ledger.CodeOverloaded, "too many requests are waiting; nothing was changed, try again in a moment"))
+	}
+}
+
+// giveUp takes a waiting command back. One that the committer has taken up
+// already is waited for, because it will have an effect, unless the caller has
+// gone away.
+func (c *committer) giveUp(ctx context.Context, cmd *command, reason error) error {
+	if cmd.taken.CompareAndSwap(false, true) {
+		return reason
+	}
+	select {
+	case <-cmd.done:
+		return cmd.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *committer) enqueue(cmd *command) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.stopped:
+		return errClosed
+	case len(c.queue) >= c.db.config.QueueMax:
+		return ledger.Errorf(ledger.CodeOverloaded, "too many requests are waiting; nothing was changed, try again in a moment")
+	}
+	c.queue = append(c.queue, cmd)
+	if len(c.queue) == 1 {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// loop runs until stop, and finishes what was queued before it.
+func (c *committer) loop() {
+	defer close(c.done)
+	var queue []*command
+	for {
+		c.mu.Lock()
+		queue, c.queue = c.queue, queue[:0]
+		stopped := c.stopped
+		c.mu.Unlock()
+		if len(queue) == 0 {
+			if stopped {
+				return
+			}
+			<-c.wake
+			continue
+		}
+		for begin := 0; begin < len(queue); begin += batchMax {
+			c.batch(queue[begin:min(begin+batchMax, len(queue))])
+		}
+		clear(queue) // results are the callers' now
+	}
+}
+
+// stop refuses new commands, finishes the queued ones and waits for that.
+func (c *committer) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	<-c.done
+}
+
+func (c *committer) close() error { return c.conn.Close() }
+
+// batch runs commands in one transaction and answers them.
+func (c *committer) batch(commands []*command) {
+	taken := commands[:0]
+	for _, cmd := range commands {
+		if cmd.taken.CompareAndSwap(false, true) {
+			taken = append(taken, cmd)
+		}
+	}
+	if len(taken) == 0 {
+		return
+	}
+	begin := time.Now()
+	err := c.transaction(taken)
+	if err != nil && len(taken) > 1 && !isStorage(err) {
+		// One command broke a constraint or failed in some other way that is
+		// our bug, but its neighbours must not pay for it.
+		c.oneByOne(taken)
+		return
+	}
+	if err != nil {
+		c.report(err)
+	}
+	c.meter.batch(len(taken), time.Since(begin), err)
+	for _, cmd := range taken {
+		cmd.answer(err)
+	}
+	if err == nil {
+		c.checkpoint()
+	}
+}
+
+func (c *committer) oneByOne(commands []*command) {
+	for _, cmd := range commands {
+		err := c.transaction([]*command{cmd})
+		if err != nil {
+			c.report(err)
+		}
+		cmd.answer(err)
+	}
+}
+
+// answer wakes the caller. A failed transaction overrules what the command
+// itself had come to.
+func (cmd *command) answer(failed error) {
+	if failed != nil {
+		cmd.change = ledger.Change{}
+		cmd.err = unavailable(failed)
+	}
+	close(cmd.done)
+}
+
+func (c *committer) report(err error) {
+	if isConstraint(err) {
+		c.db.config.Logger.Error("a constraint of the schema stopped a change that the rules had allowed; please report this", "error", err)
+		return
+	}
+	c.db.config.Logger.Error("a transaction failed", "error", err)
+}
+
+// transaction decides the commands and commits what they want. An error means
+// that nothing of it was committed, or, with CodeOutcomeUnknown, that nobody
+// can say, after which the store is dead.
+func (c *committer) transaction(commands []*command) error {
+	if c.dead() {
+		return ledger.Errorf(ledger.CodeStorageUnavailable, "the storage failed and the server must be started again")
+	}
+	if err := run(c.conn, "begin immediate"); err != nil {
+		return err
+	}
+	if err := c.execute(commands); err != nil {
+		c.rollback()
+		return err
+	}
+	if err := run(c.conn, "commit"); err != nil {
+		return c.commitFailed(err)
+	}
+	c.publish()
+	return nil
+}
+
+func (c *committer) execute(commands []*command) error {
+	for _, cmd := range commands {
+		var err error
+		if cmd.write != nil {
+			err = c.executeWrite(cmd)
+		} else {
+			err = c.executeDecision(cmd)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.writeWallets(); err != nil {
+		return err
+	}
+	first := c.db.keys.work.nextPage
+	err := c.db.keys.maintain(c.conn)
+	c.logPages += int(c.db.keys.work.nextPage - first)
+	return err
+}
+
+// executeWrite runs a free-form write in a savepoint, so that its refusal
+// leaves no trace in the batch.
+func (c *committer) executeWrite(cmd *command) error {
+	if err := run(c.conn, "savepoint command"); err != nil {
+		return err
+	}
+	cmd.err = cmd.write(c.conn)
+	var refusal *ledger.Error
+	if cmd.err != nil {
+		if !errors.As(cmd.err, &refusal) {
+			return cmd.err
+		}
+		if err := run(c.conn, "rollback to command"); err != nil {
+			return err
+		}
+	}
+	return run(c.conn, "release command")
+}
+
+// publish makes the committed states the ones that the next batch starts from.
+func (c *committer) publish() {
+	for key, state := range c.touched {
+		c.cache.put(key, state)
+	}
+	clear(c.touched)
+	c.db.keys.commit()
+	c.db.tenants.commit()
+}
+
+// rollback takes back everything since begin, in the file and in memory.
+func (c *committer) rollback() {
+	if !c.conn.AutocommitEnabled() {
+		if err := run(c.conn, "rollback"); err != nil {
+			c.die(err)
+		}
+	}
+	c.forget()
+}
+
+// forget drops what the failed batch left in memory.
+func (c *committer) forget() {
+	clear(c.touched)
+	c.db.keys.rollback()
+	c.db.tenants.rollback()
+	last, err := numberOf(c.conn, `select coalesce(max(no), 0) from ledger_entries`)
+	if err != nil {
+		c.die(err)
+		return
+	}
+	c.nextEntry = last + 1
+}
+
+// commitFailed decides what a failed COMMIT means. A full disk is found before
+// the sync and leaves nothing behind. After anything else nobody knows what is
+// on the disk, and a sync must never be tried twice, because the kernel may
+// have dropped the pages that it could not write. So the process stops.
+func (c *committer) commitFailed(err error) error {
+	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultFull {
+		c.rollback()
+		return err
+	}
+	c.die(err)
+	return ledger.Errorf(ledger.CodeOutcomeUnknown,
+		"the storage failed while saving; the same request with the same idempotency key is safe to send again").WithCause(err)
+}
+
+func (c *committer) die(err error) {
+	c.db.config.Logger.Error("the storage failed and can promise nothing more; the server must be started again", "error", err)
+	if !c.dead() {
+		close(c.fatal)
+	}
+	c.cache.clear()
+	clear(c.touched)
+}
+
+func (c *committer) dead() bool {
+	select {
+	case <-c.fatal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Transact implements ledger.Store.
+func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	cmd := &command{scope: scope, decide: decide}
+	if err := db.committer.submit(ctx, cmd); err != nil {
+		return ledger.Change{}, err
+	}
+	return cmd.change, nil
+}
+
+// write runs a write that is no decision in the next batch. Whatever write
+// returns that is a ledger.Error is a refusal and leaves no trace.
+func (db *DB) write(ctx context.Context, write func(conn *sqlite.Conn) error) error {
+	return db.committer.submit(ctx, &command{write: write})
+}

@@ -1,0 +1,163 @@
+package sqlite
+
+import (
+	"fmt"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// executeDecision loads what the command's scope names, lets it decide, and
+// appends the entry. Wallets are written at the end of the batch.
+func (c *committer) executeDecision(cmd *command) error {
+	state, err := c.state(cmd.scope)
+	if err != nil {
+		return err
+	}
+	if state == nil {
+		cmd.err = errNoCustomer
+		return nil
+	}
+	w := state.wallet(cmd.scope.Currency)
+	n, err := w.cover(c.conn, state.no, cmd.scope.Need, state.chain.At(cmd.scope.At))
+	if err != nil {
+		return err
+	}
+	prior, err := c.prior(state, cmd.scope)
+	if err != nil {
+		return err
+	}
+	cmd.change, cmd.err = decide(cmd.decide, ledger.Snapshot{
+		Customer: *state.customer,
+		Chain:    state.chain,
+		Wallet:   state.walletOf(cmd.scope.Tenant, w, w.lots[:n:n]),
+		Prior:    prior,
+	})
+	if cmd.err != nil || cmd.change.Replayed {
+		return nil
+	}
+	return c.apply(state, w, n, &cmd.change)
+}
+
+// decide keeps a panic of one decision, which is our bug, away from the other
+// callers' money.
+func decide(decide ledger.Decide, snapshot ledger.Snapshot) (change ledger.Change, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = ledger.Errorf(ledger.CodeInternal, "internal error").WithCause(fmt.Errorf("decision panicked: %v", cause))
+		}
+	}()
+	return decide(snapshot)
+}
+
+// apply appends the entry of a change and moves the states in memory.
+func (c *committer) apply(state *customerState, w *walletState, n int, change *ledger.Change) error {
+	entry := &change.Entry
+	no := c.nextEntry
+	if err := insertEntry(c.insertEntry, no, state, w, entry); err != nil {
+		return err
+	}
+	if err := insertMarks(c.conn, no, state.no, entry); err != nil {
+		return err
+	}
+	if entry.IdempotencyKey != "" {
+		c.db.keys.stage(c.db.keys.hash(state.no, entry.IdempotencyKey), no)
+	}
+	c.nextEntry++
+	w.take(change, n)
+	w.balance, w.held = change.Wallet.Balance, change.Wallet.Held
+	w.seq, w.position, w.last = entry.Seq, entry.Position, no
+	w.hash, w.updatedAt = entry.Hash, entry.CreatedAt
+	w.dirty = true
+	state.last = no
+	state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
+	return nil
+}
+
+// state returns the batch's clone of a customer's state, nil when the tenant
+// has no such customer.
+func (c *committer) state(scope ledger.Scope) (*customerState, error) {
+	tenant, ok := c.db.tenants.number(scope.Tenant)
+	if !ok {
+		return nil, nil
+	}
+	key := customerKey{tenant: tenant, id: scope.CustomerID}
+	if state := c.touched[key]; state != nil {
+		return state, nil
+	}
+	state := c.cache.get(key)
+	if state == nil {
+		var err error
+		if state, err = loadState(c.conn, scope.Tenant, key); err != nil || state == nil {
+			return nil, err
+		}
+	}
+	state = state.clone()
+	c.touched[key] = state
+	return state, nil
+}
+
+// prior returns the entry that was posted under the scope's key.
+func (c *committer) prior(state *customerState, scope ledger.Scope) (*ledger.Entry, error) {
+	if scope.Key == "" {
+		return nil, nil
+	}
+	var prior *ledger.Entry
+	hash := c.db.keys.hash(state.no, scope.Key)
+	err := c.db.keys.candidatesForCommitter(c.conn, hash, func(no int64) (bool, error) {
+		e, err := readEntry(c.conn, no)
+		if err != nil {
+			return false, err
+		}
+		if e.customer != state.no || e.IdempotencyKey != scope.Key {
+			return true, nil
+		}
+		e.Tenant, e.CustomerID = scope.Tenant, scope.CustomerID
+		prior = &e.Entry
+		return false, nil
+	})
+	return prior, err
+}
+
+func (c *committer) writeWallets() (err error) {
+	for _, state := range c.touched {
+		for i := range state.wallets {
+			w := &state.wallets[i]
+			if !w.dirty {
+				continue
+			}
+			if w.no == 0 {
+				c.lots, err = insertWallet(c.conn, state.no, w, c.lots)
+			} else {
+				c.lots, err = updateWallet(c.updateWallet, w, c.lots)
+			}
+			if err != nil {
+				return err
+			}
+			w.dirty = false
+			c.logPages++
+		}
+	}
+	c.logPages++
+	return nil
+}
+
+var errNoCustomer = ledger.Errorf(ledger.CodeNotFound, "there is no such customer")
+
+// walletOf returns a wallet as the rules see it, with the given lots.
+func (c *customerState) walletOf(tenant ledger.Tenant, w *walletState, lots []ledger.Lot) ledger.Wallet {
+	wallet := ledger.Wallet{
+		Tenant:     tenant,
+		CustomerID: c.customer.ID,
+		Currency:   w.currency,
+		Balance:    w.balance,
+		Held:       w.held,
+		Seq:        w.seq,
+		CreatedAt:  c.customer.CreatedAt,
+		UpdatedAt:  w.updatedAt,
+		Lots:       lots,
+	}
+	if w.seq == 0 {
+		wallet.UpdatedAt = c.customer.CreatedAt
+	}
+	return wallet
+}

@@ -1,0 +1,286 @@
+package sqlite
+
+import (
+	"cmp"
+	"container/list"
+	"slices"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// customerState is what a decision needs of one customer. A published state is
+// never changed: a batch that touches it works on a clone.
+type customerState struct {
+	no       int64
+	customer *ledger.Customer
+	chain    ledger.Chain
+	last     int64 // no of the customer's last entry, 0 for none
+	wallets  []walletState
+}
+
+func (c *customerState) clone() *customerState {
+	clone := *c
+	clone.wallets = slices.Clone(c.wallets)
+	return &clone
+}
+
+// wallet returns the state of a wallet, which is added when the customer has
+// none in that currency yet. The pointer holds until the next call.
+func (c *customerState) wallet(currency money.Currency) *walletState {
+	for i := range c.wallets {
+		if c.wallets[i].currency == currency {
+			return &c.wallets[i]
+		}
+	}
+	c.wallets = append(c.wallets, walletState{currency: currency})
+	return &c.wallets[len(c.wallets)-1]
+}
+
+// walletState mirrors one row of the table wallets.
+type walletState struct {
+	no        int64 // of the row, 0 before it is first written
+	currency  money.Currency
+	balance   money.Amount
+	held      money.Amount
+	seq       int64
+	position  int64
+	last      int64 // no of the wallet's last entry, 0 for none
+	hash      ledger.Hash
+	updatedAt time.Time
+
+	// lots are the open lots that are written out, in spend order; rest are
+	// those that are not, one tail for each category, see restOf.
+	lots []ledger.Lot
+	rest [2]tail
+
+	dirty bool // touched by the running batch and not yet written
+}
+
+// tail stands for untouched lots that never expire: the wallet's credits of one
+// category without expiry from a seq upwards. Their sum is kept, the lots
+// themselves are in the entries. The zero tail is empty.
+type tail struct {
+	from int64
+	sum  money.Amount
+}
+
+// restOf returns the index of a category's tail.
+func restOf(category ledger.Category) int {
+	if category == ledger.Promotional {
+		return 0
+	}
+	return 1
+}
+
+// cache keeps the states of the customers that were used last. Only the
+// committer touches it. Everything in it can be read again from the file.
+type cache struct {
+	size  int
+	byKey map[customerKey]*list.Element
+	order *list.List // of *cached, the last used first
+}
+
+type customerKey struct {
+	tenant int64
+	id     string
+}
+
+type cached struct {
+	key   customerKey
+	state *customerState
+}
+
+func newCache(size int) *cache {
+	return &cache{size: size, byKey: make(map[customerKey]*list.Element), order: list.New()}
+}
+
+func (c *cache) get(key customerKey) *customerState {
+	element, ok := c.byKey[key]
+	if !ok {
+		return nil
+	}
+	c.order.MoveToFront(element)
+	return element.Value.(*cached).state
+}
+
+func (c *cache) put(key customerKey, state *customerState) {
+	if element, ok := c.byKey[key]; ok {
+		element.Value.(*cached).state = state
+		c.order.MoveToFront(element)
+		return
+	}
+	c.byKey[key] = c.order.PushFront(&cached{key: key, state: state})
+	if c.order.Len() > c.size {
+		oldest := c.order.Back()
+		c.order.Remove(oldest)
+		delete(c.byKey, oldest.Value.(*cached).key)
+	}
+}
+
+// clear forgets everything, after a transaction whose end is in doubt.
+func (c *cache) clear() {
+	clear(c.byKey)
+	c.order.Init()
+}
+
+// loadState reads a customer's state from the file; nil when the tenant has no
+// such customer.
+func loadState(conn *sqlite.Conn, tenant ledger.Tenant, key customerKey) (*customerState, error) {
+	customer, no, err := readCustomer(conn, tenant, key.tenant, key.id)
+	if err != nil || no == 0 {
+		return nil, err
+	}
+	state := &customerState{no: no, customer: &customer}
+	state.wallets, err = readWallets(conn, no)
+	if err != nil {
+		return nil, err
+	}
+	state.setChain()
+	return state, nil
+}
+
+// setChain takes the head of the chain from the wallet that moved last.
+func (c *customerState) setChain() {
+	for i := range c.wallets {
+		w := &c.wallets[i]
+		if w.position > c.chain.Position {
+			c.chain = ledger.Chain{Position: w.position, Hash: w.hash, LastAt: w.updatedAt}
+			c.last = w.last
+		}
+	}
+}
+
+// readWallets reads the wallets of a customer, sorted by currency. It sorts by
+// itself: with an `order by` SQLite plans the statement again at each use, to
+// look at the parameter, and takes 15 microseconds instead of one.
+func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err error) {
+	stmt, err := conn.Prepare(`
+	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
+	         promotional_from, promotional_sum, paid_from, paid_sum, no
+	    from wallets
+	   where customer = ?`)
+	if err != nil {
+		return nil, err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, customer)
+	for {
+		row, err := stmt.Step()
+		if err != nil || !row {
+			slices.SortFunc(wallets, func(a, b walletState) int { return cmp.Compare(a.currency, b.currency) })
+			return wallets, err
+		}
+		w := walletState{
+			no:        stmt.ColumnInt64(13),
+			currency:  money.Currency(stmt.ColumnText(0)),
+			balance:   money.Amount(stmt.ColumnInt64(1)),
+			held:      money.Amount(stmt.ColumnInt64(2)),
+			seq:       stmt.ColumnInt64(3),
+			position:  stmt.ColumnInt64(4),
+			last:      stmt.ColumnInt64(5),
+			updatedAt: timeOf(stmt.ColumnInt64(7)),
+			rest: [2]tail{
+				{from: stmt.ColumnInt64(9), sum: money.Amount(stmt.ColumnInt64(10))},
+				{from: stmt.ColumnInt64(11), sum: money.Amount(stmt.ColumnInt64(12))},
+			},
+		}
+		stmt.ColumnBytes(6, w.hash[:])
+		w.lots, err = decodeLots(columnBytes(stmt, 8))
+		if err != nil {
+			return nil, err
+		}
+		wallets = append(wallets, w)
+	}
+}
+
+const updateWalletQuery = `
+	  update wallets
+	     set balance = ?, held = ?, seq = ?, position = ?, last_entry = ?, hash = ?, updated_at = ?, lots = ?,
+	         promotional_from = ?, promotional_sum = ?, paid_from = ?, paid_sum = ?
+	   where no = ?`
+
+const insertWalletQuery = `
+	  insert into wallets (balance, held, seq, position, last_entry, hash, updated_at, lots,
+	                       promotional_from, promotional_sum, paid_from, paid_sum, customer, currency)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// updateWallet stores a wallet's state by its row's number, without a look into
+// an index. It returns the buffer, grown if need be.
+func updateWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) (_ []byte, err error) {
+	defer resetting(stmt, &err)
+	buffer = bindWallet(stmt, w, buffer)
+	stmt.BindInt64(13, w.no)
+	_, err = stmt.Step()
+	return buffer, err
+}
+
+// insertWallet stores the state of a wallet that has no row yet.
+func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []byte) (_ []byte, err error) {
+	stmt, err := conn.Prepare(insertWalletQuery)
+	if err != nil {
+		return buffer, err
+	}
+	defer resetting(stmt, &err)
+	buffer = bindWallet(stmt, w, buffer)
+	stmt.BindInt64(13, customer)
+	stmt.BindText(14, string(w.currency))
+	if _, err = stmt.Step(); err == nil {
+		w.no = conn.LastInsertRowID()
+	}
+	return buffer, err
+}
+
+func bindWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) []byte {
+	buffer = appendLots(buffer[:0], w.lots)
+	stmt.BindInt64(1, int64(w.balance))
+	stmt.BindInt64(2, int64(w.held))
+	stmt.BindInt64(3, w.seq)
+	stmt.BindInt64(4, w.position)
+	stmt.BindInt64(5, w.last)
+	stmt.BindBytes(6, w.hash[:])
+	stmt.BindInt64(7, w.updatedAt.UnixMicro())
+	stmt.BindBytes(8, buffer)
+	stmt.BindInt64(9, w.rest[0].from)
+	stmt.BindInt64(10, int64(w.rest[0].sum))
+	stmt.BindInt64(11, w.rest[1].from)
+	stmt.BindInt64(12, int64(w.rest[1].sum))
+	return buffer
+}
+
+// resetting is deferred by whoever steps a cached statement, so that it never
+// stays open. The error of Reset repeats the one of Step and is dropped.
+func resetting(stmt *sqlite.Stmt, err *error) {
+	if reset := stmt.Reset(); *err == nil {
+		*err = reset
+	}
+}
+
+// columnBytes returns a copy of a blob column, nil for null.
+func columnBytes(stmt *sqlite.Stmt, column int) []byte {
+	if stmt.ColumnIsNull(column) {
+		return nil
+	}
+	b := make([]byte, stmt.ColumnLen(column))
+	stmt.ColumnBytes(column, b)
+	return b
+}
+
+// timeOf turns stored microseconds into a time; 0 is none.
+func timeOf(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// microsOf is the reverse of timeOf.
+func microsOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}

@@ -1,0 +1,27 @@
+package sqlite_test
+
+import (
+	"testing"
+
+	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/storetest"
+)
+
+// The embedded store shows every behaviour that the suite asks of a store.
+func TestStore(t *testing.T) {
+	storetest.Run(t, open)
+}
+
+func open(t testing.TB) storetest.Stores {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return storetest.Stores{Ledger: db, Access: db}
+}

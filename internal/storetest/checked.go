@@ -1,0 +1,121 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// checked is a store whose every decision is run twice on equal snapshots and
+// compared, and whose every snapshot is held against the contract. It reports
+// by Errorf only, because a store may decide on another goroutine.
+type checked struct {
+	ledger.Store
+	t testing.TB
+}
+
+func (c checked) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	return c.Store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		if broken := checkSnapshot(scope, s); broken != "" {
+			c.t.Errorf("snapshot for customer %s, %s, need %d: %s", scope.CustomerID, scope.Currency, scope.Need, broken)
+		}
+		first, second := cloneSnapshot(s), cloneSnapshot(s)
+		change, err := decide(s)
+		if diff := difference(first, s); diff != "" {
+			c.t.Errorf("the decision changed its snapshot (-before +after):\n%s", diff)
+		}
+		again, errAgain := decide(second)
+		if diff := difference(change, again); diff != "" {
+			c.t.Errorf("the second run of a decision differs (-first +second):\n%s", diff)
+		}
+		if fmt.Sprint(err) != fmt.Sprint(errAgain) {
+			c.t.Errorf("the second run of a decision refuses otherwise: first %v, second %v", err, errAgain)
+		}
+		return change, err
+	})
+}
+
+// checkSnapshot returns what is wrong with a snapshot as far as it can be seen
+// from the snapshot alone, or "".
+func checkSnapshot(scope ledger.Scope, s ledger.Snapshot) string {
+	w := s.Wallet
+	switch {
+	case s.Customer.Tenant != scope.Tenant || s.Customer.ID != scope.CustomerID:
+		return fmt.Sprintf("got customer %s of %v, want %s of %v", s.Customer.ID, s.Customer.Tenant, scope.CustomerID, scope.Tenant)
+	case w.Tenant != scope.Tenant || w.CustomerID != scope.CustomerID || w.Currency != scope.Currency:
+		return fmt.Sprintf("got wallet %s of customer %s, want %s of %s", w.Currency, w.CustomerID, scope.Currency, scope.CustomerID)
+	case !w.CreatedAt.Equal(s.Customer.CreatedAt):
+		return fmt.Sprintf("got wallet created at %v, want the customer's %v", w.CreatedAt, s.Customer.CreatedAt)
+	case w.Seq == 0 && (w.Balance != 0 || w.Held != 0 || len(w.Lots) != 0):
+		return fmt.Sprintf("got balance %d, held %d and %d lots in a wallet without entries", w.Balance, w.Held, len(w.Lots))
+	case w.Seq > s.Chain.Position:
+		return fmt.Sprintf("got wallet seq %d above position %d", w.Seq, s.Chain.Position)
+	case s.Prior != nil && scope.Key == "":
+		return fmt.Sprintf("got prior entry %s, want none without a key", s.Prior.ID)
+	case s.Prior != nil && s.Prior.IdempotencyKey != scope.Key:
+		return fmt.Sprintf("got prior entry with key %q, want %q", s.Prior.IdempotencyKey, scope.Key)
+	}
+	return checkLots(scope, s)
+}
+
+// checkLots checks order, seqs and amounts of a snapshot's lots, and that they
+// cover the scope's need, unless all that there are could not.
+func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
+	at := s.Chain.LastAt
+	if scope.At.After(at) {
+		at = scope.At
+	}
+	var all, spendable money.Amount
+	for i, lot := range s.Wallet.Lots {
+		if lot.Remaining <= 0 || lot.Seq < 1 || lot.Seq > s.Wallet.Seq {
+			return fmt.Sprintf("got lot %+v in a wallet of seq %d", lot, s.Wallet.Seq)
+		}
+		if i > 0 && !spentBefore(s.Wallet.Lots[i-1], lot) {
+			return fmt.Sprintf("got lot %+v before lot %+v", s.Wallet.Lots[i-1], lot)
+		}
+		all += lot.Remaining
+		if lot.ExpiresAt.IsZero() || lot.ExpiresAt.After(at) {
+			spendable += lot.Remaining
+		}
+	}
+	expired := all - spendable
+	beyond := scope.Need != ledger.NeedAll && s.Wallet.Balance-expired < scope.Need
+	if spendable < scope.Need && all != s.Wallet.Balance && !beyond {
+		return fmt.Sprintf("got lots of %d spendable and %d in all, want the need %d covered or the whole balance %d",
+			spendable, all, scope.Need, s.Wallet.Balance)
+	}
+	return ""
+}
+
+// spentBefore says law L2 in its plainest words. It is written apart from
+// ledger.CompareLots, which it checks.
+func spentBefore(a, b ledger.Lot) bool {
+	if a.ExpiresAt.IsZero() != b.ExpiresAt.IsZero() {
+		return b.ExpiresAt.IsZero()
+	}
+	if !a.ExpiresAt.Equal(b.ExpiresAt) {
+		return a.ExpiresAt.Before(b.ExpiresAt)
+	}
+	if a.Category != b.Category {
+		return a.Category == ledger.Promotional
+	}
+	return a.Seq < b.Seq
+}
+
+func cloneSnapshot(s ledger.Snapshot) ledger.Snapshot {
+	s.Wallet.Lots = slices.Clone(s.Wallet.Lots)
+	if s.Prior != nil {
+		prior := cloneEntry(*s.Prior)
+		s.Prior = &prior
+	}
+	return s
+}
+
+func cloneEntry(e ledger.Entry) ledger.Entry {
+	e.Allocations = slices.Clone(e.Allocations)
+	return e
+}

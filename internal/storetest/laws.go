@@ -1,0 +1,237 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// Violation says which law a history breaks and where.
+type Violation struct {
+	Law      string // such as "M4"
+	Position int64  // of the entry that is to blame, 0 for none
+	Detail   string
+}
+
+// String returns the violation as one line.
+func (v Violation) String() string {
+	return fmt.Sprintf("law %s at position %d: %s", v.Law, v.Position, v.Detail)
+}
+
+// CheckLaws recomputes a customer's history from its raw entries, slowly and
+// without the rules' own code, and returns every law that does not hold: M1,
+// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, R4, and N1 for stray entries.
+func CheckLaws(h History) []Violation {
+	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
+	for _, e := range h.Entries {
+		a.entry(h.Customer, e)
+	}
+	a.heads(h)
+	return a.found
+}
+
+type audit struct {
+	found    []Violation
+	position int64
+	hash     ledger.Hash
+	lastAt   time.Time
+	keys     map[string]int64
+	wallets  map[money.Currency]*auditWallet
+}
+
+type auditWallet struct {
+	balance money.Amount
+	seq     int64
+	lastAt  time.Time
+	lots    []ledger.Lot // in the order they were opened, exhausted ones too
+}
+
+func (a *audit) blame(law string, format string, args ...any) {
+	a.found = append(a.found, Violation{Law: law, Position: a.position, Detail: fmt.Sprintf(format, args...)})
+}
+
+// entry checks one entry on top of those before it.
+func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
+	a.position++
+	w := a.wallets[e.Currency]
+	if w == nil {
+		w = &auditWallet{}
+		a.wallets[e.Currency] = w
+	}
+	w.seq++
+	if e.Position != a.position || e.Seq != w.seq {
+		a.blame("M5", "got position %d and seq %d, want %d and %d", e.Position, e.Seq, a.position, w.seq)
+	}
+	if position, ok := ledger.EntryIDPosition(e.ID); !ok || position != e.Position {
+		a.blame("M5", "id %s does not contain position %d", e.ID, e.Position)
+	}
+	if e.Tenant != customer.Tenant || e.CustomerID != customer.ID {
+		a.blame("N1", "the entry belongs to customer %s of %v", e.CustomerID, e.Tenant)
+	}
+	if e.CreatedAt.Before(a.lastAt) {
+		a.blame("R4", "created at %v after an entry of %v", e.CreatedAt, a.lastAt)
+	}
+	a.lastAt, w.lastAt = e.CreatedAt, e.CreatedAt
+	if first, used := a.keys[e.IdempotencyKey]; used && e.IdempotencyKey != "" {
+		a.blame("K1", "key %q was used at position %d", e.IdempotencyKey, first)
+	}
+	a.keys[e.IdempotencyKey] = a.position
+	a.amounts(w, e)
+	if e.Direction == ledger.Credit {
+		a.credit(w, e)
+	} else {
+		a.debit(w, e)
+	}
+	if got, want := e.Available, w.spendable(e.CreatedAt); got != want || got < 0 {
+		a.blame("O1", "got available %d, want %d", got, want)
+	}
+	if got, want := e.Hash, e.ChainHash(a.hash); got != want {
+		a.blame("M4", "got hash %x, want %x", got, want)
+	}
+	a.hash = e.Hash
+}
+
+// amounts checks sides, range and chain of an entry's amounts.
+func (a *audit) amounts(w *auditWallet, e ledger.Entry) {
+	if !slices.Contains([]ledger.Account{"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers"}, e.Account) {
+		a.blame("M1", "got counter account %q", e.Account)
+	}
+	if e.Amount < 1 || e.Amount > 999_999_999_999 || e.After < 0 || e.After > 9_007_199_254_740_991 {
+		a.blame("M7", "got amount %d and balance %d", e.Amount, e.After)
+	}
+	if e.Before != w.balance {
+		a.blame("M4", "got before %d, want %d", e.Before, w.balance)
+	}
+	w.balance += signed(e)
+	if e.After != w.balance {
+		a.blame("M4", "got after %d, want %d", e.After, w.balance)
+	}
+}
+
+func signed(e ledger.Entry) money.Amount {
+	if e.Direction == ledger.Credit {
+		return e.Amount
+	}
+	return -e.Amount
+}
+
+func (a *audit) credit(w *auditWallet, e ledger.Entry) {
+	if len(e.Allocations) != 0 {
+		a.blame("L1", "a credit has allocations %v", e.Allocations)
+	}
+	w.lots = append(w.lots, ledger.Lot{Seq: e.Seq, Category: e.Category, ExpiresAt: e.ExpiresAt, Remaining: e.Amount})
+}
+
+// debit takes the amount unit of lot by unit of lot, each time from the lot
+// that must be spent next, and compares with what the entry says.
+func (a *audit) debit(w *auditWallet, e ledger.Entry) {
+	if available := w.spendable(e.CreatedAt); e.Amount > available {
+		a.blame("O2", "a debit of %d was accepted with %d available", e.Amount, available)
+	}
+	if e.Category != "" || !e.ExpiresAt.IsZero() {
+		a.blame("L1", "a debit has category %q and expiry %v", e.Category, e.ExpiresAt)
+	}
+	var want []ledger.Allocation
+	for rest := e.Amount; rest > 0; {
+		next := w.next(e.CreatedAt)
+		if next == nil {
+			break
+		}
+		part := min(rest, next.Remaining)
+		next.Remaining -= part
+		rest -= part
+		want = append(want, ledger.Allocation{LotSeq: next.Seq, Amount: part})
+	}
+	if !slices.Equal(want, e.Allocations) {
+		a.blame("L2", "got allocations %v, want %v", e.Allocations, want)
+	}
+	var sum money.Amount
+	for _, part := range e.Allocations {
+		sum += part.Amount
+		for _, lot := range w.lots {
+			if lot.Seq == part.LotSeq && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(e.CreatedAt) {
+				a.blame("L3", "lot %d was spent at %v and expired at %v", lot.Seq, e.CreatedAt, lot.ExpiresAt)
+			}
+		}
+	}
+	if sum != e.Amount {
+		a.blame("L1", "got allocations of %d, want %d", sum, e.Amount)
+	}
+}
+
+// next returns the lot to be spent next at a time, nil for none.
+func (w *auditWallet) next(at time.Time) *ledger.Lot {
+	var best *ledger.Lot
+	for i := range w.lots {
+		lot := &w.lots[i]
+		if lot.Remaining == 0 || (!lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(at)) {
+			continue
+		}
+		if best == nil || spentBefore(*lot, *best) {
+			best = lot
+		}
+	}
+	return best
+}
+
+// spendable is what a debit could take at a time.
+func (w *auditWallet) spendable(at time.Time) money.Amount {
+	var sum money.Amount
+	for _, lot := range w.lots {
+		if lot.ExpiresAt.IsZero() || lot.ExpiresAt.After(at) {
+			sum += lot.Remaining
+		}
+	}
+	return sum
+}
+
+// heads compares what the entries add up to with the stored heads: the chain,
+// the wallets and their lots.
+func (a *audit) heads(h History) {
+	if h.Chain.Position != a.position || h.Chain.Hash != a.hash || !h.Chain.LastAt.Equal(a.lastAt) {
+		a.blame("M4", "got chain %d %x %v, want %d %x %v", h.Chain.Position, h.Chain.Hash, h.Chain.LastAt, a.position, a.hash, a.lastAt)
+	}
+	if len(h.Wallets) != len(a.wallets) {
+		a.blame("M3", "got %d wallets, want %d", len(h.Wallets), len(a.wallets))
+	}
+	for _, wallet := range h.Wallets {
+		w := a.wallets[wallet.Currency]
+		if w == nil {
+			a.blame("M3", "wallet %s has no entries", wallet.Currency)
+			continue
+		}
+		if wallet.Balance != w.balance || wallet.Seq != w.seq || !wallet.UpdatedAt.Equal(w.lastAt) {
+			a.blame("M3", "got wallet %s with balance %d, seq %d, updated %v, want %d, %d, %v",
+				wallet.Currency, wallet.Balance, wallet.Seq, wallet.UpdatedAt, w.balance, w.seq, w.lastAt)
+		}
+		a.lots(wallet, w)
+	}
+}
+
+func (a *audit) lots(wallet ledger.Wallet, w *auditWallet) {
+	var open []ledger.Lot
+	var sum money.Amount
+	for _, lot := range w.lots {
+		if lot.Remaining > 0 {
+			open = append(open, lot)
+			sum += lot.Remaining
+		}
+	}
+	slices.SortFunc(open, func(a, b ledger.Lot) int {
+		if spentBefore(a, b) {
+			return -1
+		}
+		return 1
+	})
+	if sum != wallet.Balance {
+		a.blame("L1", "lots of wallet %s hold %d, want its balance %d", wallet.Currency, sum, wallet.Balance)
+	}
+	if !slices.EqualFunc(open, wallet.Lots, func(x, y ledger.Lot) bool {
+		return x.Seq == y.Seq && x.Category == y.Category && x.ExpiresAt.Equal(y.ExpiresAt) && x.Remaining == y.Remaining
+	}) {
+		a.blame("L1", "got lots %v in wallet %s, want %v", wallet.Lots, wallet.Currency, open)
+	}
+}

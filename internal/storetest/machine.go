@@ -1,0 +1,310 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// RunMachine gives random commands to a store and to the model and compares
+// every answer, and after every command everything that can be read. Beside
+// the model, each outcome is compared with a verdict computed from the raw
+// entries, and each history with the laws; neither shares code with the rules.
+//
+// The flags -rapid.checks and -rapid.steps say how much; a failure prints a
+// short sequence of commands that shows it again.
+func RunMachine(t *testing.T, open func(t testing.TB) Stores) {
+	t.Helper()
+	stores := open(t)
+	ids := &dice{state: 7}
+	rapid.Check(t, func(rt *rapid.T) { drive(rt, t, stores, ids) })
+}
+
+// drive is one check: a sequence of random commands. One store may serve many
+// checks; each makes a business of its own in it.
+func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
+	m := newMachine(rt, t, stores, ids)
+	rt.Repeat(map[string]func(*rapid.T){
+		"": m.compare,
+		// Most commands move money: an action is drawn as often as it is named.
+		"credit":       m.post(ledger.Credit),
+		"credit more":  m.post(ledger.Credit),
+		"debit":        m.post(ledger.Debit),
+		"debit more":   m.post(ledger.Debit),
+		"credits":      m.postMany,
+		"again":        m.again,
+		"move clock":   m.moveClock,
+		"to expiry":    m.moveToExpiry,
+		"read entries": m.listEntries,
+		"read others":  m.readOthers,
+	})
+}
+
+// side is one of the two that are compared: the store or the model.
+type side struct {
+	ledger ledger.Store
+	book   *ledger.Book
+}
+
+type machine struct {
+	real, model side
+	clock       *Clock
+	complaints  *complaints
+	tenants     []ledger.Tenant
+	customers   []ledger.Customer
+	requests    []ledger.PostRequest // every one that was sent, to repeat it
+	touched     int                  // the customer that the last command was about
+	ids         *dice
+}
+
+// complaints gathers what [checked] has to say, from whatever goroutine, until
+// the machine can report it.
+type complaints struct {
+	testing.TB
+	mu   sync.Mutex
+	said []string
+}
+
+func (c *complaints) Errorf(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said = append(c.said, fmt.Sprintf(format, args...))
+}
+
+func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
+	m := &machine{clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids}
+	model := NewModel()
+	// Equal dice: each side draws the same numbers in the same order.
+	seed := ids.next()
+	newSide := func(store ledger.Store) side {
+		return side{ledger: store, book: ledger.NewBook(store, m.clock.Now, (&dice{state: seed}).next)}
+	}
+	m.real, m.model = newSide(checked{Store: stores.Ledger, t: m.complaints}), newSide(model)
+	business := access.Business{ID: ledger.NewID("bus_", epoch, [2]uint64{ids.next(), ids.next()}), Name: "Machine", CreatedAt: epoch}
+	for _, store := range []access.Store{stores.Access, model} {
+		if err := store.CreateBusiness(t.Context(), business, defaultSettings(), nil); err != nil {
+			rt.Fatalf("create business: got error %v, want none", err)
+		}
+	}
+	for _, mode := range []ledger.Mode{ledger.Test, ledger.Live} {
+		m.tenants = append(m.tenants, ledger.Tenant{BusinessID: business.ID, Mode: mode})
+	}
+	first := m.newCustomer(rt, m.tenants[0], "")
+	m.newCustomer(rt, m.tenants[1], first.ID) // the same id in the other mode
+	m.newCustomer(rt, m.tenants[0], "")
+	return m
+}
+
+// newCustomer creates a customer on both sides; with an id of its own when id
+// is empty.
+func (m *machine) newCustomer(rt *rapid.T, tenant ledger.Tenant, id string) ledger.Customer {
+	at := m.real.book.Now()
+	if id == "" {
+		id = ledger.NewID("cus_", at, [2]uint64{m.ids.next(), m.ids.next()})
+	}
+	c := ledger.Customer{
+		Tenant: tenant, ID: id, Email: "m@example.com", Name: fmt.Sprintf("Customer %d", len(m.customers)), Metadata: "{}", CreatedAt: at, UpdatedAt: at,
+	}
+	for _, s := range []side{m.real, m.model} {
+		if _, err := s.ledger.CreateCustomer(m.complaints.Context(), c, nil); err != nil {
+			rt.Fatalf("create customer: got error %v, want none", err)
+		}
+	}
+	m.customers = append(m.customers, c)
+	m.touched = len(m.customers) - 1
+	return c
+}
+
+// drawCustomer draws one of the customers and remembers it as touched.
+func (m *machine) drawCustomer(rt *rapid.T) ledger.Customer {
+	m.touched = rapid.IntRange(0, len(m.customers)-1).Draw(rt, "customer")
+	return m.customers[m.touched]
+}
+
+// post returns the action that sends a new request: often small, sometimes at an edge, and sometimes
+// under a key that may have been used.
+func (m *machine) post(direction ledger.Direction) func(*rapid.T) {
+	return func(rt *rapid.T) { m.send(rt, m.drawRequest(rt, direction)) }
+}
+
+func (m *machine) drawRequest(rt *rapid.T, direction ledger.Direction) ledger.PostRequest {
+	r := request(m.drawCustomer(rt), direction, 0)
+	r.Currency = rapid.SampledFrom([]money.Currency{"USD", "USD", "INR"}).Draw(rt, "currency")
+	r.Amount = money.Amount(rapid.OneOf(
+		rapid.Int64Range(1, 100),
+		rapid.Int64Range(1, 1000),
+		rapid.SampledFrom([]int64{1, int64(money.EntryMax), int64(money.EntryMax) - 1}),
+	).Draw(rt, "amount"))
+	if r.Direction == ledger.Credit {
+		r.Category = rapid.SampledFrom([]ledger.Category{"", ledger.Paid, ledger.Promotional}).Draw(rt, "category")
+		ahead := rapid.SampledFrom([]time.Duration{
+			0, 0, time.Minute, time.Minute - time.Microsecond, time.Minute + time.Microsecond, time.Hour, 24 * time.Hour, -time.Hour,
+		}).Draw(rt, "expires ahead")
+		if ahead != 0 {
+			r.ExpiresAt = m.real.book.Now().Add(ahead)
+		}
+	}
+	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "", "k1", "k2", "k3", "K1", "k1 "}).Draw(rt, "key")
+	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
+	r.CurrencyEnabled = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0
+	return r
+}
+
+// postMany sends a row of small credits, because stores keep many lots in
+// another way than few.
+func (m *machine) postMany(rt *rapid.T) {
+	r := m.drawRequest(rt, ledger.Credit)
+	r.IdempotencyKey = ""
+	other := rapid.SampledFrom([]ledger.Category{ledger.Paid, ledger.Promotional}).Draw(rt, "other category")
+	every := rapid.IntRange(1, 5).Draw(rt, "every")
+	for i := range rapid.IntRange(2, 24).Draw(rt, "credits") {
+		next := r
+		next.Amount = money.Amount(1 + i%7)
+		if i%every == 0 {
+			next.Category = other
+		}
+		m.send(rt, next)
+	}
+}
+
+// again sends a request that was sent before, whatever became of it.
+func (m *machine) again(rt *rapid.T) {
+	if len(m.requests) == 0 {
+		return
+	}
+	r := rapid.SampledFrom(m.requests).Draw(rt, "request")
+	m.touched = slices.IndexFunc(m.customers,
+		func(c ledger.Customer) bool { return c.Tenant == r.Tenant && c.ID == r.CustomerID })
+	if rapid.IntRange(0, 3).Draw(rt, "altered") == 0 {
+		r.Amount++
+	}
+	m.send(rt, r)
+}
+
+// send posts a request on both sides and compares the answers with each other
+// and with the verdict of the raw entries.
+func (m *machine) send(rt *rapid.T, r ledger.PostRequest) {
+	m.requests = append(m.requests, r)
+	ctx := m.complaints.Context()
+	before, err := ReadHistory(ctx, m.model.ledger, r.Tenant, r.CustomerID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	got, gotErr := m.real.book.Post(ctx, r)
+	want, wantErr := m.model.book.Post(ctx, r)
+	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+		rt.Fatalf("%s %d %s: got error %v, want %v", r.Direction, r.Amount, r.Currency, gotErr, wantErr)
+	}
+	want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+	if diff := difference(want, got); diff != "" {
+		rt.Fatalf("%s %d %s: answers differ (-want +got):\n%s", r.Direction, r.Amount, r.Currency, diff)
+	}
+	code, replayed := verdict(before, r, m.clock.Now())
+	if ledger.CodeOf(gotErr) != code || got.Replayed != replayed {
+		rt.Fatalf("%s %d %s: got error %v and replayed %v, want code %q and replayed %v",
+			r.Direction, r.Amount, r.Currency, gotErr, got.Replayed, code, replayed)
+	}
+}
+
+// verdict says from the raw entries what must become of a request: laws
+// K2, K3, K7, K10, L3, M7, O2 and R4 in the order of the rules' ladder.
+func verdict(h History, r ledger.PostRequest, now time.Time) (code ledger.Code, replayed bool) {
+	if r.Amount > 999_999_999_999 {
+		return ledger.CodeAmountTooLarge, false
+	}
+	wallet := &auditWallet{}
+	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{r.Currency: wallet}}
+	for _, e := range h.Entries {
+		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
+			if sameRequest(e, r) {
+				return "", true
+			}
+			return ledger.CodeKeyReused, false
+		}
+		a.entry(h.Customer, e)
+		if e.CreatedAt.After(now) {
+			now = e.CreatedAt
+		}
+	}
+	switch {
+	case !r.CurrencyEnabled:
+		return ledger.CodeUnsupportedCurrency, false
+	case !r.ExpiresAt.IsZero() && r.ExpiresAt.Sub(now) < time.Minute:
+		return ledger.CodeInvalidExpiry, false
+	case r.Direction == ledger.Debit && r.Amount > wallet.spendable(now):
+		return ledger.CodeInsufficientFunds, false
+	case r.Direction == ledger.Credit && r.Amount > 9_007_199_254_740_991-wallet.balance:
+		return ledger.CodeBalanceLimit, false
+	}
+	return "", false
+}
+
+// sameRequest compares an entry with a request field by field, as law K4 lists
+// them.
+func sameRequest(e ledger.Entry, r ledger.PostRequest) bool {
+	if r.Direction == ledger.Credit && r.Category == "" {
+		r.Category = ledger.Paid
+	}
+	if r.Metadata == "" {
+		r.Metadata = "{}"
+	}
+	return e.Currency == r.Currency && e.Direction == r.Direction && e.Amount == r.Amount && e.Category == r.Category &&
+		e.ExpiresAt.Equal(r.ExpiresAt) && e.Reason == r.Reason && e.ReferenceObjectID == r.ReferenceObjectID &&
+		e.Metadata == r.Metadata
+}
+
+func (m *machine) moveClock(rt *rapid.T) {
+	m.clock.Move(rapid.SampledFrom([]time.Duration{
+		time.Microsecond, time.Second, time.Minute, time.Hour, 25 * time.Hour,
+		-time.Microsecond, -time.Second, -time.Hour, -1000 * time.Hour,
+	}).Draw(rt, "move"))
+}
+
+// moveToExpiry puts the clock to the very instant at which some lot expires,
+// or a microsecond beside it.
+func (m *machine) moveToExpiry(rt *rapid.T) {
+	var ends []time.Time
+	for _, r := range m.requests {
+		if !r.ExpiresAt.IsZero() {
+			ends = append(ends, r.ExpiresAt)
+		}
+	}
+	if len(ends) == 0 {
+		return
+	}
+	end := rapid.SampledFrom(ends).Draw(rt, "expiry")
+	m.clock.Set(end.Add(time.Duration(rapid.Int64Range(-1, 1).Draw(rt, "beside")) * time.Microsecond))
+}
+
+// compare holds the store against the model and the laws: the whole history of
+// the customer that the last command was about.
+func (m *machine) compare(rt *rapid.T) {
+	c := m.customers[m.touched]
+	want, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	got, err := ReadHistory(m.complaints.Context(), m.real.ledger, c.Tenant, c.ID)
+	if err != nil {
+		rt.Fatalf("read store: got error %v, want none", err)
+	}
+	if diff := difference(want, got); diff != "" {
+		rt.Fatalf("histories differ (-want +got):\n%s", diff)
+	}
+	for _, violation := range CheckLaws(got) {
+		rt.Errorf("%s", violation)
+	}
+	m.complaints.mu.Lock()
+	defer m.complaints.mu.Unlock()
+	for _, said := range m.complaints.said {
+		rt.Errorf("%s", said)
+	}
+}

@@ -1,0 +1,337 @@
+package storetest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// Model is a store of maps and copies behind one lock. It forgets everything
+// when the process ends and is slow by design: what it does must be plain to
+// see. Its snapshots are as small as the contract allows, so that rules which
+// look further than they may are found out.
+type Model struct {
+	mu         sync.Mutex
+	businesses []access.Business
+	settings   map[ledger.Tenant]access.Settings
+	keys       []access.Key // oldest first
+	customers  map[ledger.Tenant][]*modelCustomer
+	answers    map[modelRequest]modelAnswer
+}
+
+type modelCustomer struct {
+	ledger.Customer
+	entries []ledger.Entry // by position
+	wallets map[money.Currency]*ledger.Wallet
+}
+
+type modelRequest struct {
+	tenant     ledger.Tenant
+	route, key string
+}
+
+type modelAnswer struct {
+	fingerprint ledger.Fingerprint
+	body        []byte
+	at          time.Time
+}
+
+// NewModel returns an empty store.
+func NewModel() *Model {
+	return &Model{
+		settings:  map[ledger.Tenant]access.Settings{},
+		customers: map[ledger.Tenant][]*modelCustomer{},
+		answers:   map[modelRequest]modelAnswer{},
+	}
+}
+
+// Transact implements [ledger.Store].
+func (m *Model) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.Change{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(scope.Tenant, scope.CustomerID)
+	if err != nil {
+		return ledger.Change{}, err
+	}
+	s := c.snapshot(scope)
+	change, err := decide(cloneSnapshot(s))
+	if err != nil || change.Replayed {
+		return change, err
+	}
+	if err := checkChange(s, change); err != nil {
+		return ledger.Change{}, err
+	}
+	c.commit(s, change)
+	return change, nil
+}
+
+func (m *Model) customer(tenant ledger.Tenant, id string) (*modelCustomer, error) {
+	for _, c := range m.customers[tenant] {
+		if c.ID == id {
+			return c, nil
+		}
+	}
+	return nil, ledger.Errorf(ledger.CodeNotFound, "no such customer")
+}
+
+func (c *modelCustomer) chain() ledger.Chain {
+	if len(c.entries) == 0 {
+		return ledger.Chain{}
+	}
+	last := c.entries[len(c.entries)-1]
+	return ledger.Chain{Position: last.Position, Hash: last.Hash, LastAt: last.CreatedAt}
+}
+
+// snapshot returns what a scope names, with the fewest lots that the contract
+// allows: all that can expire, and of the others as many as the need takes.
+func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
+	s := ledger.Snapshot{Customer: c.Customer, Chain: c.chain()}
+	s.Wallet = ledger.Wallet{Tenant: c.Tenant, CustomerID: c.ID, Currency: scope.Currency, CreatedAt: c.CreatedAt,
+		UpdatedAt: c.CreatedAt}
+	if w := c.wallets[scope.Currency]; w != nil {
+		s.Wallet = *w
+		s.Wallet.Lots = nil
+		at := s.Chain.At(scope.At)
+		hopeless := scope.Need > 0 && scope.Need != ledger.NeedAll && scope.Need > unexpired(w.Lots, at)
+		var spendable money.Amount
+		for _, lot := range w.Lots {
+			if lot.ExpiresAt.IsZero() && (hopeless || spendable >= scope.Need) {
+				break
+			}
+			s.Wallet.Lots = append(s.Wallet.Lots, lot)
+			if !lot.ExpiredAt(at) {
+				spendable += lot.Remaining
+			}
+		}
+	}
+	if scope.Key != "" {
+		s.Prior = c.prior(scope.Key)
+	}
+	return s
+}
+
+func unexpired(lots []ledger.Lot, at time.Time) money.Amount {
+	var sum money.Amount
+	for _, lot := range lots {
+		if !lot.ExpiredAt(at) {
+			sum += lot.Remaining
+		}
+	}
+	return sum
+}
+
+// prior returns the entry that was posted under a key, nil for none.
+func (c *modelCustomer) prior(key string) *ledger.Entry {
+	for _, e := range c.entries {
+		if e.IdempotencyKey == key {
+			prior := cloneEntry(e)
+			return &prior
+		}
+	}
+	return nil
+}
+
+// checkChange is the second guard over the rules, as a database has it in its
+// checks: arithmetic, range and sequence.
+func checkChange(s ledger.Snapshot, change ledger.Change) error {
+	e := change.Entry
+	signedAmount := e.Amount
+	if e.Direction == ledger.Debit {
+		signedAmount = -e.Amount
+	}
+	switch {
+	case e.Position != s.Chain.Position+1 || e.Seq != s.Wallet.Seq+1,
+		e.Before != s.Wallet.Balance || e.After != e.Before+signedAmount || change.Wallet.Balance != e.After,
+		e.Amount < 1 || e.Amount > money.EntryMax || e.After < 0 || e.After > money.BalanceMax:
+		return ledger.Errorf(ledger.CodeInternal, "the change does not stand on its snapshot")
+	}
+	return nil
+}
+
+// commit appends the entry and puts the wallet in its place. The lots that the
+// snapshot held, the first of all, are replaced by what the change left.
+func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
+	var lots []ledger.Lot
+	if old := c.wallets[change.Wallet.Currency]; old != nil {
+		lots = old.Lots[len(s.Wallet.Lots):]
+	}
+	for _, lot := range change.Wallet.Lots {
+		place := sort.Search(len(lots), func(i int) bool { return spentBefore(lot, lots[i]) })
+		lots = slices.Insert(lots, place, lot)
+	}
+	wallet := change.Wallet
+	wallet.Lots = lots
+	c.wallets[wallet.Currency] = &wallet
+	c.entries = append(c.entries, cloneEntry(change.Entry))
+}
+
+// answered looks a request up. It returns the first answer, nil when there is
+// none that once accepts.
+func (m *Model) answered(once *ledger.Once) ([]byte, error) {
+	if once == nil {
+		return nil, nil
+	}
+	first, found := m.answers[modelRequest{once.Tenant, once.Route, once.Key}]
+	if !found || first.at.Before(once.Accept) {
+		return nil, nil
+	}
+	if first.fingerprint != once.Fingerprint {
+		err := ledger.FieldErrorf(ledger.CodeKeyReused, "idempotency_key", "the key was used for another request")
+		err.FirstAt = first.at
+		return nil, err
+	}
+	return slices.Clone(first.body), nil
+}
+
+func (m *Model) record(once *ledger.Once, c ledger.Customer) {
+	if once != nil {
+		m.answers[modelRequest{once.Tenant, once.Route, once.Key}] = modelAnswer{once.Fingerprint,
+			slices.Clone(once.Answer(c)), once.At}
+	}
+}
+
+// CreateCustomer implements [ledger.Store].
+func (m *Model) CreateCustomer(_ context.Context, customer ledger.Customer, once *ledger.Once) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first, err := m.answered(once); first != nil || err != nil {
+		return first, err
+	}
+	m.customers[customer.Tenant] = append(m.customers[customer.Tenant],
+		&modelCustomer{Customer: customer, wallets: map[money.Currency]*ledger.Wallet{}})
+	m.record(once, customer)
+	return nil, nil
+}
+
+// UpdateCustomer implements [ledger.Store].
+func (m *Model) UpdateCustomer(
+	_ context.Context, tenant ledger.Tenant, id string,
+	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+) (ledger.Customer, []byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first, err := m.answered(once); first != nil || err != nil {
+		return ledger.Customer{}, first, err
+	}
+	c, err := m.customer(tenant, id)
+	if err != nil {
+		return ledger.Customer{}, nil, err
+	}
+	changed, err := change(c.Customer)
+	if err != nil {
+		return ledger.Customer{}, nil, err
+	}
+	c.Customer = changed
+	m.record(once, changed)
+	return changed, nil, nil
+}
+
+// Customer implements [ledger.Store].
+func (m *Model) Customer(_ context.Context, tenant ledger.Tenant, id string) (ledger.Customer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, id)
+	if err != nil {
+		return ledger.Customer{}, err
+	}
+	return c.Customer, nil
+}
+
+// Customers implements [ledger.Store]. Its cursor is the customer's number in
+// order of creation.
+func (m *Model) Customers(
+	_ context.Context, tenant ledger.Tenant, f ledger.CustomerFilter, page ledger.Page,
+) (ledger.CustomerList, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var passed []int64
+	for i, c := range slices.Backward(m.customers[tenant]) {
+		number := int64(i + 1)
+		if (page.Before == 0 || number < page.Before) &&
+			(f.Email == "" || f.Email == c.Email) &&
+			strings.Contains(strings.ToLower(c.Name), strings.ToLower(f.Name)) &&
+			(f.CreatedAtGTE.IsZero() || !c.CreatedAt.Before(f.CreatedAtGTE)) &&
+			(f.CreatedAtLTE.IsZero() || !c.CreatedAt.After(f.CreatedAtLTE)) {
+			passed = append(passed, number)
+		}
+	}
+	numbers, next := cut(passed, page, func(number int64) int64 { return number })
+	list := ledger.CustomerList{Next: next}
+	for _, number := range numbers {
+		list.Customers = append(list.Customers, m.customers[tenant][number-1].Customer)
+	}
+	return list, nil
+}
+
+// cut returns the page of a list, and the place of its last item if more
+// follow.
+func cut[T any](all []T, page ledger.Page, place func(T) int64) (part []T, next int64) {
+	all = all[min(page.Skip, int64(len(all))):]
+	if len(all) > page.Limit {
+		all = all[:page.Limit]
+		next = place(all[page.Limit-1])
+	}
+	return all, next
+}
+
+// Wallets implements [ledger.Store].
+func (m *Model) Wallets(_ context.Context, tenant ledger.Tenant, customerID string) (ledger.WalletList, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return ledger.WalletList{}, err
+	}
+	list := ledger.WalletList{Customer: c.Customer, Chain: c.chain()}
+	for _, currency := range slices.Sorted(maps.Keys(c.wallets)) {
+		list.Wallets = append(list.Wallets, c.snapshot(ledger.Scope{Currency: currency}).Wallet)
+	}
+	return list, nil
+}
+
+// Entry implements [ledger.Store].
+func (m *Model) Entry(_ context.Context, tenant ledger.Tenant, customerID, entryID string) (ledger.Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	for _, e := range c.entries {
+		if e.ID == entryID {
+			return cloneEntry(e), nil
+		}
+	}
+	return ledger.Entry{}, ledger.Errorf(ledger.CodeNotFound, "no such ledger entry")
+}
+
+// Entries implements [ledger.Store].
+func (m *Model) Entries(
+	_ context.Context, tenant ledger.Tenant, customerID string, f ledger.EntryFilter, page ledger.Page,
+) (ledger.EntryList, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return ledger.EntryList{}, err
+	}
+	var passed []ledger.Entry
+	for _, e := range slices.Backward(c.entries) {
+		if (page.Before == 0 || e.Position < page.Before) && passes(f, e) {
+			passed = append(passed, cloneEntry(e))
+		}
+	}
+	entries, next := cut(passed, page, func(e ledger.Entry) int64 { return e.Position })
+	return ledger.EntryList{Entries: entries, AsOfPosition: c.chain().Position, Next: next}, nil
+}

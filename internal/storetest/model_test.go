@@ -1,0 +1,17 @@
+package storetest
+
+import "testing"
+
+func openModel(testing.TB) Stores {
+	m := NewModel()
+	return Stores{Ledger: m, Access: m}
+}
+
+func TestModel(t *testing.T) {
+	Run(t, openModel)
+}
+
+func TestModelMachine(t *testing.T) {
+	t.Parallel()
+	RunMachine(t, openModel)
+}

@@ -1,0 +1,119 @@
+package storetest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// TestTeeth plants real bugs in the model, one at a time, and wants the suite
+// to notice each: by the scenarios that claim it, and by the machine where one
+// customer and one goroutine are enough to show it.
+func TestTeeth(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		bug     string
+		open    func(testing.TB) Stores
+		caught  [][2]string
+		machine bool
+	}{
+		{"read, then write", bendRacing(readThenWrite), [][2]string{
+			{"races", "O2 300 debits of 1 at once on 100: exactly 100 succeed"},
+			{"races", "M5 credits and debits of many customers at once"},
+			{"races", "R1 each answer is the balance at its own place"},
+		}, false},
+		{"key looked up outside the lock", bendRacing(keyOutsideLock), [][2]string{
+			{"races", "K6 one key 64 times at once: one effect, 63 replays"},
+			{"races", "K6 one key with 64 amounts at once: one effect, 63 refusals"},
+		}, false},
+		{"seq by max plus one", bendRacing(seqByMax), [][2]string{
+			{"races", "M5 credits and debits of many customers at once"},
+			{"races", "R1 each answer is the balance at its own place"},
+		}, false},
+		{"key used up by a refusal", keyConsumed, [][2]string{{"keys", "K7 a refusal does not use up its key"}}, true},
+		{"fingerprint without the amount", bend(fingerprintWithoutAmount), [][2]string{
+			{"keys", "K3 K4 another request under the key is refused, whatever differs"},
+			{"races", "K6 one key with 64 amounts at once: one effect, 63 refusals"},
+		}, true},
+		{"replay with the current wallet", bend(replayGivesCurrentWallet), [][2]string{
+			{"keys", "K2 a replay is the first answer however the wallet has moved"},
+		}, true},
+		{"keys without upper and lower case", alterPrior(strings.ToLower), [][2]string{{"keys", "K8 keys are compared byte for byte"}}, true},
+		{"keys trimmed", alterPrior(strings.TrimSpace), [][2]string{{"keys", "K8 keys are compared byte for byte"}}, true},
+		{"expiry by the sweeper only", bendSnapshot(expiryBySweeper), [][2]string{
+			{"lots", "L3 expired money is not spent though nobody swept it"},
+			{"lots", "L3 expiry is exact to the microsecond"},
+		}, true},
+		{"expiry a microsecond late", bendSnapshot(expiryMicrosecondLate), [][2]string{{"lots", "L3 expiry is exact to the microsecond"}}, true},
+		{"lots by seq only", bendSnapshot(lotsBySeq), [][2]string{{"lots", "L2 soonest expiry, then promotional, then oldest"}}, true},
+		{"lots that the snapshot left out are lost", bend(dropsUnseenLots), [][2]string{
+			{"snapshots", "lots beyond the snapshot are untouched by its change"},
+		}, true},
+		{"balance of all currencies", bendSnapshot(lotsOfAllCurrencies), [][2]string{{"lots", "each wallet has its own lots"}}, true},
+		{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{{"clocks", "R4 created_at does not go back with the clock"}}, true},
+		{"chain by wallet", bendSnapshot(chainByWallet), [][2]string{{"transact", "positions count the customer's entries, seqs the wallet's"}}, true},
+		{"times in milliseconds", bend(millisecondTimes), [][2]string{{"clocks", "times keep their microseconds"}}, true},
+		{"a refusal leaves a trace", bend(refusalLeavesTrace), [][2]string{
+			{"transact", "a refusal is returned as it is and leaves no trace"},
+		}, true},
+		{"a broken command spoils the next", spoilsNeighbours, [][2]string{
+			{"races", "a refused or broken command does not spoil its neighbours"},
+		}, false},
+		{"no tenant in the look-up", openNoTenant, [][2]string{
+			{"tenancy", "N1 the same customer id in two businesses and both modes"},
+			{"tenancy", "N1 another tenant's customer is not found"},
+			{"keys", "K5 the key of another customer, business or mode is another key"},
+		}, true},
+		{"stale reads", openStaleReads, [][2]string{{"transact", "an acknowledged entry is in every read that follows"}}, true},
+		{"cursor skips one", openBent(bentReads{entries: cursorSkips}), [][2]string{
+			{"lists", "entries are newest first, in pages and by cursor"},
+			{"lists", "R3 a cursor meets 500 entries once while writers run"},
+		}, true},
+		{"upper bound of time exclusive", openBent(bentReads{entries: upperBoundExclusive}), [][2]string{
+			{"lists", "bounds of created_at are inclusive to the microsecond"},
+		}, true},
+		{"as-of of the page", openBent(bentReads{entries: asOfPage}), [][2]string{{"lists", "each filter alone and with others"}}, true},
+		{"entry by position only", openBent(bentReads{entry: entryByPosition}), [][2]string{{"lists", "an entry is found by its id and by no other"}}, true},
+		{"e-mail filter ignored", openBent(bentReads{customers: emailPrefix}), [][2]string{{"customers", "the e-mail filter is exact"}}, true},
+		{"name filter case-sensitive", openBent(bentReads{customers: func(f *ledger.CustomerFilter) {
+			if f.Name != strings.ToLower(f.Name) {
+				f.Name = "\x00"
+			}
+		}}), [][2]string{{"customers", "the name filter finds parts in any case and script"}}, true},
+		{"answers kept for ever", openBent(bentReads{once: func(o *ledger.Once) { o.Accept = time.Time{} }}), [][2]string{
+			{"requests", "an answer older than accepted is replaced"},
+		}, false},
+		{"answers without a fingerprint", openBent(bentReads{once: func(o *ledger.Once) { o.Fingerprint = ledger.Fingerprint{} }}), [][2]string{
+			{"requests", "another request under the key is refused"},
+		}, false},
+		{"answers without a route", openBent(bentReads{once: func(o *ledger.Once) { o.Route = "" }}), [][2]string{
+			{"requests", "tenant, route and key make the scope"},
+		}, false},
+		{"answers looked up outside the lock", openOnceOutsideLock, [][2]string{
+			{"requests", "one key 32 times at once: one customer, one answer"},
+		}, false},
+		{"revoked again", openBent(bentReads{revoke: revokeAgain}), [][2]string{{"access", "revoking sets the time once"}}, false},
+	} {
+		t.Run(m.bug, func(t *testing.T) {
+			t.Parallel()
+			for _, name := range m.caught {
+				said := record(t, find(t, name), m.open)
+				if len(said) == 0 {
+					t.Errorf("scenario %q: got no complaint, want one", name)
+					continue
+				}
+				t.Logf("scenario %q: %.200s", name, said[0])
+			}
+			if !m.machine {
+				return
+			}
+			seeds := recordMachine(t, m.open)
+			if seeds == 0 {
+				t.Errorf("machine: got no complaint, want one")
+			}
+			t.Logf("machine: complained at seed %d", seeds)
+		})
+	}
+}

@@ -1,0 +1,337 @@
+package verify_test
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// ledgerFile writes a ledger file with SQL of its own. The rules decide what an
+// entry is; how it is stored is said here a second time, so that neither the
+// store nor verify is measured by itself.
+type ledgerFile struct {
+	t         testing.TB
+	path      string
+	conn      *sqlite.Conn
+	now       time.Time
+	entries   int64
+	walletNo  int64
+	customers map[string]*customer
+}
+
+type customer struct {
+	no      int64
+	tenant  ledger.Tenant
+	id      string
+	chain   ledger.Chain
+	last    int64 // no of the last entry
+	wallets map[money.Currency]*wallet
+}
+
+type wallet struct {
+	state   ledger.Wallet
+	last    ledger.Entry
+	lastNo  int64
+	touched map[int64]bool // lots that a debit took from
+}
+
+var (
+	acmeTest = ledger.Tenant{BusinessID: "bus_acme", Mode: ledger.Test}
+	acmeLive = ledger.Tenant{BusinessID: "bus_acme", Mode: ledger.Live}
+	zetaTest = ledger.Tenant{BusinessID: "bus_zeta", Mode: ledger.Test}
+
+	start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// newLedgerFile makes an empty ledger with two businesses.
+func newLedgerFile(t testing.TB) *ledgerFile {
+	t.Helper()
+	f := &ledgerFile{
+		t:         t,
+		path:      filepath.Join(t.TempDir(), "billfold.db"),
+		now:       start,
+		customers: make(map[string]*customer),
+	}
+	f.open()
+	t.Cleanup(func() { f.close() })
+	files, err := filepath.Glob("../sqlite/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("migrations: got %d files, error %v", len(files), err)
+	}
+	for _, file := range files {
+		script, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sqlitex.ExecuteScript(f.conn, string(script), nil); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	f.exec(`insert into installation (no, created_at, secret) values (1, 1, zeroblob(32))`)
+	for _, id := range []string{"bus_acme", "bus_zeta"} {
+		f.exec(`insert into businesses (id, name, created_at) values (?, ?, 1)`, id, strings.ToUpper(id))
+	}
+	for i, tenant := range []ledger.Tenant{acmeTest, acmeLive, zetaTest} {
+		f.exec(`insert into tenants (no, business_id, mode, settings) values (?, ?, ?, '{}')`,
+			i+1, tenant.BusinessID, string(tenant.Mode))
+		f.exec(`insert into api_keys (id, tenant, name, scope, hash, hint, created_at) values (?, ?, 'a', 'write', ?, 'h', 1)`,
+			keyID(tenant), i+1, fmt.Appendf(nil, "%032d", i))
+	}
+	return f
+}
+
+// keyID is the one API key of a tenant.
+func keyID(tenant ledger.Tenant) string {
+	return "key_" + tenant.BusinessID + "_" + string(tenant.Mode)
+}
+
+func tenantNo(tenant ledger.Tenant) int {
+	return slices.Index([]ledger.Tenant{acmeTest, acmeLive, zetaTest}, tenant) + 1
+}
+
+func (f *ledgerFile) open() {
+	f.t.Helper()
+	var err error
+	f.conn, err = sqlite.OpenConn(f.path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.exec(`pragma synchronous = off`)
+	f.exec(`pragma foreign_keys = off`)
+	f.exec(`pragma ignore_check_constraints = on`) // corruptions break them
+}
+
+func (f *ledgerFile) close() {
+	if f.conn == nil {
+		return
+	}
+	if err := f.conn.Close(); err != nil {
+		f.t.Error(err)
+	}
+	f.conn = nil
+}
+
+func (f *ledgerFile) exec(query string, args ...any) {
+	f.t.Helper()
+	if err := f.try(query, args...); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *ledgerFile) try(query string, args ...any) error {
+	for i, arg := range args {
+		if c, ok := arg.(money.Currency); ok {
+			args[i] = string(c)
+		}
+	}
+	if err := sqlitex.Execute(f.conn, query, &sqlitex.ExecOptions{Args: args}); err != nil {
+		return fmt.Errorf("%s: %w", query, err)
+	}
+	return nil
+}
+
+// customer adds a customer, or returns the one there is.
+func (f *ledgerFile) customer(tenant ledger.Tenant, id string) *customer {
+	f.t.Helper()
+	name := tenant.BusinessID + string(tenant.Mode) + id
+	if c, ok := f.customers[name]; ok {
+		return c
+	}
+	c := &customer{
+		no:      int64(len(f.customers) + 1),
+		tenant:  tenant,
+		id:      id,
+		wallets: make(map[money.Currency]*wallet),
+	}
+	f.customers[name] = c
+	f.exec(`insert into customers (no, tenant, id, email, name, name_folded, phone_number, metadata, created_at, updated_at)
+	        values (?, ?, ?, 'a@example.com', 'A', 'a', '', '{}', ?, ?)`,
+		c.no, tenantNo(tenant), id, f.now.UnixMicro(), f.now.UnixMicro())
+	return c
+}
+
+// post decides one request by the rules and stores the entry. It returns the
+// refusal, if it is one.
+func (f *ledgerFile) post(c *customer, r ledger.PostRequest) error {
+	f.t.Helper()
+	r.Tenant, r.CustomerID, r.CurrencyEnabled, r.CreatedBy = c.tenant, c.id, true, keyID(c.tenant)
+	w := c.wallets[r.Currency]
+	if w == nil {
+		w = &wallet{
+			state:   ledger.Wallet{Tenant: c.tenant, CustomerID: c.id, Currency: r.Currency},
+			touched: make(map[int64]bool),
+		}
+	}
+	snapshot := ledger.Snapshot{
+		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id},
+		Chain:    c.chain,
+		Wallet:   w.state,
+	}
+	change, err := ledger.Post(snapshot, &r, ledger.Moment{Now: f.now, Random: uint64(f.entries)})
+	if err != nil {
+		return err
+	}
+	f.entries++
+	e := change.Entry
+	f.insertEntry(c, w, &e)
+	c.chain = ledger.Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
+	c.last = f.entries
+	w.state, w.last, w.lastNo = change.Wallet, e, f.entries
+	for _, part := range e.Allocations {
+		w.touched[part.LotSeq] = true
+	}
+	c.wallets[r.Currency] = w
+	return nil
+}
+
+func (f *ledgerFile) insertEntry(c *customer, w *wallet, e *ledger.Entry) {
+	f.t.Helper()
+	var allocations any
+	if e.Direction == ledger.Debit {
+		blob := []byte{}
+		for _, part := range e.Allocations {
+			blob = binary.AppendUvarint(blob, uint64(part.LotSeq))
+			blob = binary.AppendUvarint(blob, uint64(part.Amount))
+		}
+		allocations = blob
+	}
+	f.exec(`insert into ledger_entries (no, id, customer, currency, position, seq, previous, wallet_previous, is_credit,
+	          amount, before_balance, after_balance, available, event_type, account, category, expires_at, allocations,
+	          reason, reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		f.entries, e.ID, c.no, e.Currency, e.Position, e.Seq, c.last, w.lastNo, e.Direction == ledger.Credit,
+		int64(e.Amount), int64(e.Before), int64(e.After), int64(e.Available), string(e.EventType), string(e.Account),
+		string(e.Category), micros(e.ExpiresAt), allocations, orNull(e.Reason, ""), orNull(e.ReferenceObjectID, ""),
+		orNull(e.Metadata, "{}"), orNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, micros(e.CreatedAt),
+		e.Hash[:])
+	if e.Position%64 == 0 {
+		f.exec(`insert into customer_marks (customer, position, entry) values (?, ?, ?)`, c.no, e.Position, f.entries)
+	}
+	if e.Seq%64 == 0 {
+		f.exec(`insert into wallet_marks (customer, currency, seq, entry) values (?, ?, ?, ?)`,
+			c.no, e.Currency, e.Seq, f.entries)
+	}
+}
+
+func orNull(text, nothing string) any {
+	if text == nothing {
+		return nil
+	}
+	return text
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// finish writes the rows of the wallets, each with as short a list of lots as
+// the format allows: every lot that may be implied is.
+func (f *ledgerFile) finish() {
+	f.t.Helper()
+	sorted := make([]*customer, 0, len(f.customers))
+	for _, c := range f.customers {
+		sorted = append(sorted, c)
+	}
+	slices.SortFunc(sorted, func(a, b *customer) int { return cmp.Compare(a.no, b.no) })
+	for _, c := range sorted {
+		for _, currency := range slices.Sorted(func(yield func(money.Currency) bool) {
+			for currency := range c.wallets {
+				if !yield(currency) {
+					return
+				}
+			}
+		}) {
+			f.insertWallet(c, c.wallets[currency])
+		}
+	}
+}
+
+func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
+	f.t.Helper()
+	var written []byte
+	var from, sum [2]int64
+	for category := range from {
+		from[category] = w.tailFrom(category)
+	}
+	for _, lot := range w.state.Lots {
+		category := categoryOf(lot)
+		if lot.ExpiresAt.IsZero() && from[category] != 0 && lot.Seq >= from[category] {
+			sum[category] += int64(lot.Remaining)
+			continue
+		}
+		for _, n := range []int64{lot.Seq, int64(category), micros(lot.ExpiresAt), int64(lot.Remaining)} {
+			written = binary.AppendUvarint(written, uint64(n))
+		}
+	}
+	if written == nil {
+		written = []byte{}
+	}
+	f.walletNo++
+	e := &w.last
+	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
+	          promotional_from, promotional_sum, paid_from, paid_sum)
+	        values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		f.walletNo, c.no, e.Currency, int64(w.state.Balance), e.Seq, e.Position, w.lastNo, e.Hash[:], micros(e.CreatedAt),
+		written, from[0], sum[0], from[1], sum[1])
+}
+
+// tailFrom is the seq of the oldest lot that never expires and from which on
+// no lot was touched, 0 when there is none.
+func (w *wallet) tailFrom(category int) int64 {
+	var from int64
+	for _, lot := range slices.Backward(w.state.Lots) {
+		if !lot.ExpiresAt.IsZero() || categoryOf(lot) != category {
+			continue
+		}
+		if w.touched[lot.Seq] {
+			break
+		}
+		from = lot.Seq
+	}
+	return from
+}
+
+func categoryOf(lot ledger.Lot) int {
+	if lot.Category == ledger.Promotional {
+		return 0
+	}
+	return 1
+}
+
+// mustPost posts a request that the rules must accept.
+func (f *ledgerFile) mustPost(c *customer, r ledger.PostRequest) {
+	f.t.Helper()
+	if err := f.post(c, r); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func credit(amount money.Amount) ledger.PostRequest {
+	return ledger.PostRequest{Currency: "USD", Direction: ledger.Credit, Amount: amount}
+}
+
+func debit(amount money.Amount) ledger.PostRequest {
+	return ledger.PostRequest{Currency: "USD", Direction: ledger.Debit, Amount: amount}
+}
+
+// isRefusal reports whether the rules refused a request of random funds and
+// times, as they may.
+func isRefusal(err error) bool {
+	code := ledger.CodeOf(err)
+	return code == ledger.CodeInsufficientFunds || code == ledger.CodeInvalidExpiry
+}

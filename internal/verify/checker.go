@@ -1,0 +1,214 @@
+package verify
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+)
+
+// checker recomputes the laws from the rows that the reader sends, one range of
+// customers at a time.
+type checker struct {
+	tenants  *tenants
+	progress func(done, total int64)
+	found    findings
+	sums     sums
+
+	entries int64
+	known   int64 // customers that exist
+	wallets int64
+
+	// missing is the first gap in the numbers of entries, which only the
+	// reader can see. It is set before the checker is asked for its report.
+	missing int64
+
+	customers map[int64]*customer // of the range, by number
+	buffer    bytes.Buffer        // for hashing
+	parts     []part              // of the entry
+}
+
+// customer is a customer as the entries make it.
+type customer struct {
+	no         int64
+	tenant     int64
+	businessID string
+	mode       string
+	id         string
+
+	last  lastEntry
+	marks marks
+	books []*walletBook // few: one for each currency
+}
+
+// lastEntry is what the next entry is linked to.
+type lastEntry struct {
+	no        int64
+	position  int64
+	hash      [32]byte
+	createdAt int64
+}
+
+// marks are the numbers of each 64th entry of a customer or wallet, and how
+// many of them were met among the rows.
+type marks struct {
+	entries []int64
+	met     int
+}
+
+// walletBook is a wallet as its entries make it.
+type walletBook struct {
+	currency string
+	seq      int64
+	balance  int64
+	sum      total // of the signed amounts
+	last     lastEntry
+	lots     lotBook
+	marks    marks
+	sides    *sides // of all wallets of the tenant in the currency
+	hasRow   bool
+}
+
+func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
+	return &checker{
+		tenants:   tenants,
+		progress:  progress,
+		found:     tenants.broken,
+		sums:      make(sums),
+		customers: make(map[int64]*customer),
+	}
+}
+
+// batch checks rows in the order in which they were read.
+func (c *checker) batch(b *batch) {
+	var customers, entries, wallets, marks, keys int
+	for _, step := range b.steps {
+		switch step {
+		case stepCustomer:
+			c.begin(b.customers[customers])
+			customers++
+		case stepEntry:
+			e := &b.entries[entries]
+			c.entry(c.customer(e.customer), e)
+			entries++
+		case stepRepeatedKey:
+			c.repeatedKey(b.keys[keys])
+			keys++
+		case stepWallet:
+			w := &b.wallets[wallets]
+			c.wallet(c.customer(w.customer), w)
+			wallets++
+		case stepCustomerMark:
+			m := b.marks[marks]
+			c.customerMark(c.customer(m.customer), m)
+			marks++
+		case stepWalletMark:
+			m := b.marks[marks]
+			c.walletMark(c.customer(m.customer), m)
+			marks++
+		case stepEnd:
+			c.end()
+		}
+	}
+	if c.progress != nil && entries > 0 {
+		c.progress(min(c.entries, b.total), b.total)
+	}
+}
+
+// begin makes a customer known.
+func (c *checker) begin(row customerRow) *customer {
+	owner := &customer{no: row.no, tenant: row.tenant, id: row.id}
+	c.customers[row.no] = owner
+	if !row.known {
+		c.found.add(LawTenancy, Finding{}, "there are rows of customer number %d, who does not exist", row.no)
+		return owner
+	}
+	c.known++
+	tenant, ok := c.tenants.byNo[row.tenant]
+	if !ok {
+		c.found.add(LawTenancy, Finding{CustomerID: row.id}, "the customer belongs to tenant %d, which does not exist", row.tenant)
+		return owner
+	}
+	owner.businessID, owner.mode = tenant.businessID, tenant.mode
+	return owner
+}
+
+// customer is whom a row belongs to, somebody without a name if need be.
+func (c *checker) customer(no int64) *customer {
+	if owner, ok := c.customers[no]; ok {
+		return owner
+	}
+	return c.begin(customerRow{no: no})
+}
+
+// where is a finding about a customer.
+func (o *customer) where(currency string, position int64) Finding {
+	return Finding{
+		BusinessID: o.businessID,
+		Mode:       o.mode,
+		CustomerID: o.id,
+		Currency:   currency,
+		Position:   position,
+	}
+}
+
+// book returns the customer's wallet in a currency, nil when no entry made one.
+func (o *customer) book(currency string) *walletBook {
+	for _, book := range o.books {
+		if book.currency == currency {
+			return book
+		}
+	}
+	return nil
+}
+
+// open returns the customer's wallet in a currency, a new one if need be.
+func (c *checker) open(owner *customer, currency string) *walletBook {
+	book := owner.book(currency)
+	if book == nil {
+		book = &walletBook{currency: currency, sides: c.sums.sides(owner.tenant, currency)}
+		owner.books = append(owner.books, book)
+	}
+	return book
+}
+
+func (c *checker) repeatedKey(key repeatedKey) {
+	where := c.customer(key.customer).where("", key.position)
+	c.found.add(LawOnce, where, "%d entries have the idempotency key of this one", key.count)
+}
+
+// end finishes a range: everything that the entries ask for must have been met.
+func (c *checker) end() {
+	for _, no := range slices.Sorted(maps.Keys(c.customers)) {
+		c.finish(c.customers[no])
+	}
+	clear(c.customers)
+}
+
+func (c *checker) finish(owner *customer) {
+	if at, ok := owner.marks.unmet(); ok {
+		c.found.add(LawListing, owner.where("", at), "customer_marks has no row for this position")
+	}
+	for _, book := range owner.books {
+		if !book.hasRow {
+			c.found.add(LawBalance, owner.where(book.currency, book.last.position), "the wallet has entries and no row in wallets")
+		}
+		if at, ok := book.marks.unmet(); ok {
+			c.found.add(LawListing, owner.where(book.currency, 0), "wallet_marks has no row for seq %d", at)
+		}
+	}
+}
+
+// report is called after the last batch.
+func (c *checker) report() Report {
+	if c.missing > 0 {
+		c.found.add(LawSequence, Finding{No: c.missing}, "no entry has number %d, although later ones exist", c.missing)
+	}
+	accounts := c.sums.check(c.tenants, c.found)
+	return Report{
+		Entries:   c.entries,
+		Customers: c.known,
+		Wallets:   c.wallets,
+		Findings:  c.found.list(),
+		Accounts:  accounts,
+	}
+}

@@ -1,0 +1,232 @@
+package verify
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// Limits of law M7.
+const (
+	entryMax   = 999_999_999_999
+	balanceMax = 1<<53 - 1
+)
+
+// markEvery is the distance of the marks.
+const markEvery = 64
+
+// The words that may stand in the columns of an entry.
+var (
+	eventTypes = []string{
+		"payment", "payment_reversal", "refund", "refund_reversal", "dispute", "dispute_reversal", "merchant_adjustment",
+	}
+	accounts = [9]string{
+		"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers",
+	}
+)
+
+// entry checks the customer's next entry.
+func (c *checker) entry(owner *customer, e *entryRow) {
+	c.entries++
+	book := c.open(owner, e.currency)
+	where := owner.where(e.currency, e.position)
+	where.No = e.no
+	report := func(law Law, format string, args ...any) {
+		where.Entry = string(e.id)
+		c.found.add(law, where, format, args...)
+	}
+	c.parts, e.decodes = decodeParts(c.parts[:0], e.lots)
+	e.allocations = c.parts
+	if !e.decodes {
+		report(LawImmutable, "the allocations do not decode")
+	}
+	c.checkShape(owner, e, report)
+	checkNumbers(owner, book, e, report)
+	checkAmounts(book, e, report)
+	checkAccount(book, e, report)
+	c.checkChain(owner, e, report)
+	checkLots(book, e, report)
+	advance(owner, book, e)
+}
+
+// reporter adds a finding about the entry at hand.
+type reporter func(law Law, format string, args ...any)
+
+// checkShape checks what the hash does not tell apart: the one way in which
+// each value is stored (law M6).
+func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
+	switch {
+	case e.creditFlag != 0 && e.creditFlag != 1:
+		report(LawImmutable, "is_credit is %d", e.creditFlag)
+	case isEmpty(e.reason) || isEmpty(e.reference) || isEmpty(e.key):
+		report(LawImmutable, "an empty text is stored where null belongs")
+	case e.metadata != nil && (isEmpty(e.metadata) || string(e.metadata) == "{}"):
+		report(LawImmutable, "empty metadata is stored where null belongs")
+	case e.isCredit != (e.lots == nil):
+		report(LawImmutable, "the allocations are null on a debit or not null on a credit")
+	case len(e.fingerprint) != 16:
+		report(LawImmutable, "the fingerprint has %d bytes, want 16", len(e.fingerprint))
+	}
+	if !isCurrency(e.currency) {
+		report(LawCurrency, "%q is not a currency code", e.currency)
+	}
+	if !slices.Contains(eventTypes, string(e.eventType)) {
+		report(LawDoubleEntry, "%q is not an event type", e.eventType)
+	}
+	if owner, ok := c.tenants.keyOwner[string(e.createdBy)]; ok && owner != o.tenant {
+		report(LawTenancy, "was made with API key %s of another business or mode", e.createdBy)
+	}
+}
+
+func isEmpty(text []byte) bool { return text != nil && len(text) == 0 }
+
+func isCurrency(code string) bool {
+	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// checkNumbers checks that position and seq follow the order of commits without
+// gaps, and that the links lead to the entries before (laws M5, R3, R4).
+func checkNumbers(owner *customer, book *walletBook, e *entryRow, report reporter) {
+	if want := owner.last.position + 1; e.position != want {
+		report(LawSequence, "the customer's next entry has position %d, want %d", e.position, want)
+	}
+	if want := book.seq + 1; e.seq != want {
+		report(LawSequence, "the wallet's next entry has seq %d, want %d", e.seq, want)
+	}
+	if position, ok := idPosition(e.id); !ok || position != e.position {
+		report(LawSequence, "the id does not contain the position")
+	}
+	if e.previous != owner.last.no {
+		report(LawListing, "previous is entry number %d, want %d", e.previous, owner.last.no)
+	}
+	if e.walletPrevious != book.last.no {
+		report(LawListing, "wallet_previous is entry number %d, want %d", e.walletPrevious, book.last.no)
+	}
+	if e.createdAt < owner.last.createdAt || e.createdAt <= 0 {
+		report(LawTime, "created_at is %d, before %d of the entry before", e.createdAt, owner.last.createdAt)
+	}
+}
+
+// checkAmounts checks range and chain of the balances (laws M4, M7).
+func checkAmounts(book *walletBook, e *entryRow, report reporter) {
+	if e.amount < 1 || e.amount > entryMax {
+		report(LawRange, "the amount is %d, want 1 to %d", e.amount, int64(entryMax))
+	}
+	if e.after < 0 || e.after > balanceMax || e.before < 0 || e.before > balanceMax {
+		report(LawRange, "the balance goes from %d to %d, want 0 to %d", e.before, e.after, int64(balanceMax))
+	}
+	if e.before != book.balance {
+		report(LawChain, "before_balance is %d, the wallet had %d", e.before, book.balance)
+	}
+	if e.after-e.before != e.signed() {
+		report(LawChain, "after_balance is %d, want %d", e.after, e.before+e.signed())
+	}
+}
+
+func (e *entryRow) signed() int64 {
+	if e.isCredit {
+		return e.amount
+	}
+	return -e.amount
+}
+
+// checkAccount checks the other side of the entry (law M1).
+func checkAccount(book *walletBook, e *entryRow, report reporter) {
+	promotional := e.isCredit && string(e.category) == "promotional"
+	account := slices.Index(accounts[:], string(e.account))
+	switch {
+	case account < 0:
+		report(LawDoubleEntry, "%q is not a counter account", e.account)
+		return
+	case promotional != (accounts[account] == "promotion"):
+		report(LawDoubleEntry, "the account is %s and the category %q", e.account, e.category)
+	case string(e.eventType) == "merchant_adjustment" && !promotional && accounts[account] != "merchant":
+		report(LawDoubleEntry, "the account is %s, want merchant", e.account)
+	}
+	book.sides.accounts[account].add(-e.signed())
+}
+
+// checkChain recomputes the hash (law M4).
+func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
+	want := chainHash(&c.buffer, owner.last.hash, owner, e)
+	if !bytes.Equal(e.hash, want[:]) {
+		report(LawChain, "the hash is %x…, the row and the hash before make %x…", e.hash[:min(8, len(e.hash))], want[:8])
+	}
+}
+
+// checkLots recomputes what the entry did to the lots and what was available
+// afterwards (laws O1, L1, L2, L3).
+func checkLots(book *walletBook, e *entryRow, report reporter) {
+	lots := &book.lots
+	lots.advance(e.createdAt)
+	if e.isCredit {
+		openLot(lots, e, report)
+	} else {
+		if len(e.category) > 0 || e.expiresAt != 0 {
+			report(LawLots, "a debit has category %q and expires_at %d, want none", e.category, e.expiresAt)
+		}
+		if free := book.balance - lots.expiredSum; e.amount > free && !lots.broken {
+			report(LawOverdraft, "takes %d of %d available", e.amount, free)
+		}
+		if e.decodes && !lots.broken {
+			lots.spend(e.amount, e.allocations, report)
+		}
+	}
+	if want := e.after - lots.expiredSum; e.available != want && !lots.broken {
+		report(LawOverdraft, "available is %d, want %d", e.available, want)
+	}
+}
+
+func openLot(lots *lotBook, e *entryRow, report reporter) {
+	category := string(e.category)
+	if category != "paid" && category != "promotional" {
+		report(LawLots, "a credit has category %q", category)
+	}
+	if e.expiresAt != 0 && e.expiresAt <= e.createdAt {
+		report(LawExpiry, "the credit expires at %d, when it is made or before", e.expiresAt)
+	}
+	lots.open(lot{seq: e.seq, remaining: e.amount, expiresAt: e.expiresAt, paid: category != "promotional"})
+	lots.advance(e.createdAt)
+}
+
+// advance makes the entry the last one. The stored values count, right or
+// wrong, so that one wrong row is one finding and not one for each row after it.
+func advance(owner *customer, book *walletBook, e *entryRow) {
+	owner.last = lastEntry{no: e.no, position: e.position, createdAt: max(e.createdAt, owner.last.createdAt)}
+	copy(owner.last.hash[:], e.hash)
+	book.seq, book.balance = e.seq, e.after
+	book.sum.add(e.signed())
+	book.last = owner.last
+	book.last.createdAt = e.createdAt
+	if e.position%markEvery == 0 {
+		owner.marks.entries = append(owner.marks.entries, e.no)
+	}
+	if e.seq%markEvery == 0 {
+		book.marks.entries = append(book.marks.entries, e.no)
+	}
+}
+
+// idPosition reads the position from an entry's id: "cwt_", eight characters of
+// time, seven of position and six of chance, all base62.
+func idPosition(id []byte) (position int64, ok bool) {
+	if len(id) != 25 || string(id[:4]) != "cwt_" {
+		return 0, false
+	}
+	for i, char := range id[4:] {
+		var digit int64
+		switch {
+		case char >= '0' && char <= '9':
+			digit = int64(char - '0')
+		case char >= 'A' && char <= 'Z':
+			digit = int64(char-'A') + 10
+		case char >= 'a' && char <= 'z':
+			digit = int64(char-'a') + 36
+		default:
+			return 0, false
+		}
+		if i >= 8 && i < 15 {
+			position = position*62 + digit
+		}
+	}
+	return position, true
+}

@@ -1,0 +1,215 @@
+package verify
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+)
+
+// lot is what one credit left to spend.
+type lot struct {
+	seq       int64 // of the credit
+	remaining int64
+	expiresAt int64 // 0: never
+	paid      bool
+	touched   bool // a debit took some of it
+}
+
+// compareLots is spend order: soonest expiry, then promotional before paid,
+// then oldest (law L2).
+func compareLots(a, b lot) int {
+	switch {
+	case a.expiresAt == b.expiresAt:
+	case a.expiresAt == 0:
+		return 1
+	case b.expiresAt == 0:
+		return -1
+	default:
+		return cmp.Compare(a.expiresAt, b.expiresAt)
+	}
+	if a.paid != b.paid {
+		if b.paid {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a.seq, b.seq)
+}
+
+// lotBook recomputes the lots of one wallet. Lots that can still expire are in a
+// heap, those that never do in a queue for each category, so that a wallet
+// with very many of them costs little more than one with few.
+type lotBook struct {
+	expired    []lot // were not spent in time and never will be
+	expiredSum int64
+	expiring   lotHeap
+	never      [2]lotQueue // promotional, paid
+
+	// strays counts allocations that were not the next in spend order. Each
+	// makes the book search for its lot, so a wallet with very many is given
+	// up: broken.
+	strays int
+	broken bool
+}
+
+const straysMax = 1000
+
+type lotHeap []lot
+
+func (h lotHeap) Len() int           { return len(h) }
+func (h lotHeap) Less(i, j int) bool { return compareLots(h[i], h[j]) < 0 }
+func (h lotHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *lotHeap) Push(x any)        { *h = append(*h, x.(lot)) }
+func (h *lotHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+type lotQueue struct {
+	lots []lot
+	head int
+}
+
+// open adds the lot of a credit.
+func (b *lotBook) open(l lot) {
+	if l.expiresAt != 0 {
+		heap.Push(&b.expiring, l)
+		return
+	}
+	queue := &b.never[category(l.paid)]
+	if queue.head > 1024 && queue.head > len(queue.lots)/2 {
+		// What was spent long ago is let go of.
+		queue.lots = queue.lots[:copy(queue.lots, queue.lots[queue.head:])]
+		queue.head = 0
+	}
+	queue.lots = append(queue.lots, l)
+}
+
+func category(paid bool) int {
+	if paid {
+		return 1
+	}
+	return 0
+}
+
+// advance lets lots expire: a lot cannot be spent at the instant of its expiry
+// or later (law L3).
+func (b *lotBook) advance(now int64) {
+	for len(b.expiring) > 0 && b.expiring[0].expiresAt <= now {
+		l := heap.Pop(&b.expiring).(lot)
+		b.expired = append(b.expired, l)
+		b.expiredSum += l.remaining
+	}
+}
+
+// next is the lot that a debit must take from, nil when there is none.
+func (b *lotBook) next() *lot {
+	for len(b.expiring) > 0 {
+		if b.expiring[0].remaining > 0 {
+			return &b.expiring[0]
+		}
+		heap.Pop(&b.expiring)
+	}
+	for i := range b.never {
+		for queue := &b.never[i]; queue.head < len(queue.lots); queue.head++ {
+			if l := &queue.lots[queue.head]; l.remaining > 0 {
+				return l
+			}
+		}
+	}
+	return nil
+}
+
+// find searches every lot that has something left.
+func (b *lotBook) find(seq int64) (found *lot, isExpired bool) {
+	places := [][]lot{b.expired, b.expiring, b.never[0].lots[b.never[0].head:], b.never[1].lots[b.never[1].head:]}
+	for place, lots := range places {
+		for i := range lots {
+			if lots[i].seq == seq && lots[i].remaining > 0 {
+				return &lots[i], place == 0
+			}
+		}
+	}
+	return nil, false
+}
+
+// spend checks one debit's allocations and takes them. Report is called with
+// the law and the text of each break.
+func (b *lotBook) spend(amount int64, parts []part, report func(law Law, format string, args ...any)) {
+	rest := amount
+	var sum total
+	for _, p := range parts {
+		sum.add(p.amount)
+		next := b.next()
+		if next != nil && next.seq == p.seq && p.amount > 0 && p.amount == min(rest, next.remaining) {
+			next.remaining -= p.amount
+			next.touched = true
+			rest -= p.amount
+			continue
+		}
+		b.stray(p, rest, next, report)
+		rest -= min(rest, max(p.amount, 0))
+		if b.broken {
+			return
+		}
+	}
+	if sum != sumOf(amount) {
+		report(LawLots, "the allocations sum to %s, the amount is %d", sum, amount)
+	}
+}
+
+// stray explains an allocation that is not the one that spend order asks for
+// and takes it all the same, so that later debits are judged by what was done.
+func (b *lotBook) stray(p part, rest int64, next *lot, report func(law Law, format string, args ...any)) {
+	if b.strays++; b.strays > straysMax {
+		b.broken = true
+		report(LawSpendOrder, "more than %d allocations are wrong; the wallet's lots are not checked further", straysMax)
+		return
+	}
+	l, isExpired := b.find(p.seq)
+	switch {
+	case l == nil:
+		report(LawLots, "takes %d from lot %d, which has nothing left in this wallet", p.amount, p.seq)
+		return
+	case p.amount <= 0:
+		report(LawLots, "takes %d from lot %d", p.amount, p.seq)
+		return
+	case p.amount > l.remaining:
+		report(LawLots, "takes %d from lot %d, which has %d left", p.amount, p.seq, l.remaining)
+	case isExpired:
+		report(LawExpiry, "takes %d from lot %d, which had expired", p.amount, p.seq)
+	case next == nil || next.seq != p.seq:
+		report(LawSpendOrder, "takes %d from lot %d, but lot %d is next in spend order", p.amount, p.seq, nextSeq(next))
+	default:
+		report(LawSpendOrder, "takes %d from lot %d, which had %d for the %d that were due", p.amount, p.seq, l.remaining, rest)
+	}
+	taken := min(p.amount, l.remaining)
+	l.remaining -= taken
+	l.touched = true
+	if isExpired {
+		b.expiredSum -= taken
+	}
+}
+
+func nextSeq(next *lot) int64 {
+	if next == nil {
+		return 0
+	}
+	return next.seq
+}
+
+// left returns every lot that has something left, in spend order.
+func (b *lotBook) left(yield func(lot) bool) {
+	slices.SortFunc(b.expired, compareLots)
+	slices.SortFunc(b.expiring, compareLots) // a sorted list is a heap
+	for _, lots := range [][]lot{b.expired, b.expiring, b.never[0].lots[b.never[0].head:],
+		b.never[1].lots[b.never[1].head:]} {
+		for _, l := range lots {
+			if l.remaining > 0 && !yield(l) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/verify"
+)
+
+// realStore opens the embedded store with one business.
+func realStore(t testing.TB) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: filepath.Join(t.TempDir(), "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	business := access.Business{ID: acmeTest.BusinessID, Name: "Acme", CreatedAt: start}
+	if err := db.CreateBusiness(t.Context(), business, access.Settings{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func addCustomers(t testing.TB, db *sqlite.DB, n int) []string {
+	t.Helper()
+	ids := make([]string, n)
+	var group sync.WaitGroup
+	for worker := range 64 {
+		group.Go(func() {
+			for i := worker; i < n; i += 64 {
+				ids[i] = fmt.Sprintf("cus_%021d", i)
+				customer := ledger.Customer{
+					Tenant: acmeTest, ID: ids[i], Email: "a@example.com", Name: "A", Metadata: "{}",
+					CreatedAt: start, UpdatedAt: start,
+				}
+				if _, err := db.CreateCustomer(context.Background(), customer, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return ids
+}
+
+// load posts entries of every kind from many goroutines. Refusals are skipped.
+func load(t testing.TB, db *sqlite.DB, customers, entries int) {
+	t.Helper()
+	ids := addCustomers(t, db, customers)
+	var clock, random atomic.Int64
+	now := func() time.Time { return start.Add(time.Duration(clock.Add(1)) * 20 * time.Millisecond) }
+	book := ledger.NewBook(db, now, func() uint64 { return uint64(random.Add(1)) })
+	var group sync.WaitGroup
+	for worker := range 256 {
+		group.Go(func() {
+			chance := rand.New(rand.NewPCG(uint64(worker), 7))
+			for i := worker; i < entries; i += 256 {
+				r := anyRequest(chance, book.Now(), i)
+				r.CustomerID = ids[chance.IntN(len(ids))]
+				if _, err := book.Post(context.Background(), r); err != nil && !isRefusal(err) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func anyRequest(chance *rand.Rand, now time.Time, n int) ledger.PostRequest {
+	r := ledger.PostRequest{
+		Tenant: acmeTest, Currency: "USD", CurrencyEnabled: true, CreatedBy: "key_load",
+		Direction: ledger.Credit, Amount: money.Amount(1 + chance.IntN(1000)), Reason: "load",
+		IdempotencyKey: fmt.Sprintf("key-%d", n),
+	}
+	if chance.IntN(4) == 0 {
+		r.Currency = "INR"
+	}
+	switch chance.IntN(10) {
+	case 0, 1, 2, 3:
+		r.Direction = ledger.Debit
+	case 4:
+		r.Category = ledger.Promotional
+	case 5:
+		r.Category, r.ExpiresAt = ledger.Promotional, now.Add(time.Duration(10+chance.IntN(100))*time.Minute)
+	case 6:
+		r.ExpiresAt = now.Add(time.Duration(10+chance.IntN(100)) * time.Minute)
+	}
+	return r
+}
+
+func TestTheRealStoreIsSound(t *testing.T) {
+	t.Parallel()
+	db := realStore(t)
+	load(t, db, 20, 5000)
+	for _, quick := range []bool{false, true} {
+		got := run(t, verify.Options{Path: db.Path(), Quick: quick})
+		if !got.Clean() {
+			t.Errorf("quick %v: got findings %q, want none", quick, got.Findings)
+		}
+		if least := int64(256); got.Entries < least || got.Customers == 0 || got.Wallets == 0 {
+			t.Errorf("quick %v: got %d entries, %d customers, %d wallets, want at least %d, 1, 1",
+				quick, got.Entries, got.Customers, got.Wallets, least)
+		}
+	}
+}
+
+// BenchmarkRun verifies ledgers of growing size. One operation is one entry.
+func BenchmarkRun(b *testing.B) {
+	for _, entries := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("entries=%d", entries), func(b *testing.B) {
+			db := realStore(b)
+			load(b, db, 10_000, entries)
+			var verified int64
+			for b.Loop() {
+				report := run(b, verify.Options{Path: db.Path()})
+				if !report.Clean() {
+					b.Fatalf("got findings %q, want none", report.Findings)
+				}
+				verified += report.Entries
+			}
+			b.ReportMetric(float64(verified)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}

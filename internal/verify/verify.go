@@ -1,0 +1,101 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Options say what to verify.
+type Options struct {
+	// Path is the ledger file, or the data directory that holds it.
+	Path string
+
+	// Progress, when set, is called now and then with how many entries are
+	// done, out of how many. It must return quickly and is not called by two
+	// goroutines at once.
+	Progress func(done, total int64)
+
+	// Quick checks only the newest entries, their links and the wallets that
+	// they touched: what a torn or misdirected write at the end would break.
+	// Its time does not depend on how many entries there are.
+	Quick bool
+
+	// QuickEntries is how many of the newest entries a quick run looks at; 0
+	// means 256.
+	QuickEntries int
+
+	// weight is how much of the ledger is held in memory at a time; 0 means
+	// rangeWeight. Tests make it small.
+	weight int64
+}
+
+func (o Options) rangeWeight() int64 {
+	if o.weight > 0 {
+		return o.weight
+	}
+	return rangeWeight
+}
+
+const quickEntriesDefault = 256
+
+// Run verifies a ledger file. What breaks a law is in the report; an error
+// means that the run could not be finished.
+func Run(ctx context.Context, options Options) (report Report, err error) {
+	f, err := openFile(ctx, options.Path)
+	if ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), f.close())
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() {
+		err = errors.Join(err, f.close())
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+	}()
+	if options.Quick {
+		report, err = runQuick(f, options)
+	} else {
+		report, err = runAll(ctx, f, options)
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("verify %s: %w", f.path, explain(err))
+	}
+	return report, nil
+}
+
+// batchesInFlight is how many batches go round between reader and checker.
+const batchesInFlight = 4
+
+// runAll reads in one goroutine and recomputes in another.
+func runAll(ctx context.Context, f *file, options Options) (Report, error) {
+	tenants, err := f.readTenants()
+	if err != nil {
+		return Report{}, err
+	}
+	empty := make(chan *batch, batchesInFlight)
+	full := make(chan *batch, batchesInFlight)
+	for range batchesInFlight {
+		empty <- newBatch()
+	}
+	check := newChecker(tenants, options.Progress)
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		for b := range full {
+			check.batch(b)
+			b.reset()
+			empty <- b
+		}
+	}()
+	reader := &reader{ctx: ctx, file: f, empty: empty, full: full}
+	err = reader.read(check, options.rangeWeight())
+	close(full)
+	<-checked
+	if err != nil {
+		return Report{}, err
+	}
+	return check.report(), nil
+}

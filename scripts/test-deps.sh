@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks: Debian packages, and the
+# npm packages of the end-to-end tests. It does nothing where all is there, and
+# says what is missing where it may not install it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Each line: a command, and the Debian package that has it.
+missing=()
+while read -r command package; do
+  command -v "$command" >/dev/null || missing+=("$package")
+done <<'LIST'
+gcc gcc
+git git
+curl curl
+node nodejs
+npm npm
+mkfs.ext4 e2fsprogs
+losetup mount
+mount mount
+LIST
+# The race detector links against the C library's own headers and objects.
+if [ ! -e /usr/include/stdlib.h ]; then
+  missing+=(libc6-dev)
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "test-deps: the tests need these Debian packages, install them first: ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "test-deps: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq </dev/null
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+fi
+
+for lock in e2e/node/package-lock.json; do
+  [ -f "$lock" ] || continue
+  folder=$(dirname "$lock")
+  # npm writes this file last, so it is newer than the lock file exactly when
+  # what the lock file names is installed.
+  if [ ! "$folder/node_modules/.package-lock.json" -nt "$lock" ]; then
+    echo "test-deps: installing the npm packages of $folder"
+    (cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null)
+  fi
+done
