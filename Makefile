@@ -61,6 +61,14 @@ campaign/crash: deps ## Kill the server under load, KILLS times (5000)
 campaign/powercut: deps ## Cut the power under the server, CUTS times (3000); needs root
 	$(GOTEST) -count=1 -timeout=0 ./e2e/power -cuts=$(or $(CUTS),3000)
 
+.PHONY: campaign/failedsync
+campaign/failedsync: deps ## Let a sync of the disk fail under the server, SYNCS times (200); needs root
+	$(GOTEST) -count=1 -timeout=0 ./e2e/faults -run TestFailedSync -syncs=$(or $(SYNCS),200)
+
+.PHONY: campaign/faultdisk
+campaign/faultdisk: deps ## Put every fault of the disk at every operation of the store, ROUNDS times (50)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/faultdisk -stride=1 -rounds=$(or $(ROUNDS),50)
+
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)

@@ -118,12 +118,30 @@ func (d *Disk) Operations() int {
 	return d.number
 }
 
-// Resume lets the process come back that a [Cut] ended, while the machine went
-// on: what was not synced is still to be read, and still not durable.
-func (d *Disk) Resume(plan func(Operation) Code) {
+// Restart lets a process come back that has ended, while the machine went on:
+// what was not synced is still to be read, and still not durable. The new
+// process finds its files in another directory, because in truth the old one
+// is this process and may have them open for ever.
+func (d *Disk) Restart(to string, plan func(Operation) Code) (*Disk, error) {
+	d.Cut()
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off, d.plan = false, plan
+	for name := range d.files {
+		content, err := os.ReadFile(filepath.Join(d.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(to, name), content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return watch(&Disk{dir: to, plan: plan, files: d.files})
 }
 
 // Cut cuts the power now.
@@ -174,8 +192,25 @@ func (d *Disk) before(op Operation) Code {
 		return Dead
 	case Lie:
 		return OK
+	case SyncError:
+		d.lose(op)
 	}
 	return code
+}
+
+// lose is what a failed sync does, as Linux has it: some pages were written, and
+// those that could not be count as clean from then on. They are read as they
+// should be, and no later sync writes them.
+func (d *Disk) lose(op Operation) {
+	file := d.files[op.File]
+	if d.real || file == nil {
+		return
+	}
+	random := rand.New(rand.NewPCG(uint64(op.Number), 0))
+	for _, c := range file.pending {
+		file.durable = c.applySome(file.durable, random)
+	}
+	file.pending = nil
 }
 
 func (d *Disk) note(op Operation) {

@@ -82,7 +82,11 @@ func memoryDir(t *testing.T) string {
 }
 
 func openStore(dir string) (*sqlite.DB, error) {
-	return sqlite.Open(context.Background(), sqlite.Config{Dir: dir, ReadersMax: 1})
+	return openStoreWithLog(dir, func(path string) (sqlite.LogFile, error) { return faultdisk.Open(path) })
+}
+
+func openStoreWithLog(dir string, open func(path string) (sqlite.LogFile, error)) (*sqlite.DB, error) {
+	return sqlite.Open(context.Background(), sqlite.Config{Dir: dir, ReadersMax: 1, OpenLog: open})
 }
 
 // newBook is a book on a clock of its own, so that a trial is the same again.
@@ -157,12 +161,16 @@ type trial struct {
 
 func (f *template) try(t *testing.T, fault fault, at int, random *rand.Rand) *trial {
 	t.Helper()
+	hits := 0
 	trial := f.run(t, func(op faultdisk.Operation) faultdisk.Code {
 		hit := op.Number == at || fault.forever && op.Number > at
-		if hit && (fault.only == "" || fault.only == op.Kind) {
-			return fault.code
+		if !hit || fault.only != "" && fault.only != op.Kind {
+			return faultdisk.OK
 		}
-		return faultdisk.OK
+		if hits++; fault.alternate && hits%2 == 0 {
+			return faultdisk.OK
+		}
+		return fault.code
 	})
 	trial.fault, trial.random = fault, random
 	return trial
@@ -254,6 +262,18 @@ func (trial *trial) survivors(t *testing.T, keeps faultdisk.Keeps, random *rand.
 	}
 }
 
+// restart goes on as another process on the same machine, in a new folder.
+func (trial *trial) restart(t *testing.T, folder string) {
+	t.Helper()
+	trial.dir = filepath.Join(trial.folder, folder)
+	disk, err := trial.disk.Restart(trial.dir, noFault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial.disk.Release()
+	trial.disk = disk
+}
+
 func noFault(faultdisk.Operation) faultdisk.Code { return faultdisk.OK }
 
 // repeats starts the store again on the same machine and repeats the requests
@@ -262,12 +282,21 @@ func noFault(faultdisk.Operation) faultdisk.Code { return faultdisk.OK }
 // durable what the answers promise.
 func (trial *trial) repeats(t *testing.T, what string) {
 	t.Helper()
-	trial.disk.Resume(noFault)
+	trial.restart(t, "again")
 	db, err := openStore(trial.dir)
 	if err != nil {
 		t.Errorf("%s: start again: %v", what, err)
 		return
 	}
+	trial.answerRepeats(t, what, db)
+	trial.disk.Cut()
+	_ = db.Close() // without power it cannot empty the log
+}
+
+// answerRepeats repeats the requests that have an entry. The answers acknowledge
+// the entries.
+func (trial *trial) answerRepeats(t *testing.T, what string, db *sqlite.DB) {
+	t.Helper()
 	book := newBook(db)
 	for n := range workSize {
 		request := trial.template.request(n, workKey(n))
@@ -284,8 +313,6 @@ func (trial *trial) repeats(t *testing.T, what string) {
 		}
 		trial.acknowledged[workKey(n)] = change.Entry
 	}
-	trial.disk.Cut()
-	_ = db.Close() // without power it cannot empty the log
 }
 
 // find returns the entry of a request, nil when there is none.
@@ -329,7 +356,7 @@ func (trial *trial) settle(t *testing.T, what string) {
 	if trial.fault.keeps != "" {
 		trial.survivors(t, trial.fault.keeps, trial.random)
 	} else {
-		trial.disk.Resume(noFault)
+		trial.restart(t, "resumed")
 	}
 	db, err := openStore(trial.dir)
 	if err != nil {

@@ -1,8 +1,7 @@
-//go:build failedsync
-
 package faults
 
 import (
+	"flag"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,16 +9,18 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
+var syncsFlag = flag.Int64("syncs", 4, "how often TestFailedSync lets a sync fail")
+
 // TestFailedSync lets a sync of the disk fail. The disk is a file in a small
 // file system of its own: when that is full, the kernel takes every write and
 // then cannot put it anywhere, which only the sync can tell. After it the
 // kernel forgets the error and what it could not write, so nobody may go on:
 // the server stops, and what it acknowledged is there when it starts again.
 func TestFailedSync(t *testing.T) {
-	const rounds = 4
+	const rounds = 40
 	campaign := harness.NewCampaign(t)
 	random := campaign.Rand(1)
-	for range rounds {
+	for range *syncsFlag {
 		below := harness.Tmpfs(t, 6+random.Int64N(6))
 		disk := harness.NewDisk(t, below, 64)
 		server := harness.Start(t, harness.Options{Dir: filepath.Join(disk.Dir, "data")})
@@ -48,5 +49,5 @@ func TestFailedSync(t *testing.T) {
 		disk.Unmount(t)
 		campaign.Add("rounds", 1)
 	}
-	campaign.Want("syncs failed", rounds)
+	campaign.Want("syncs failed", *syncsFlag)
 }

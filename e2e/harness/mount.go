@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +49,8 @@ func NewDisk(t testing.TB, below string, megabytes int64) *Disk {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	command(t, "mkfs.ext4", "-q", "-F", d.image)
+	// Blocks as large as a page, see Mount.
+	command(t, "mkfs.ext4", "-q", "-F", "-b", strconv.Itoa(pageBytes), d.image)
 	d.Mount(t)
 	t.Cleanup(func() {
 		if d.mounted {
@@ -60,12 +63,29 @@ func NewDisk(t testing.TB, below string, megabytes int64) *Disk {
 	return d
 }
 
+// pageBytes is what a file system in memory has room for or has not.
+const pageBytes = 4096
+
 // Mount mounts the disk, which replays its journal as a start of the machine
 // does.
+//
+// Where the file below has no more room, the disk must fail honestly. Linux's
+// loop device takes a write to its file that came to an end early for one that
+// succeeded, and a file system in memory lets a write of many pages end early
+// when only some of them fit. A disk whose writes have one page each has none
+// that are cut short.
 func (d *Disk) Mount(t testing.TB) {
 	t.Helper()
 	command(t, "mount", "-o", "loop", d.image, d.Dir)
 	d.mounted = true
+	device, err := exec.Command("losetup", "--noheadings", "--output", "NAME", "--associated", d.image).Output()
+	if err != nil {
+		t.Fatal("find the loop device:", err)
+	}
+	limit := filepath.Join("/sys/block", filepath.Base(strings.TrimSpace(string(device))), "queue/max_sectors_kb")
+	if err := os.WriteFile(limit, []byte(strconv.Itoa(pageBytes>>10)), 0); err != nil {
+		t.Fatal("limit the writes of the loop device:", err)
+	}
 }
 
 // Unmount unmounts the disk. Nothing may use it any more.

@@ -3,8 +3,8 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -45,40 +45,60 @@ func (c *committer) checkpoint() {
 	c.db.config.Logger.Warn("the log could not be copied into the database file", "error", err)
 }
 
-// settleLog makes durable what a start finds in the log. A process that was
-// killed after it wrote a commit and before it synced it leaves an entry that
-// can be read and is not yet on the disk. To answer about it, to a repeat of
-// its request for instance, is to acknowledge it, and a power cut could take
-// that back.
-func settleLog(conn *sqlite.Conn, path string) error {
-	if err := syncLog(path); err != nil {
-		return err
-	}
-	// Where a sync failed before the last process ended, the kernel has told
-	// its error once, and counts the pages that it could not write as clean.
-	// To copy them into the main file is to write them anew. A disk too full
-	// for that is no reason not to start.
-	_, err := runCheckpoint(conn, "pragma wal_checkpoint(passive)")
-	if err != nil && sqlite.ErrCode(err).ToPrimary() != sqlite.ResultFull {
-		return fmt.Errorf("copy the log into the database file: %w", err)
-	}
-	return nil
+// LogFile is the log as settleLog sees it.
+type LogFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
 }
 
-// syncLog syncs the log of a database file, if there is one. The engine's locks
-// are on other files, so none is lost when this handle is closed.
-func syncLog(path string) error {
-	file, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+// settleLog makes durable what a start finds in the log, before anybody reads
+// it. Two kinds of commits are in the log and perhaps not on the disk:
+//
+//   - A process that was killed between writing a commit and syncing it leaves
+//     one that can be read. To answer about it, to a repeat of its request for
+//     instance, is to acknowledge it, and a power cut could take that back.
+//   - Where a sync failed, the kernel has told of it once and counts the pages
+//     that it could not write as clean: they are read from memory as they
+//     should be, no later sync writes them, and a power cut leaves a hole in
+//     the log, behind which the main file may already have newer pages.
+//
+// So every byte is written again, over itself, and then synced. A log that is
+// cut off while this runs holds the bytes that it held before.
+func settleLog(path string, open func(path string) (LogFile, error)) error {
+	file, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	if err := errors.Join(file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("sync the log: %w", err)
+	// The engine's locks are on other files, so none is lost by closing this.
+	if err := errors.Join(rewrite(file), file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("settle the log: %w", err)
 	}
 	return nil
+}
+
+// rewrite writes each byte of a file again at its place.
+func rewrite(file LogFile) error {
+	buffer := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := file.ReadAt(buffer, at)
+		if n > 0 {
+			if _, err := file.WriteAt(buffer[:n], at); err != nil {
+				return err
+			}
+			at += int64(n)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // runCheckpoint returns the length of the log in pages.

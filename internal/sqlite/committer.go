@@ -187,7 +187,17 @@ func (c *committer) stop() {
 	<-c.done
 }
 
-func (c *committer) close() error { return c.conn.Close() }
+// close lets go of the file. The last connection that is closed copies the log
+// into the main file, syncs that and removes the log. After a failed sync that
+// would be the second try which must not be made: it may be told that all is
+// well, and the log is what the next start needs. So a dead store keeps its
+// connection, and the end of the process closes it.
+func (c *committer) close() error {
+	if c.dead() {
+		return nil
+	}
+	return c.conn.Close()
+}
 
 // batch runs commands in one transaction and answers them.
 func (c *committer) batch(commands []*command) {

@@ -58,7 +58,27 @@ func newFaulty(t *testing.T) *faulty {
 
 func (f *faulty) open() {
 	f.t.Helper()
-	f.db = mustOpen(f.t, f.dir)
+	db, err := sqlite.Open(f.t.Context(), sqlite.Config{
+		Dir:     f.dir,
+		OpenLog: func(path string) (sqlite.LogFile, error) { return faultdisk.Open(path) },
+	})
+	if err != nil {
+		f.t.Fatalf("open: %v", err)
+	}
+	f.db = db
+}
+
+// restart is the next process on the same machine.
+func (f *faulty) restart() {
+	f.t.Helper()
+	f.dir = f.t.TempDir()
+	disk, err := f.disk.Restart(f.dir, f.decide)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(disk.Release)
+	f.disk = disk
+	f.open()
 }
 
 // decide asks the plan of the moment.
@@ -155,9 +175,9 @@ func TestFailedSyncEndsTheStore(t *testing.T) {
 	f.wantRefused("during", ledger.CodeStorageUnavailable)
 	f.wantBalance(1) // what is committed can still be read
 	if err := f.db.Close(); err != nil {
-		t.Logf("close: %v", err)
+		t.Fatal(err)
 	}
-	f.open()
+	f.restart()
 	f.wantFatal(false)
 	f.wantPosted("before", true)
 	change, err := f.post("during") // either way, once
@@ -187,8 +207,10 @@ func TestFailedSyncOfACheckpointEndsTheStore(t *testing.T) {
 	}
 	f.wantFatal(true)
 	f.heal()
-	_ = f.db.Close() // a store that has given up need not be able to empty its log
-	f.open()
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.restart()
 	f.wantBalance(posted)
 	closeNow(t, f.db)
 	f.wantClean(f.dir)
@@ -225,8 +247,7 @@ func TestStartMakesDurableWhatItFinds(t *testing.T) {
 	f.wantRefused("unsynced", ledger.CodeOutcomeUnknown)
 	_ = f.db.Close() // the process has been killed, as far as the disk can see
 	f.heal()
-	f.disk.Resume(f.decide)
-	f.open()
+	f.restart()
 	first := f.wantPosted("unsynced", true) // nothing is written for this answer
 	f.disk.Cut()
 	_ = f.db.Close()
@@ -253,12 +274,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	f.wantRefused("unsynced", ledger.CodeOutcomeUnknown)
 	_ = f.db.Close()
 	f.fail(faultdisk.Write, sqlite.FileName, faultdisk.Full)
-	f.disk.Resume(f.decide)
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: f.dir})
-	if err != nil {
-		t.Fatalf("open with a log that does not fit into the main file: got %v, want it served from the log", err)
-	}
-	f.db = db
+	f.restart()
 	f.wantBalance(2)
 	f.heal()
 	closeNow(t, f.db)

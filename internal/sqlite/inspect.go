@@ -42,6 +42,13 @@ func Schema(path string) (applied, known []Migration, err error) {
 // reads back the settings without which an acknowledged entry could be lost.
 func CheckDurability(dir string) (err error) {
 	path := filepath.Join(dir, FileName)
+	// The reader is closed last. A writer that is the last to close would copy
+	// the log into the main file, which is for a start to do, see settleLog.
+	reader, err := openReader(path)
+	if err != nil {
+		return explain(path, err)
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenWAL)
 	if err != nil {
 		return explain(path, err)

@@ -60,6 +60,10 @@ type Config struct {
 	// Synchronous is the sync level, FULL unless a test of power cuts proves
 	// with NORMAL that the test can tell the difference.
 	Synchronous string
+
+	// OpenLog opens the log that an earlier process left, see settleLog. Nil
+	// asks the operating system; a test whose disk is a model gives its own.
+	OpenLog func(path string) (LogFile, error)
 }
 
 func (c Config) withDefaults() Config {
@@ -77,6 +81,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Synchronous == "" {
 		c.Synchronous = "FULL"
+	}
+	if c.OpenLog == nil {
+		c.OpenLog = func(path string) (LogFile, error) { return os.OpenFile(path, os.O_RDWR, 0) }
 	}
 	return c
 }
@@ -115,6 +122,9 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 
 func open(ctx context.Context, config Config) (_ *DB, err error) {
 	path := filepath.Join(config.Dir, FileName)
+	if err := settleLog(path+"-wal", config.OpenLog); err != nil {
+		return nil, explain(path, err)
+	}
 	conn, err := openWriter(path, config.Synchronous)
 	if err != nil {
 		return nil, err
@@ -125,9 +135,6 @@ func open(ctx context.Context, config Config) (_ *DB, err error) {
 		}
 	}()
 	if err := migrate(conn, config.Logger); err != nil {
-		return nil, explain(path, err)
-	}
-	if err := settleLog(conn, path); err != nil {
 		return nil, explain(path, err)
 	}
 	if err := syncDir(config.Dir); err != nil {
