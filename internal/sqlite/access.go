@@ -125,13 +125,14 @@ func readSettings(conn *sqlite.Conn, tenant ledger.Tenant) (settings access.Sett
 // UpdateSettings implements access.Store.
 func (db *DB) UpdateSettings(
 	ctx context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
-) (settings access.Settings, err error) {
-	err = db.write(ctx, func(conn *sqlite.Conn) error {
+) (access.Settings, error) {
+	var settings access.Settings // not a result, which the caller takes away when it gives up
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
 		current, err := readSettings(conn, tenant)
 		if err != nil {
 			return err
 		}
-		changed, err := change(current)
+		changed, err := guarded(change, current)
 		if err != nil {
 			return err
 		}
@@ -222,8 +223,9 @@ func readKey(conn *sqlite.Conn, query string, arg any) (key access.Key, err erro
 }
 
 // RevokeKey implements access.Store.
-func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) (key access.Key, err error) {
-	err = db.write(ctx, func(conn *sqlite.Conn) error {
+func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) (access.Key, error) {
+	var key access.Key // as in UpdateSettings
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
 		const update = `update api_keys set revoked_at = ? where id = ? and revoked_at = 0`
 		args := []any{at.UnixMicro(), id}
 		if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {

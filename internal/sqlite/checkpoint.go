@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -15,9 +16,19 @@ const (
 	// was not faster and made longer pauses.
 	checkpointPages = 1000
 
+	// What commands add to the log, roughly: entries stand side by side, what
+	// makes or changes a customer touches indexes at random places.
+	pageBytes      = 4096
+	entriesPerPage = 12
+	pagesPerWrite  = 3
+
 	// restartPages is the log's length from which a checkpoint waits for the
 	// readers, so that a steady stream of them cannot let it grow for ever.
 	restartPages = 16_384
+
+	// restartWait is how long it waits. Every commit waits as long, and a
+	// backup or verify holds its moment for minutes.
+	restartWait = 100 * time.Millisecond
 )
 
 // checkpoint copies the log into the main file when enough has gathered. It
@@ -29,8 +40,17 @@ func (c *committer) checkpoint() {
 	}
 	c.logPages = 0
 	pages, err := runCheckpoint(c.conn, "pragma wal_checkpoint(passive)")
-	if err == nil && pages > restartPages {
+	switch {
+	case err != nil:
+	case pages > c.restartAt:
+		// If a reader stays, the next try is not before the log is longer by
+		// as much again.
+		c.restartAt = pages + restartPages
+		c.conn.SetBusyTimeout(restartWait)
 		_, err = runCheckpoint(c.conn, "pragma wal_checkpoint(restart)")
+		c.conn.SetBusyTimeout(busyWait)
+	case pages <= restartPages:
+		c.restartAt = restartPages
 	}
 	if err == nil {
 		return

@@ -42,6 +42,8 @@ type committer struct {
 	nextEntry int64
 	lots      []byte // buffer for a wallet's lots
 	logPages  int    // rough number of pages in the log since the last checkpoint
+	restartAt int    // pages in the log from which a checkpoint waits for readers
+	healed    bool   // the idempotency index has been made again
 
 	mu      sync.Mutex
 	queue   []*command
@@ -86,6 +88,7 @@ func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
 		cache:        newCache(db.config.CustomersCached),
 		touched:      make(map[customerKey]*customerState),
 		nextEntry:    last + 1,
+		restartAt:    restartPages,
 		wake:         make(chan struct{}, 1),
 		done:         make(chan struct{}),
 		fatal:        make(chan struct{}),
@@ -212,10 +215,11 @@ func (c *committer) batch(commands []*command) {
 	}
 	begin := time.Now()
 	err := c.transaction(taken)
-	if err != nil && len(taken) > 1 && !isStorage(err) {
-		// One command broke a constraint or failed in some other way that is
-		// our bug, but its neighbours must not pay for it.
+	if err != nil && (c.heal(err) || len(taken) > 1 && !isShared(err)) {
+		// One command broke a constraint, met a damaged page or failed in some
+		// other way, but its neighbours must not pay for it.
 		c.oneByOne(taken)
+		c.checkpoint()
 		return
 	}
 	if err != nil {
@@ -238,6 +242,28 @@ func (c *committer) oneByOne(commands []*command) {
 		}
 		cmd.answer(err)
 	}
+}
+
+// heal makes the idempotency index again from the entries after a transaction
+// has found damage in it, and says whether it did: without the index nothing
+// under a key can be posted, and a merge that cannot read its runs would fail
+// every transaction. It does so once, because what comes back is the disk's
+// doing and each time takes as long as reading the ledger.
+func (c *committer) heal(err error) bool {
+	if c.healed || c.dead() || !errors.Is(err, errKeyIndexDamaged) {
+		return false
+	}
+	c.healed = true
+	c.db.config.Logger.Error("the idempotency index is damaged and is made again from the entries; check the disk", "error", err)
+	if err = c.db.keys.rebuild(c.conn); err == nil {
+		return true
+	}
+	if errors.Is(err, errHalfBuilt) || sqlite.ErrCode(err).ToPrimary() == sqlite.ResultIOErr {
+		c.die(err) // a start goes on where it stopped; a sync may have failed
+	} else {
+		c.report(err)
+	}
+	return false
 }
 
 // answer wakes the caller. A failed transaction overrules what the command
@@ -284,6 +310,7 @@ func (c *committer) execute(commands []*command) error {
 		var err error
 		if cmd.write != nil {
 			err = c.executeWrite(cmd)
+			c.logPages += pagesPerWrite
 		} else {
 			err = c.executeDecision(cmd)
 		}
@@ -296,7 +323,7 @@ func (c *committer) execute(commands []*command) error {
 	}
 	first := c.db.keys.work.nextPage
 	err := c.db.keys.maintain(c.conn)
-	c.logPages += int(c.db.keys.work.nextPage - first)
+	c.logPages += int(c.db.keys.work.nextPage-first) + len(commands)/entriesPerPage
 	return err
 }
 

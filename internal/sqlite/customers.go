@@ -13,8 +13,12 @@ import (
 // CreateCustomer implements ledger.Store.
 func (db *DB) CreateCustomer(
 	ctx context.Context, customer ledger.Customer, once *ledger.Once,
-) (first []byte, err error) {
-	err = db.write(ctx, func(conn *sqlite.Conn) error {
+) ([]byte, error) {
+	// A write may run again, and even after its caller has gone away. So what
+	// it finds is kept apart from the results, and set in each run.
+	var first []byte
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
+		first = nil
 		tenant, ok := db.tenants.number(customer.Tenant)
 		if !ok {
 			return errNoBusiness
@@ -62,8 +66,11 @@ func insertCustomer(conn *sqlite.Conn, tenant int64, c ledger.Customer) (err err
 func (db *DB) UpdateCustomer(
 	ctx context.Context, tenant ledger.Tenant, id string,
 	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
-) (updated ledger.Customer, first []byte, err error) {
-	err = db.write(ctx, func(conn *sqlite.Conn) error {
+) (ledger.Customer, []byte, error) {
+	var updated ledger.Customer
+	var first []byte // as in CreateCustomer
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
+		first = nil
 		number, ok := db.tenants.number(tenant)
 		if !ok {
 			return errNoCustomer
@@ -80,7 +87,7 @@ func (db *DB) UpdateCustomer(
 			first, updated = answer, *state.customer
 			return err
 		}
-		changed, err := change(*state.customer)
+		changed, err := guarded(change, *state.customer)
 		if err != nil {
 			return err
 		}
@@ -158,6 +165,10 @@ func keepAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once, customer led
 	if once == nil {
 		return nil
 	}
+	answer, err := guarded(func(c ledger.Customer) ([]byte, error) { return once.Answer(c), nil }, customer)
+	if err != nil {
+		return err
+	}
 	if err := dropAnswers(conn, microsOf(once.At)); err != nil {
 		return err
 	}
@@ -175,7 +186,7 @@ func keepAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once, customer led
 	stmt.BindText(2, once.Route)
 	stmt.BindText(3, once.Key)
 	stmt.BindBytes(4, once.Fingerprint[:])
-	stmt.BindBytes(5, once.Answer(customer))
+	stmt.BindBytes(5, answer)
 	stmt.BindInt64(6, microsOf(once.At))
 	stmt.BindInt64(7, microsOf(once.KeepUntil))
 	_, err = stmt.Step()

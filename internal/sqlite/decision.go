@@ -26,7 +26,7 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err != nil {
 		return err
 	}
-	cmd.change, cmd.err = decide(cmd.decide, ledger.Snapshot{
+	cmd.change, cmd.err = guarded(cmd.decide, ledger.Snapshot{
 		Customer: *state.customer,
 		Chain:    state.chain,
 		Wallet:   state.walletOf(cmd.scope.Tenant, w, w.lots[:n:n]),
@@ -38,15 +38,15 @@ func (c *committer) executeDecision(cmd *command) error {
 	return c.apply(state, w, n, &cmd.change)
 }
 
-// decide keeps a panic of one decision, which is our bug, away from the other
-// callers' money.
-func decide(decide ledger.Decide, snapshot ledger.Snapshot) (change ledger.Change, err error) {
+// guarded keeps a panic of a pure function that a caller gave, which is our bug,
+// away from the other callers' money.
+func guarded[In, Out any](pure func(In) (Out, error), in In) (out Out, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = ledger.Errorf(ledger.CodeInternal, "internal error").WithCause(fmt.Errorf("decision panicked: %v", cause))
+			err = ledger.Errorf(ledger.CodeInternal, "internal error").WithCause(fmt.Errorf("a decision panicked: %v", cause))
 		}
 	}()
-	return decide(snapshot)
+	return pure(in)
 }
 
 // apply appends the entry of a change and moves the states in memory.
@@ -134,7 +134,7 @@ func (c *committer) writeWallets() (err error) {
 				return err
 			}
 			w.dirty = false
-			c.logPages++
+			c.logPages += 1 + len(c.lots)/pageBytes
 		}
 	}
 	c.logPages++

@@ -45,11 +45,18 @@ func explain(path string, err error) error {
 	return err
 }
 
-// isStorage reports whether an error says that the disk or the file cannot
-// serve, so that every command of the batch would have met it.
-func isStorage(err error) bool {
-	code := ledger.CodeOf(unavailable(err))
-	return code == ledger.CodeStorageUnavailable || code == ledger.CodeOutcomeUnknown
+// isShared reports whether an error says that the disk or the file cannot
+// serve, so that every command of the batch would have met it. A page that
+// cannot be read, or is not as it should be, is met by those alone who need it.
+func isShared(err error) bool {
+	switch ledger.CodeOf(unavailable(err)) {
+	case ledger.CodeOutcomeUnknown:
+		return true
+	case ledger.CodeStorageUnavailable:
+		code := sqlite.ErrCode(err)
+		return code.ToPrimary() != sqlite.ResultCorrupt && code != sqlite.ResultIOErrRead
+	}
+	return false
 }
 
 // isConstraint reports whether a CHECK or UNIQUE of the schema fired. The rules

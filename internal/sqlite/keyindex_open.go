@@ -169,8 +169,9 @@ func (x *keyIndex) inTransaction(conn *sqlite.Conn, do func() error) (err error)
 }
 
 // rebuild drops all runs and makes them again from the ledger. Readers wait
-// until it is done. It runs in transactions of its own; when it fails, the
-// index must be opened again, which goes on where it stopped.
+// until it is done. It runs in transactions of its own. When it fails with
+// errHalfBuilt, the index must be opened again, which goes on where it stopped;
+// otherwise nothing has changed.
 func (x *keyIndex) rebuild(conn *sqlite.Conn) error {
 	if !conn.AutocommitEnabled() {
 		return errors.New("rebuild idempotency index: inside a transaction")
@@ -182,11 +183,13 @@ func (x *keyIndex) rebuild(conn *sqlite.Conn) error {
 	}
 	fresh, err := openKeyIndexWith(conn, x.secret, x.config)
 	if err != nil {
-		return fmt.Errorf("rebuild idempotency index: %w", err)
+		return fmt.Errorf("rebuild idempotency index: %w: %w", errHalfBuilt, err)
 	}
 	x.state, x.work = fresh.state, fresh.work
 	return nil
 }
+
+var errHalfBuilt = errors.New("the old index is gone and the new one is not complete")
 
 func dropRuns(conn *sqlite.Conn) (err error) {
 	end, err := sqlitex.ImmediateTransaction(conn)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"sort"
@@ -23,10 +24,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // pageWord stands for a page of a run.
 func pageWord(run, no int64) uint32 { return uint32(run)*0x9e3779b1 ^ uint32(no) }
 
-// damaged says what is wrong and what to do. The ledger itself is not at fault:
-// the index can be made again from it.
+var errKeyIndexDamaged = errors.New("the idempotency index is damaged")
+
+// damaged says what is wrong. The ledger itself is not at fault: the index can
+// be made again from it.
 func damaged(format string, args ...any) error {
-	return fmt.Errorf("the idempotency index is damaged: %w; rebuild it", fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: %w", errKeyIndexDamaged, fmt.Errorf(format, args...))
 }
 
 // newPage returns the header's space, to which content is appended.

@@ -39,7 +39,7 @@ func openReader(path string) (*sqlite.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetBusyTimeout(5 * time.Second)
+	conn.SetBusyTimeout(busyWait)
 	for _, pragma := range []string{"pragma cache_size = -16384", "pragma query_only = on"} {
 		if err := sqlitex.ExecuteTransient(conn, pragma, nil); err != nil {
 			return nil, errors.Join(err, conn.Close())
@@ -73,15 +73,19 @@ func (db *DB) readUnder(
 	return unavailable(err)
 }
 
-func inReadTransaction(conn *sqlite.Conn, f func(conn *sqlite.Conn) error) error {
+func inReadTransaction(conn *sqlite.Conn, f func(conn *sqlite.Conn) error) (err error) {
 	if err := run(conn, "begin"); err != nil {
 		return err
 	}
-	err := f(conn)
-	// An interrupted connection refuses every statement, so the interrupt goes
-	// before the transaction can be ended.
-	conn.SetInterrupt(nil)
-	return errors.Join(err, run(conn, "rollback"))
+	// Deferred, because after a panic of f, which the server survives, the
+	// connection could begin nothing any more and would hold on to its moment.
+	defer func() {
+		// An interrupted connection refuses every statement, so the interrupt
+		// goes before the transaction can be ended.
+		conn.SetInterrupt(nil)
+		err = errors.Join(err, run(conn, "rollback"))
+	}()
+	return f(conn)
 }
 
 func (r *readers) take(ctx context.Context) (*sqlite.Conn, error) {

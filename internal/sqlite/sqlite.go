@@ -152,6 +152,9 @@ func open(ctx context.Context, config Config) (_ *DB, err error) {
 	if err != nil {
 		return nil, explain(path, err)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	readers, err := openReaders(path, config.ReadersMax)
 	if err != nil {
 		return nil, explain(path, err)
@@ -161,7 +164,7 @@ func open(ctx context.Context, config Config) (_ *DB, err error) {
 	if err != nil {
 		return nil, errors.Join(err, readers.close())
 	}
-	return db, ctx.Err()
+	return db, nil
 }
 
 // openWriter opens the one connection that writes.
@@ -176,8 +179,12 @@ func openWriter(path, synchronous string) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
+// busyWait is how long a connection waits for locks that other processes, such
+// as a backup's, hold for a moment.
+const busyWait = 5 * time.Second
+
 func setWriterPragmas(conn *sqlite.Conn, synchronous string) error {
-	conn.SetBusyTimeout(5 * time.Second)
+	conn.SetBusyTimeout(busyWait)
 	pragmas := []string{
 		"pragma synchronous = " + synchronous,
 		"pragma cache_size = -65536",
