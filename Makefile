@@ -27,8 +27,8 @@ build: ## Build bin/billfold
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/billfold ./cmd/billfold
 
 .PHONY: run
-run: ## Start the server on 127.0.0.1:8080 with its data in ./data
-	go run ./cmd/billfold serve
+run: build ## Start the server on 127.0.0.1:8080 with its data in ./data
+	@exec bin/billfold serve
 
 .PHONY: test
 test: deps lint ## Run everything that a change must pass, and install what that needs

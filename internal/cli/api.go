@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,12 +29,17 @@ type apiError struct {
 	Message   string `json:"message"`
 	Param     string `json:"param"`
 	RequestID string `json:"request_id"`
+
+	next string // what the person at the terminal can do
 }
 
 func (e *apiError) Error() string {
 	text := e.Code + ": " + printable(e.Message)
 	if e.RequestID != "" {
 		text += " (" + printable(e.RequestID) + ")"
+	}
+	if e.next != "" {
+		text += "; " + e.next
 	}
 	return text
 }
@@ -123,16 +129,38 @@ func refusal(base string, response *http.Response, text []byte) error {
 		refused.Code = strings.ToUpper(strings.ReplaceAll(http.StatusText(response.StatusCode), " ", "_"))
 		refused.Message = base + " answered " + response.Status
 	}
+	if refused.Status == http.StatusUnauthorized {
+		refused.next = "check BILLFOLD_API_KEY; `billfold keys list` shows which keys work"
+	}
 	if refused.Status == http.StatusTooManyRequests || refused.Status >= http.StatusInternalServerError {
 		return withExit(exitUnreachable, refused)
 	}
 	return withExit(exitFailed, refused)
 }
 
+// missing says what it is that the server did not find.
+func missing(err error, what, next string) error {
+	var refused *apiError
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		refused.Message, refused.next = "there is no "+what, next
+	}
+	return err
+}
+
+// noCustomer is missing for the customer that a command names.
+func noCustomer(err error, id string) error {
+	return missing(err, "customer "+id+" for this key", "`billfold customers list` shows those that there are")
+}
+
 func unreachable(base string, err error) error {
 	var netErr *url.Error
 	if errors.As(err, &netErr) {
 		err = netErr.Err
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return fmt.Errorf("the certificate of %s is not trusted here: %w; SSL_CERT_FILE names the file of the "+
+			"authority that signed it", base, untrusted.Err)
 	}
 	return fmt.Errorf("no answer from %s: %w; is the server running, and is base-url right?", base, err)
 }
@@ -166,8 +194,9 @@ type list struct {
 	Next  *string           `json:"next_cursor"`
 }
 
-// collect walks a list by cursor until it has most items, all when most is 0.
-func (c *apiClient) collect(ctx context.Context, r request, most int) ([]json.RawMessage, error) {
+// collect walks a list by cursor until it has most items, all when most is 0,
+// and says whether the server has more.
+func (c *apiClient) collect(ctx context.Context, r request, most int) (found []json.RawMessage, more bool, err error) {
 	items := []json.RawMessage{}
 	if r.query == nil {
 		r.query = url.Values{}
@@ -180,11 +209,11 @@ func (c *apiClient) collect(ctx context.Context, r request, most int) ([]json.Ra
 		r.query.Set("page_size", fmt.Sprint(size))
 		var page list
 		if _, err := c.call(ctx, r, &page); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		items = append(items, page.Items...)
 		if page.Next == nil || (most > 0 && len(items) >= most) {
-			return items, nil
+			return items, page.Next != nil, nil
 		}
 		r.query.Set("cursor", *page.Next)
 	}

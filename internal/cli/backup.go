@@ -31,7 +31,7 @@ func (p *program) backupCommand() *cobra.Command {
 		Long: "Backup writes the ledger as it is at one moment to FILE, which must not exist yet,\n" +
 			"and proves the copy by every law before it says that it is done. The secret key\n" +
 			"is not in the copy: keep " + secretKeyName + " apart from it.",
-		Args: oneArgument("FILE"),
+		Args: arguments("FILE"),
 		RunE: func(command *cobra.Command, args []string) error {
 			config, err := p.config(command)
 			if err != nil {
@@ -48,8 +48,8 @@ func (p *program) backupCommand() *cobra.Command {
 }
 
 func (p *program) backup(ctx context.Context, from, to string) (copyDocument, error) {
-	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
-		return copyDocument{}, fmt.Errorf("there is no database %s; set --data-dir to the server's data directory", from)
+	if err := errors.Join(requireDatabase(from), requireDirectoryOf(to)); err != nil {
+		return copyDocument{}, err
 	}
 	bar := p.progress("backup")
 	err := sqlite.BackupFile(ctx, from, to, func(done, total int) { bar.set(int64(done), int64(total)) })
@@ -71,11 +71,12 @@ func (p *program) backup(ctx context.Context, from, to string) (copyDocument, er
 }
 
 // prove verifies the copy at to: the file itself, then the ledger in it.
-func (p *program) prove(ctx context.Context, from, to string) (copyDocument, error) {
+func (p *program) prove(ctx context.Context, from, to string) (made copyDocument, err error) {
 	info, err := os.Stat(to)
 	if err != nil {
 		return copyDocument{}, err
 	}
+	defer func() { err = errors.Join(err, tidyCopy(to)) }()
 	if err := sqlite.CheckFile(ctx, to); err != nil {
 		return copyDocument{}, err
 	}
@@ -91,10 +92,24 @@ func (p *program) prove(ctx context.Context, from, to string) (copyDocument, err
 	}, nil
 }
 
+// tidyCopy removes what looking into a copy has left beside it: files that hold
+// nothing, and that whoever removes old backups by their ending would miss.
+func tidyCopy(path string) error {
+	info, err := os.Stat(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Size() > 0 {
+		return err
+	}
+	return errors.Join(os.Remove(path+"-wal"), os.Remove(path+"-shm"))
+}
+
 func (p *program) writeCopy(verb string, made copyDocument) error {
 	if p.output == formatTable {
-		_, err := fmt.Fprintf(p.stdout, "%s %d entries of %d customers (%d bytes) to %s; every law holds in the copy.\n",
-			verb, made.Entries, made.Customers, made.Bytes, made.To)
+		_, err := fmt.Fprintf(p.stdout, "%s %s of %s (%s) to %s; every law holds in the copy.\n", verb,
+			counted(made.Entries, "entry", "entries"), counted(made.Customers, "customer", "customers"),
+			byteCount(made.Bytes), made.To)
 		return err
 	}
 	return p.write(answer{
@@ -112,7 +127,7 @@ func (p *program) restoreCommand() *cobra.Command {
 		Short: "Put a backup into an empty data directory, after proving it",
 		Long: "Restore proves FILE by every law and puts it into the data directory, which must\n" +
 			"hold no database yet. Nothing is left behind when it fails.",
-		Args: oneArgument("FILE"),
+		Args: arguments("FILE"),
 		RunE: func(command *cobra.Command, args []string) error {
 			config, err := p.config(command)
 			if err != nil {
@@ -142,23 +157,41 @@ func (p *program) restore(ctx context.Context, from, dir string) (made copyDocum
 	// given is found here and not by the first customer.
 	to := filepath.Join(dir, sqlite.FileName)
 	partial := to + ".restoring"
+	if err = copyFile(ctx, from, partial); errors.Is(err, fs.ErrExist) {
+		return copyDocument{}, fmt.Errorf("restore: %w; another restore is at work there", err)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, removeDatabase(partial))
 		}
 	}()
-	if err := copyFile(ctx, from, partial); err != nil {
+	if err != nil {
 		return copyDocument{}, fmt.Errorf("restore: %w", err)
 	}
 	made, err = p.prove(ctx, from, partial)
 	if err != nil {
 		return copyDocument{}, fmt.Errorf("%s was not restored: %w", from, err)
 	}
-	if err := os.Rename(partial, to); err != nil {
-		return copyDocument{}, fmt.Errorf("restore: %w", err)
+	if err := settleCopy(partial, to); err != nil {
+		return copyDocument{}, err
 	}
 	made.To = absolute(to)
 	return made, errors.Join(removeDatabase(partial), syncDir(dir))
+}
+
+// settleCopy gives the proven copy its name too. A link, unlike a rename, never
+// replaces a file: a server that was started during the proof has a ledger of
+// its own under that name by now, with entries that it has acknowledged.
+func settleCopy(partial, to string) error {
+	err := os.Link(partial, to)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("restore: %s was made meanwhile; stop the server that runs there, "+
+			"and restore into a new directory with --data-dir", to)
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return nil
 }
 
 // bystanders may lie in a data directory that counts as empty.
@@ -180,29 +213,47 @@ func refuseOccupied(dir string) error {
 
 // refuseNewer refuses what is no backup, and one of a newer Billfold.
 func refuseNewer(path string) error {
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("restore: %w", err)
+	if err := requireFile(path, "name the backup to restore"); err != nil {
+		return err
+	}
+	if !isDatabase(path) {
+		return fmt.Errorf("%s is no backup of a ledger, or its beginning is damaged; restore another one", path)
 	}
 	applied, known, err := sqlite.Schema(path)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s cannot be restored: %w", path, err)
 	case len(applied) == 0:
-		return fmt.Errorf("%s is no backup of a ledger", path)
+		return fmt.Errorf("%s is no backup of a ledger; name one that `billfold backup` made", path)
 	case len(applied) > len(known):
 		return &sqlite.NewerSchemaError{Version: len(applied), Known: len(known)}
 	}
 	return nil
 }
 
-// copyFile copies a file durably; the copy is its owner's alone.
+// isDatabase reports whether a file begins as every file of the engine does, or
+// cannot be read, which the engine then says better.
+func isDatabase(path string) bool {
+	const magic = "SQLite format 3\x00"
+	file, err := os.Open(path)
+	if err != nil {
+		return true
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	head := make([]byte, len(magic))
+	_, err = io.ReadFull(file, head)
+	return err == nil && string(head) == magic
+}
+
+// copyFile copies a file durably to a name that nobody has; the copy is its
+// owner's alone.
 func copyFile(ctx context.Context, from, to string) (err error) {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -235,17 +286,4 @@ func removeDatabase(path string) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// oneArgument asks for exactly one argument and names it when it is missing.
-func oneArgument(name string) cobra.PositionalArgs {
-	return func(command *cobra.Command, args []string) error {
-		switch {
-		case len(args) == 0:
-			return fmt.Errorf("%s is missing", name)
-		case len(args) > 1:
-			return fmt.Errorf("unexpected argument %q", args[1])
-		}
-		return nil
-	}
 }

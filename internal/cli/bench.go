@@ -21,7 +21,7 @@ func (p *program) benchCommand() *cobra.Command {
 			"empty handler, so that the ratio of the two can be compared from machine to machine.\n" +
 			"At the end it fetches every acknowledged entry and verifies the ledger; exit code 1\n" +
 			"says that something differed. The scenarios are\n\n" + scenarioList(),
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if !quiet {
 				options.Progress = func(step string) { fmt.Fprintln(p.stderr, step) }
@@ -67,7 +67,7 @@ func (p *program) benchTargetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    bench.EmptyCommand,
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			return bench.ServeEmpty(command.Context(), p.stdin, p.stdout)
 		},

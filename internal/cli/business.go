@@ -32,12 +32,12 @@ func (p *program) businessCommand() *cobra.Command {
 	create := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a business with its first keys, which are shown this once",
-		Args:  oneArgument("NAME"),
+		Args:  arguments("NAME"),
 	}
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List all businesses",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 	}
 	return group("business", "Make and list businesses",
 		p.adminCommand(create, true, p.businessCreate), p.adminCommand(list, false, p.businessList))

@@ -126,9 +126,9 @@ func TestCustomers(t *testing.T) {
 	cli("customers", "update", id, "--name", "Jane Roe").wantCode(t, exitDone, "Jane Roe", "jane@example.com")
 	cli("customers", "update", id).wantCode(t, exitUsage, "nothing to change")
 	cli("customers", "update", id, "--email", "nobody").wantCode(t, exitFailed, "INVALID_EMAIL")
-	cli("customers", "create", "--name", "No mail").wantCode(t, exitFailed, "MISSING_FIELD")
-	cli("customers", "create", "--metadata", "x").wantCode(t, exitUsage, `"x" is not name=value`)
-	cli("customers", "create", "--metadata", "x=1", "--metadata", "x=2").wantCode(t, exitUsage, "given twice")
+	cli("customers", "create", "--name", "No mail").wantCode(t, exitUsage, "--email is missing")
+	cli("customers", "update", id, "--metadata", "x").wantCode(t, exitUsage, `"x" is not name=value`)
+	cli("customers", "update", id, "--metadata", "x=1", "--metadata", "x=2").wantCode(t, exitUsage, "given twice")
 	cli("customers", "list", "--name", "roe").wantCode(t, exitDone, "Jane Roe")
 	cli("customers", "list", "--email", "none@example.com").wantCode(t, exitDone, "No customers found.")
 	if found := decode[items](t, cli("customers", "list", "-o", "json", "--limit", "2")); len(found.Items) != 2 {
@@ -184,7 +184,7 @@ func TestLedgerAndWallets(t *testing.T) {
 		{[]string{customer, "USD", "--amount", "1.234"}, "more decimal places than its currency"},
 		{[]string{customer, "USD", "--amount", "1,50"}, "digits with at most one point"},
 		{[]string{customer, "XXX", "1"}, "not a supported currency"},
-		{[]string{customer}, "accepts between 2 and 3"},
+		{[]string{customer}, "CURRENCY is missing"},
 	} {
 		cli(append([]string{"ledger", "debit"}, bad.args...)...).wantCode(t, exitUsage, bad.want)
 	}
@@ -250,8 +250,8 @@ func TestVerify(t *testing.T) {
 		t.Errorf("got %+v, want 1 entry and no finding", document)
 	}
 	run(t, nil, "verify", "--quick", "--data-dir", dir).wantCode(t, exitDone, "Every law holds")
-	run(t, nil, "verify", "--data-dir", t.TempDir()).wantCode(t, exitUsage, "no such file")
-	run(t, nil, "verify", "/nonexistent").wantCode(t, exitUsage, "no such file")
+	run(t, nil, "verify", "--data-dir", t.TempDir()).wantCode(t, exitUsage, "there is no database", "--data-dir")
+	run(t, nil, "verify", "/nonexistent").wantCode(t, exitUsage, "there is no file")
 	run(t, nil, "verify", "a", "b").wantCode(t, exitUsage)
 	run(t, nil, "verify", "--unknown").wantCode(t, exitUsage)
 	run(t, nil, "verify", write(t, filepath.Join(t.TempDir(), "x"), strings.Repeat("x", 9999))).wantCode(t, exitUsage, "damaged")
@@ -309,13 +309,17 @@ func TestBackupAndRestore(t *testing.T) {
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 || info.Size() != made.Bytes {
 		t.Errorf("backup: got %v %v, want %d bytes for the owner alone", info, err, made.Bytes)
 	}
+	if left, err := os.ReadDir(filepath.Dir(backup)); err != nil || len(left) != 1 {
+		t.Errorf("beside the backup: got %v %v, want the backup alone", left, err)
+	}
+	run(t, nil, "backup", filepath.Join(backup+"no", "x.db"), "--data-dir", s.dir).wantCode(t, exitFailed, "there is no directory")
 	run(t, nil, "backup", backup, "--data-dir", s.dir).wantCode(t, exitFailed, "exists already")
 	run(t, nil, "backup", backup+"2", "--data-dir", t.TempDir()).wantCode(t, exitFailed, "there is no database")
 	run(t, nil, "backup", "--data-dir", s.dir).wantCode(t, exitUsage, "FILE is missing")
 	run(t, nil, "restore", backup, "--data-dir", s.dir).wantCode(t, exitFailed, "is not empty")
 
 	dir := filepath.Join(t.TempDir(), "restored")
-	run(t, nil, "restore", backup, "--data-dir", dir).wantCode(t, exitDone, "Restored 1 entries", "every law holds")
+	run(t, nil, "restore", backup, "--data-dir", dir).wantCode(t, exitDone, "Restored 1 entry of 1 customer", "every law holds")
 	again := startServer(t, dir, nil)
 	if status, body := again.do(t, http.MethodGet, customerPath(customer), s.testKey, ""); status != http.StatusOK {
 		t.Errorf("the customer after the restore: got %d %s, want 200", status, body)
@@ -342,9 +346,9 @@ func TestRestoreRefusals(t *testing.T) {
 		flipped[i] ^= 0x55
 	}
 	for name, test := range map[string]struct{ path, want string }{
-		"missing":   {filepath.Join(t.TempDir(), "none"), "no such file"},
-		"empty":     {write(t, filepath.Join(t.TempDir(), "x"), ""), "cannot be restored"},
-		"text":      {write(t, filepath.Join(t.TempDir(), "x"), strings.Repeat("text ", 5000)), "damaged"},
+		"missing":   {filepath.Join(t.TempDir(), "none"), "there is no file"},
+		"empty":     {write(t, filepath.Join(t.TempDir(), "x"), ""), "no backup of a ledger"},
+		"text":      {write(t, filepath.Join(t.TempDir(), "x"), strings.Repeat("text ", 5000)), "no backup of a ledger"},
 		"truncated": {write(t, filepath.Join(t.TempDir(), "x"), string(text[:len(text)/2])), "x"},
 		"flipped":   {write(t, filepath.Join(t.TempDir(), "x"), string(flipped)), "x"},
 		"newer":     {newer, "use the newer binary"},

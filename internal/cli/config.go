@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -130,6 +131,15 @@ func (c *Config) options() []option {
 	}
 }
 
+// readers is how many reads may run at once: two at the least, so that a long
+// one leaves room for the short ones, unless somebody asks for one alone.
+func (c *Config) readers() int {
+	if c.ReadConcurrency > 0 {
+		return c.ReadConcurrency
+	}
+	return max(2, runtime.GOMAXPROCS(0))
+}
+
 // envName is the variable of an option.
 func envName(option string) string {
 	return "BILLFOLD_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
@@ -173,7 +183,7 @@ func (c *Config) Validate() error {
 	}
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || !oneOf(base.Scheme, "http", "https") || base.Host == "" {
-		problem("base-url: %q is not an http or https address", c.BaseURL)
+		problem("base-url: %q is not an http or https address, such as http://127.0.0.1:8080", c.BaseURL)
 	}
 	return errors.Join(problems...)
 }

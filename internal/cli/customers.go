@@ -21,7 +21,11 @@ type customerView struct {
 	CreatedAt   time.Time `json:"created_at"`
 }
 
-var customerColumns = []string{"CUSTOMER", "NAME", "EMAIL", "PHONE", "CREATED"}
+var (
+	customerColumns = []string{"CUSTOMER", "NAME", "EMAIL", "PHONE", "CREATED"}
+	customerTexts   = []string{"NAME", "EMAIL"}
+	customerSpare   = []string{"PHONE", "CREATED"}
+)
 
 func (v customerView) row() []string {
 	return []string{v.CustomerID, v.Name, v.Email, v.PhoneNumber, shortTime(v.CreatedAt)}
@@ -130,10 +134,13 @@ func (p *program) customersCreateCommand() *cobra.Command {
 		Use:     "create --email ADDRESS --name NAME",
 		Short:   "Create a customer, whose wallets exist from then on",
 		Example: `  billfold customers create --email jane@example.com --name "Jane Doe"`,
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 	}
 	flags.register(command)
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, _ []string) error {
+		if err := requireFlags(command, "email", "name"); err != nil {
+			return err
+		}
 		body, err := flags.body(command)
 		if err != nil {
 			return err
@@ -148,10 +155,11 @@ func (p *program) customersShowCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "show CUSTOMER",
 		Short: "Show a customer",
-		Args:  oneArgument("CUSTOMER"),
+		Args:  arguments("CUSTOMER"),
 	}
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
-		return p.customer(command, client, request{method: http.MethodGet, path: customerPath(args[0])})
+		err := p.customer(command, client, request{method: http.MethodGet, path: customerPath(args[0])})
+		return noCustomer(err, args[0])
 	})
 }
 
@@ -160,7 +168,7 @@ func (p *program) customersUpdateCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "update CUSTOMER",
 		Short: "Change the fields of a customer that are given",
-		Args:  oneArgument("CUSTOMER"),
+		Args:  arguments("CUSTOMER"),
 	}
 	flags.register(command)
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
@@ -171,7 +179,8 @@ func (p *program) customersUpdateCommand() *cobra.Command {
 		if len(body) == 0 {
 			return withExit(exitUsage, errors.New("nothing to change: give --email, --name, --phone-number or --metadata"))
 		}
-		return p.customer(command, client, request{method: http.MethodPatch, path: customerPath(args[0]), body: body})
+		err = p.customer(command, client, request{method: http.MethodPatch, path: customerPath(args[0]), body: body})
+		return noCustomer(err, args[0])
 	})
 }
 
@@ -185,7 +194,9 @@ func (p *program) customer(command *cobra.Command, client *apiClient, r request)
 	if err != nil {
 		return err
 	}
-	return p.write(answer{columns: customerColumns, rows: rows, document: raw})
+	return p.write(answer{
+		columns: customerColumns, texts: customerTexts, spare: customerSpare, rows: rows, document: raw,
+	})
 }
 
 func (p *program) customersListCommand() *cobra.Command {
@@ -194,16 +205,21 @@ func (p *program) customersListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List customers, newest first",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 	}
 	command.Flags().StringVar(&email, "email", "", "only those with exactly this `address`")
 	command.Flags().StringVar(&name, "name", "", "only those whose name contains this `text`")
 	limitFlag(command, &limit)
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, _ []string) error {
+		if err := checkLimit(limit); err != nil {
+			return err
+		}
 		query := url.Values{}
 		setGiven(command, query, "email", email)
 		setGiven(command, query, "name", name)
-		found, err := client.collect(command.Context(), request{method: http.MethodGet, path: "/customers", query: query}, limit)
+		found, more, err := client.collect(command.Context(), request{
+			method: http.MethodGet, path: "/customers", query: query,
+		}, limit)
 		if err != nil {
 			return err
 		}
@@ -211,12 +227,33 @@ func (p *program) customersListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.write(answer{columns: customerColumns, rows: rows, document: items{found}, empty: "No customers found."})
+		return p.writeList(answer{
+			columns: customerColumns, texts: customerTexts, spare: customerSpare, rows: rows,
+			document: items{found}, empty: "No customers found.",
+		}, more)
 	})
 }
 
 func limitFlag(command *cobra.Command, limit *int) {
 	command.Flags().IntVar(limit, "limit", 20, "how many to list; 0 for all")
+}
+
+func checkLimit(limit int) error {
+	if limit < 0 {
+		return withExit(exitUsage, fmt.Errorf("--limit: %d is below 0; 0 lists all", limit))
+	}
+	return nil
+}
+
+// writeList writes a list and says when it is not all that there is.
+func (p *program) writeList(a answer, more bool) error {
+	if err := p.write(a); err != nil {
+		return err
+	}
+	if more {
+		p.note("these are the newest %d and there are more; --limit 0 lists all", len(a.rows))
+	}
+	return nil
 }
 
 // setGiven adds a query parameter if its flag was given.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +50,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		Long: "Doctor looks at the data directory, its file system, the database and the limits\n" +
 			"of this machine. It changes nothing and works beside a running server. Exit code 1\n" +
 			"says that a check failed.",
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := p.config(command)
 			if err != nil {
@@ -70,7 +72,9 @@ func (p *program) doctorCommand() *cobra.Command {
 }
 
 func findingsAnswer(findings []finding) answer {
-	a := answer{columns: []string{"CHECK", "STATUS", "FOUND", "NEXT STEP"}, document: findings}
+	a := answer{
+		columns: []string{"CHECK", "STATUS", "FOUND", "NEXT STEP"}, texts: []string{"FOUND", "NEXT STEP"}, document: findings,
+	}
 	for _, f := range findings {
 		a.rows = append(a.rows, []string{f.Check, f.Status, f.Found, f.Next})
 	}
@@ -135,9 +139,9 @@ func examineFileSystem(dir string) []finding {
 	case found.Name == "overlayfs":
 		kind = warn(check, "overlayfs is lost with the container", "mount a volume at the data directory")
 	}
-	free := ok(space, "%s", size(found.FreeBytes>>20<<20))
+	free := ok(space, "%s", byteCount(found.FreeBytes))
 	if found.FreeBytes < freeBytesWarn {
-		free = warn(space, size(found.FreeBytes>>10<<10).String()+" left", "free or add space; a full disk refuses writes until there is some")
+		free = warn(space, byteCount(found.FreeBytes)+" left", "free or add space; a full disk refuses writes until there is some")
 	}
 	return []finding{kind, free}
 }
@@ -158,6 +162,14 @@ func examineHolder(ctx context.Context, dir string) finding {
 		return warn(check, holder+" holds the directory and does not answer on "+socketName,
 			"wait if it is starting or stopping; if it hangs, end it and start the server again")
 	}
+	// Beside a running server nothing is made in the directory, so any user that
+	// gets in will do.
+	if info, err := os.Stat(dir); err == nil {
+		if owner, known := info.Sys().(*syscall.Stat_t); known && int(owner.Uid) != os.Geteuid() {
+			return warn(check, fmt.Sprintf("not running; the directory belongs to user %d, this is user %d",
+				owner.Uid, os.Geteuid()), "run commands as the owner while no server runs: it may not read what others make")
+		}
+	}
 	return ok(check, "not running")
 }
 
@@ -172,6 +184,10 @@ func examineSecret(config Config) finding {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) && config.SecretKeyFile == "" {
+		if _, err := os.Stat(filepath.Join(config.DataDir, sqlite.FileName)); err == nil {
+			return warn(check, "there is none beside the database; the next start makes one",
+				"if there was one, put it back: page cursors that clients hold end with it")
+		}
 		return ok(check, "not made yet; the first start makes it")
 	}
 	if _, err = readSecretKey(path); err != nil {
@@ -180,7 +196,7 @@ func examineSecret(config Config) finding {
 	if info.Mode().Perm()&0o077 != 0 {
 		return warn(check, fmt.Sprintf("%s is open to other users, mode %04o", path, info.Mode().Perm()), "chmod 600 "+path)
 	}
-	return ok(check, "%s", path)
+	return ok(check, "%s", absolute(path))
 }
 
 func examineDatabase(ctx context.Context, dir string) []finding {
@@ -188,8 +204,14 @@ func examineDatabase(ctx context.Context, dir string) []finding {
 	path := filepath.Join(dir, sqlite.FileName)
 	applied, known, err := sqlite.Schema(path)
 	switch {
+	case err != nil && unix.Access(path, unix.R_OK|unix.W_OK) != nil:
+		return []finding{fail(check, absolute(path)+" cannot be read and written by this user",
+			"run as the user of the server, or give that user the file: chown <user> "+absolute(path))}
 	case err != nil:
-		return []finding{fail(check, err.Error(), "restore the last backup with `billfold restore`")}
+		// The error ends with what to do, which here has a column of its own.
+		found, _, _ := strings.Cut(err.Error(), "; ")
+		return []finding{fail(check, found, "keep the file for inspection and restore the last backup into a new "+
+			"directory with `billfold restore`")}
 	case len(applied) == 0:
 		return []finding{ok(check, "no database yet; the first start makes it")}
 	case len(applied) > len(known):
@@ -259,11 +281,12 @@ func examineMemory(config Config) finding {
 	if err := unix.Sysinfo(&info); err != nil {
 		return fail(check, err.Error(), "report it")
 	}
-	total := size(uint64(info.Totalram) * uint64(info.Unit) >> 20 << 20)
-	if total < 2*config.MemoryLimit {
-		return warn(check, fmt.Sprintf("%s, memory-limit is %s", total, config.MemoryLimit), "lower memory-limit or add memory")
+	total := int64(info.Totalram) * int64(info.Unit)
+	found := fmt.Sprintf("%s, memory-limit is %s", byteCount(total), byteCount(int64(config.MemoryLimit)))
+	if total < 2*int64(config.MemoryLimit) {
+		return warn(check, found, "lower memory-limit or add memory")
 	}
-	return ok(check, "%s, memory-limit is %s", total, config.MemoryLimit)
+	return ok(check, "%s", found)
 }
 
 func absolute(path string) string {

@@ -70,6 +70,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Limits: httpapi.Limits{
 			BodyMax: int64(from.config.MaxBody),
 			Rate:    httpapi.Rate(from.config.RateLimit),
+			Walks:   from.config.readers() - 1,
 		},
 	}
 	api, err := httpapi.New(config)

@@ -13,7 +13,7 @@ func (p *program) healthCommand() *cobra.Command {
 		Use:   "health",
 		Short: "Ask a server whether it can serve",
 		Long:  "Health asks /readyz of the server at --base-url. Exit code 0: it can serve. 3: it cannot.",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := p.config(command)
 			if err != nil {

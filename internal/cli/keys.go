@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,16 @@ type keyView struct {
 	RevokedAt  time.Time `json:"revoked_at"`
 }
 
-var keyColumns = []string{"KEY", "BUSINESS", "MODE", "SCOPE", "HINT", "NAME", "CREATED", "EXPIRES", "REVOKED"}
+var (
+	keyColumns = []string{"KEY", "BUSINESS", "MODE", "SCOPE", "HINT", "NAME", "CREATED", "EXPIRES", "REVOKED"}
+	keyTexts   = []string{"NAME"}
+	keySpare   = []string{"CREATED", "EXPIRES", "MODE", "BUSINESS", "NAME"}
+)
+
+// noBusiness says that the server did not find the business that was named.
+func noBusiness(err error, id string) error {
+	return missing(err, "business "+id, "`billfold business list` shows those that there are")
+}
 
 func (v keyView) row() []string {
 	return []string{
@@ -56,7 +66,7 @@ func (p *program) keysCreateCommand() *cobra.Command {
 		Use:     "create",
 		Short:   "Make an API key, which is shown this once",
 		Example: "  billfold keys create --mode live --scope read --name reports",
-		Args:    cobra.NoArgs,
+		Args:    arguments(),
 	}
 	command.Flags().StringVar(&asked.BusinessID, "business", "", "`id` of the business; may be left out when there is only one")
 	command.Flags().StringVar(&asked.Mode, "mode", "test", "`mode` that the key works in: test or live")
@@ -96,7 +106,7 @@ func onlyBusiness(ctx context.Context, client *apiClient) (string, error) {
 func (p *program) keysCreate(ctx context.Context, client *apiClient, asked newKeyRequest) error {
 	var raw json.RawMessage
 	if _, err := client.call(ctx, request{method: http.MethodPost, path: keysPath, body: asked}, &raw); err != nil {
-		return err
+		return noBusiness(err, asked.BusinessID)
 	}
 	var made struct {
 		keyView
@@ -122,7 +132,7 @@ func (p *program) keysListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "List API keys, newest first, without their secrets",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 	}
 	command.Flags().StringVar(&business, "business", "", "only keys of the business with this `id`")
 	return p.adminCommand(command, false, func(ctx context.Context, client *apiClient, _ []string) error {
@@ -132,13 +142,16 @@ func (p *program) keysListCommand() *cobra.Command {
 		}
 		var found list
 		if _, err := client.call(ctx, request{method: http.MethodGet, path: keysPath, query: query}, &found); err != nil {
-			return err
+			return noBusiness(err, business)
 		}
 		rows, err := rowsOf(found.Items, keyView.row)
 		if err != nil {
 			return err
 		}
-		return p.write(answer{columns: keyColumns, rows: rows, document: items{found.Items}, empty: "There are no keys."})
+		return p.write(answer{
+			columns: keyColumns, texts: keyTexts, spare: keySpare, rows: rows,
+			document: items{found.Items}, empty: "There are no keys; `billfold keys create` makes one.",
+		})
 	})
 }
 
@@ -147,20 +160,24 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 		Use:   "revoke KEY",
 		Short: "Make an API key stop working at once",
 		Long:  "Revoke takes the id of a key, key_…, as `billfold keys list` shows it, not the key itself.",
-		Args:  oneArgument("KEY"),
+		Args:  arguments("KEY"),
 	}
 	return p.adminCommand(command, false, func(ctx context.Context, client *apiClient, args []string) error {
+		if strings.HasPrefix(args[0], "bf_") {
+			return withExit(exitUsage, errors.New("this is a key itself; name it by its id, key_…, "+
+				"which `billfold keys list` shows beside the key's last four characters"))
+		}
 		var raw json.RawMessage
 		_, err := client.call(ctx, request{
 			method: http.MethodPost, path: keysPath + "/" + url.PathEscape(args[0]) + "/revoke",
 		}, &raw)
 		if err != nil {
-			return err
+			return missing(err, "key "+args[0], "`billfold keys list` shows those that there are")
 		}
 		rows, err := rowsOf([]json.RawMessage{raw}, keyView.row)
 		if err != nil {
 			return err
 		}
-		return p.write(answer{columns: keyColumns, rows: rows, document: raw})
+		return p.write(answer{columns: keyColumns, texts: keyTexts, spare: keySpare, rows: rows, document: raw})
 	})
 }

@@ -37,6 +37,11 @@ func listen(ctx context.Context, option, addr string) (net.Listener, error) {
 // reads 4 KiB beyond the limit that it is given.
 const headerBytesMax = 16<<10 - 4<<10
 
+// streamsMax is how many requests one connection may have open over HTTP/2. It
+// is the least that the protocol recommends: whatever a request costs while it
+// waits, one connection costs that many times.
+const streamsMax = 100
+
 // newServer returns a server with every time-out set.
 func newServer(config Config, handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
@@ -47,6 +52,7 @@ func newServer(config Config, handler http.Handler, logger *slog.Logger) *http.S
 		WriteTimeout:   config.ReadTimeout + 15*time.Second,
 		IdleTimeout:    config.IdleTimeout,
 		MaxHeaderBytes: headerBytesMax,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: streamsMax},
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
@@ -66,7 +72,8 @@ func tlsConfig(config Config, logger *slog.Logger) (*tls.Config, error) {
 	}
 	certificate := &certificateFile{cert: config.TLSCert, key: config.TLSKey, logger: logger}
 	if err := certificate.load(); err != nil {
-		return nil, fmt.Errorf("tls-cert: %w", err)
+		return nil, withExit(exitUsage, fmt.Errorf("tls-cert %s with tls-key %s: %w; name a certificate chain "+
+			"and its private key, both in PEM", config.TLSCert, config.TLSKey, err))
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,

@@ -40,9 +40,9 @@ func load(from settings) (Config, error) {
 			problems = append(problems, fmt.Errorf("--%s: %w", name, err))
 		}
 	}
-	if len(problems) == 0 {
-		problems = append(problems, config.Validate())
-	}
+	// What could not be read has its default here, which is valid, so nothing is
+	// reported twice.
+	problems = append(problems, config.Validate())
 	return config, errors.Join(problems...)
 }
 
@@ -180,19 +180,10 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// didYouMean names the candidate that is nearest to a misspelt name, when one
-// is near enough to be meant.
+// didYouMean names the option that a misspelt name is nearest to, or says where
+// all stand.
 func didYouMean(name string, candidates []string) string {
-	best, bestDistance := "", len(name)/3+2
-	for _, candidate := range candidates {
-		if distance := editDistance(name, candidate); distance < bestDistance {
-			best, bestDistance = candidate, distance
-		}
-	}
-	if best == "" {
-		return "; docs/configuration.md lists them all"
-	}
-	return "; did you mean " + best + "?"
+	return nearest(name, candidates, "; docs/configuration.md lists them all")
 }
 
 // editDistance counts the single-character changes between two texts.

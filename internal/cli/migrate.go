@@ -23,11 +23,14 @@ func (p *program) migrateCommand() *cobra.Command {
 		Short: "List the steps and say which the database has seen",
 		Long: "Status lists the steps of the schema that this binary knows. `billfold serve`\n" +
 			"takes those that are missing by itself, each in a transaction of its own.",
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := p.config(command)
 			if err != nil {
 				return err
+			}
+			if err := requireDatabase(filepath.Join(config.DataDir, sqlite.FileName)); err != nil {
+				p.note("%v, unless the first start is yet to come", err)
 			}
 			return p.migrateStatus(config)
 		},

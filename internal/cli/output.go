@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 )
@@ -59,6 +57,12 @@ type answer struct {
 	rows    [][]string
 	right   []string // columns of numbers, set to the right in a table
 
+	// On a terminal that is too narrow, texts are wrapped and spare columns are
+	// left out, the first to go first.
+	texts []string
+	width int // of the terminal, 0 for none; set by fit
+	spare []string
+
 	// document is written as JSON in place of the rows.
 	document any
 
@@ -80,43 +84,23 @@ func (p *program) write(a answer) error {
 			_, err := fmt.Fprintln(p.stdout, a.empty)
 			return err
 		}
-		_, err := fmt.Fprintln(p.stdout, renderTable(a, isTerminal(p.stdout)))
-		return err
+		width := terminalWidth(p.stdout)
+		shown, left := a.fit(width)
+		if _, err := fmt.Fprintln(p.stdout, renderTable(shown, width > 0)); err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			p.note("no room here for %s; -o json has everything", strings.Join(left, ", "))
+		}
+		return nil
 	}
 }
 
-func renderTable(a answer, terminal bool) string {
-	writer := table.NewWriter()
-	style := table.StyleLight
-	if terminal {
-		style.Color.Header = text.Colors{text.Bold}
+// note tells the reader of a table something beside it; machines get no notes.
+func (p *program) note(format string, args ...any) {
+	if p.output == formatTable {
+		fmt.Fprintf(p.stderr, "billfold: "+format+"\n", args...)
 	}
-	style.Format.Header = text.FormatDefault
-	style.Options.DrawBorder = false
-	style.Options.SeparateColumns = false
-	writer.SetStyle(style)
-	header := make(table.Row, len(a.columns))
-	for i, column := range a.columns {
-		header[i] = column
-	}
-	writer.AppendHeader(header)
-	for _, cells := range a.rows {
-		row := make(table.Row, len(cells))
-		for i, cell := range cells {
-			row[i] = printable(cell)
-		}
-		writer.AppendRow(row)
-	}
-	configs := make([]table.ColumnConfig, len(a.right))
-	for i, column := range a.right {
-		configs[i] = table.ColumnConfig{Name: column, Align: text.AlignRight, AlignHeader: text.AlignRight}
-	}
-	writer.SetColumnConfigs(configs)
-	lines := strings.Split(writer.Render(), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return strings.Join(lines, "\n")
 }
 
 // printable keeps what a customer typed as their name from steering the

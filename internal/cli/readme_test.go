@@ -79,6 +79,7 @@ func TestTheReadmesCommandsWork(t *testing.T) {
 		"bf_test_…", s.testKey,
 		"http://127.0.0.1:8080", s.base,
 		"go run ./cmd/billfold", "billfold",
+		"go build -o bin/billfold ./cmd/billfold", ":", // the shell finds the program already
 	).Replace(script)
 	shell := exec.CommandContext(t.Context(), "bash", "-c", script)
 	shell.Dir = home
@@ -182,18 +183,47 @@ func TestTheReadmesGoParses(t *testing.T) {
 	}
 }
 
+// TestTheReadmeNamesTheSDKsThatAreDriven compares the versions in the README with
+// those that the end-to-end tests use.
+func TestTheReadmeNamesTheSDKsThatAreDriven(t *testing.T) {
+	t.Parallel()
+	texts := map[string]string{}
+	for _, path := range []string{"README.md", "go.mod", "e2e/node/package.json"} {
+		text, err := os.ReadFile(filepath.Join(exampleDir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[path] = string(text)
+	}
+	module := submatch(regexp.MustCompile(`dodopayments-go (v\S+)`), texts["go.mod"])
+	npm := submatch(regexp.MustCompile(`"dodopayments": "([^"]+)"`), texts["e2e/node/package.json"])
+	if module == "" || npm == "" {
+		t.Fatalf("got module version %q and package version %q, want both", module, npm)
+	}
+	for _, want := range []string{"dodopayments-go@" + module, "Go module " + module, "npm package `dodopayments` " + npm} {
+		if !strings.Contains(texts["README.md"], want) {
+			t.Errorf("the README does not have %q", want)
+		}
+	}
+}
+
 // link matches the target of a link within the repository.
 var link = regexp.MustCompile(`\]\(([^):#]+)(#[^)]*)?\)`)
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "docs/configuration.md", "docs/operations.md"} {
-		text, err := os.ReadFile(filepath.Join(exampleDir, page))
+	pages, err := filepath.Glob(filepath.Join(exampleDir, "docs", "*.md"))
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("got pages %v %v, want all of docs", pages, err)
+	}
+	pages = append(pages, filepath.Join(exampleDir, "README.md"), filepath.Join(exampleDir, "CONTRIBUTING.md"))
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, found := range link.FindAllStringSubmatch(string(text), -1) {
-			if _, err := os.Stat(filepath.Join(exampleDir, filepath.Dir(page), found[1])); err != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), found[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}
 		}

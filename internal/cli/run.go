@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,10 +24,16 @@ const (
 	exitUnreachable = 3
 )
 
+// signalEcho is how long after a signal another one counts as the same: some
+// runners, timeout(1) among them, signal the process and then its group.
+const signalEcho = 500 * time.Millisecond
+
 // exitError is an error with an exit code of its own.
 type exitError struct {
 	code int
 	err  error
+
+	said bool // the log has it, in the form that its reader understands
 }
 
 func (e *exitError) Error() string { return e.err.Error() }
@@ -47,10 +54,6 @@ type program struct {
 	stdout  io.Writer
 	stderr  io.Writer
 
-	// releaseSignals gives signals their default handling back: the next one
-	// ends the process.
-	releaseSignals func()
-
 	configPath string // from --config
 	output     format // from --output
 	started    bool   // arguments were understood and a verb has begun
@@ -67,11 +70,9 @@ func Run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	defer stop()
 	// The first signal asks; the second finds the default handling again and
 	// ends the process at once.
-	defer context.AfterFunc(ctx, stop)()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(signalEcho, stop) })()
 
-	p := &program{
-		environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, releaseSignals: stop, output: formatTable,
-	}
+	p := &program{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, output: formatTable}
 	root := p.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -86,11 +87,14 @@ func (p *program) exit(command *cobra.Command, err error) int {
 	if err == nil {
 		return exitDone
 	}
+	var coded *exitError
+	if errors.As(err, &coded) && coded.said {
+		return coded.code
+	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(p.stderr, "billfold: "+strings.TrimRight(line, "\n"))
 	}
-	var coded *exitError
-	if errors.As(err, &coded) {
+	if coded != nil {
 		return coded.code
 	}
 	if !p.started {
@@ -107,6 +111,7 @@ func (p *program) rootCommand() *cobra.Command {
 		Long: "Billfold holds prepaid balances of real money, one per customer and currency.\n" +
 			"It speaks the Dodo Payments wire format: start it with `billfold serve` and\n" +
 			"point an official SDK at it.",
+		Version:       buildVersion().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
@@ -116,6 +121,11 @@ func (p *program) rootCommand() *cobra.Command {
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
+	root.SetVersionTemplate(buildVersion().line())
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(helpCommand(root))
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(),
+		".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", terminalWidth(p.stdout))))
 	root.PersistentFlags().StringVar(&p.configPath, "config", "", "TOML `file` with options; also "+configVariable)
 	root.AddGroup(
 		&cobra.Group{ID: groupServer, Title: "Run a server:"},
@@ -136,6 +146,25 @@ func (p *program) rootCommand() *cobra.Command {
 		}
 	}
 	return root
+}
+
+// helpCommand is the library's, but for names that it does not know.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = knownCommand(found, rest)
+			}
+			if err != nil {
+				return withExit(exitUsage, err)
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
 }
 
 const (
@@ -165,7 +194,14 @@ type flagText struct {
 }
 
 func (f *flagText) Set(text string) error { f.text = text; return nil }
-func (f *flagText) Type() string          { return f.option.kind }
+
+// Type is what the help shows for the value; the name "bool" stands for none.
+func (f *flagText) Type() string {
+	if f.option.kind == "" {
+		return "bool"
+	}
+	return f.option.kind
+}
 
 // String is what the help shows as the default.
 func (f *flagText) String() string { return f.option.value.String() }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // secretKeyBytes is the length of the installation's secret key.
@@ -38,19 +40,36 @@ func parseSecretKey(text string) ([]byte, error) {
 // secretKey returns the installation's secret: from the configuration, from
 // the file that it names, or from the file in the data directory, which is
 // made when it is missing.
-func secretKey(config Config) ([]byte, error) {
-	if config.SecretKey != "" {
-		return parseSecretKey(config.SecretKey)
-	}
-	if config.SecretKeyFile != "" {
-		return readSecretKey(config.SecretKeyFile)
+func secretKey(config Config, logger *slog.Logger) ([]byte, error) {
+	if key, err := configuredSecret(config); key != nil || err != nil {
+		return key, err
 	}
 	path := filepath.Join(config.DataDir, secretKeyName)
 	key, err := readSecretKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	return makeSecretKey(path)
+	if key, err = makeSecretKey(path); err == nil {
+		logger.Info("made the secret key; keep a copy of it apart from the backups", "file", absolute(path))
+	}
+	return key, err
+}
+
+// configuredSecret returns the secret that the configuration gives or names,
+// and nil when it does neither.
+func configuredSecret(config Config) ([]byte, error) {
+	switch {
+	case config.SecretKey != "":
+		return parseSecretKey(config.SecretKey)
+	case config.SecretKeyFile == "":
+		return nil, nil
+	}
+	key, err := readSecretKey(config.SecretKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("secret-key-file: there is no file %s; put the key back from where you keep it, "+
+			"or make one: openssl rand -base64 %d", config.SecretKeyFile, secretKeyBytes)
+	}
+	return key, withExit(exitUsage, err)
 }
 
 func readSecretKey(path string) ([]byte, error) {
@@ -90,13 +109,27 @@ func writeFileWhole(path string, text []byte) error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
+	if err = errors.Join(err, giveToOwner(file), file.Close()); err == nil {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// giveToOwner gives a file to the owner of its directory. An administrator who
+// starts the server by hand must not leave a key that the service cannot read.
+func giveToOwner(file *os.File) error {
+	info, err := os.Stat(filepath.Dir(file.Name()))
+	if err != nil {
+		return err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !known || os.Geteuid() != 0 {
+		return nil // only the administrator may give files away
+	}
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // syncDir makes the names in a directory durable.

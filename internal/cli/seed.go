@@ -44,7 +44,7 @@ func (p *program) seedCommand() *cobra.Command {
 		Long: "Seed makes a business of its own, in test mode, with believable customers, deposits,\n" +
 			"usage, promotional credits and refunds in USD and INR, and prints the business's\n" +
 			"keys. The same --seed makes the same data. It works beside a running server.",
-		Args: cobra.NoArgs,
+		Args: arguments(),
 	}
 	command.Flags().BoolVar(&wanted, "demo", false, "make demo data; nothing else can be seeded")
 	command.Flags().IntVar(&asked.Customers, "customers", asked.Customers, "how many `customers`")
@@ -79,10 +79,11 @@ func (p *program) seed(ctx context.Context, client *apiClient, asked seedRequest
 		return err
 	}
 	if p.output == formatTable {
-		_, err := fmt.Fprintf(p.stdout, "Made the business Demo (%s) with %d customers and %d entries; %d debits were refused for funds.\n\n"+
+		_, err := fmt.Fprintf(p.stdout, "Made the business Demo (%s) with %s and %s; %s refused for funds.\n\n"+
 			"  test key  %s\n  live key  %s\n\nThe data are in test mode. Look at them:\n\n"+
 			"  export BILLFOLD_API_KEY=%s\n  billfold customers list\n",
-			made.BusinessID, made.Customers, made.Entries, made.Refused, made.TestKey, made.LiveKey, made.TestKey)
+			made.BusinessID, counted(made.Customers, "customer", "customers"), counted(made.Entries, "entry", "entries"),
+			counted(made.Refused, "debit was", "debits were"), made.TestKey, made.LiveKey, made.TestKey)
 		return err
 	}
 	return p.write(answer{

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/sqlite"
@@ -28,7 +31,7 @@ func (p *program) serveCommand() *cobra.Command {
 			"Every option is also a variable, such as " + envName("data-dir") + " for --data-dir, and a member of\n" +
 			"the file that --config names. Flags win over variables, variables over the file.\n" +
 			"An interrupt or SIGTERM finishes what was accepted and stops; a second one stops at once.",
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := p.config(command)
 			if err != nil {
@@ -37,7 +40,9 @@ func (p *program) serveCommand() *cobra.Command {
 			return p.serve(command.Context(), config)
 		},
 	}
-	return optionFlags(command, serveOptions()...)
+	optionFlags(command, serveOptions()...)
+	completeFlag(command, "log-level", "debug", "info", "warn", "error")
+	return completeFlag(command, "log-format", "text", "json")
 }
 
 // serveOptions are all but the client's.
@@ -60,10 +65,14 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	}
 	tuneMemory(config, p.environ)
 	started := stack{timeout: config.StopTimeout, logger: logger}
-	defer func() { err = errors.Join(err, started.stop()) }()
+	defer func() { err = logged(errors.Join(err, started.stop()), config, logger) }()
 
 	certificate, err := tlsConfig(config, logger)
 	if err != nil {
+		return err
+	}
+	// A wrong secret is found before a database is made or changed.
+	if _, err := configuredSecret(config); err != nil {
 		return err
 	}
 	listener, err := listen(ctx, "addr", config.Addr)
@@ -82,7 +91,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 		return err
 	}
 	started.push("store", func(context.Context) error { return store.Close() })
-	secret, err := secretKey(config)
+	secret, err := secretKey(config, logger)
 	if err != nil {
 		return err
 	}
@@ -118,14 +127,33 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	return p.wait(ctx, failed, store.Fatal(), logger)
 }
 
+// logged writes why the server ends into a log that machines read: a line of
+// text between the others would be passed over.
+func logged(err error, config Config, logger *slog.Logger) error {
+	if err == nil || config.LogFormat != "json" {
+		return err
+	}
+	logger.Error("the server ends", "error", err)
+	code := exitFailed
+	var coded *exitError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
+	return &exitError{code: code, err: err, said: true}
+}
+
 // openStore opens the store and looks at its newest entries before anything is
 // written on top of them.
 func openStore(
 	ctx context.Context, config Config, logger *slog.Logger, metrics prometheus.Registerer,
 ) (*sqlite.DB, error) {
 	store, err := sqlite.Open(ctx, sqlite.Config{
-		Dir: config.DataDir, Logger: logger, Metrics: metrics, ReadersMax: config.ReadConcurrency,
+		Dir: config.DataDir, Logger: logger, Metrics: metrics, ReadersMax: config.readers(),
 	})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return nil, fmt.Errorf("%w; run this as the owner of the directory, or set --data-dir; "+
+			"`billfold doctor` says more", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +193,6 @@ func startOperations(
 func (p *program) wait(ctx context.Context, failed <-chan error, fatal <-chan struct{}, logger *slog.Logger) error {
 	select {
 	case <-ctx.Done():
-		p.releaseSignals()
 		logger.Info("stopping; what was accepted is finished first")
 		return nil
 	case err := <-failed:

@@ -268,6 +268,8 @@ func TestTLSFollowsRenewal(t *testing.T) {
 
 	pool := certificate(t, certFile, keyFile)
 	s := startTLSServer(t, pool, certFile, keyFile)
+	run(t, []string{"BILLFOLD_BASE_URL=" + s.base, "BILLFOLD_API_KEY=x"}, "customers", "list").
+		wantCode(t, exitUnreachable, "is not trusted here", "SSL_CERT_FILE")
 	if !strings.HasPrefix(s.base, "https://") {
 		t.Errorf("banner: got %q, want https", s.base)
 	}
@@ -317,14 +319,14 @@ func TestStartsThatAreRefused(t *testing.T) {
 			args: []string{"--data-dir", file}, code: exitFailed, want: []string{file},
 		},
 		"no certificate": {
-			args: []string{"--tls-cert", file + "2", "--tls-key", file}, code: exitFailed, want: []string{"tls-cert", file + "2"},
+			args: []string{"--tls-cert", file + "2", "--tls-key", file}, code: exitUsage, want: []string{"tls-cert", file + "2"},
 		},
 		"damaged secret": {
 			prepare: func(t *testing.T, dir string) { write(t, filepath.Join(dir, secretKeyName), "not a key") },
 			code:    exitFailed, want: []string{secretKeyName, "32 bytes"},
 		},
 		"no secret where it should be": {
-			args: []string{"--secret-key-file", "/nonexistent/key"}, code: exitFailed, want: []string{"/nonexistent/key"},
+			args: []string{"--secret-key-file", "/nonexistent/key"}, code: exitUsage, want: []string{"/nonexistent/key", "openssl"},
 		},
 		"not a database": {
 			prepare: func(t *testing.T, dir string) {
@@ -334,8 +336,17 @@ func TestStartsThatAreRefused(t *testing.T) {
 		},
 		"traces over another protocol": {
 			environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"},
-			code:    exitFailed, want: []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
+			code:    exitUsage, want: []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
 		},
+		"traces to no address": {
+			environ: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=::bad"}, code: exitUsage,
+			want: []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"},
+		},
+		"traces of another kind": {
+			environ: []string{"OTEL_TRACES_EXPORTER=zipkin", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"},
+			code:    exitUsage, want: []string{"OTEL_TRACES_EXPORTER", "zipkin"},
+		},
+		"a secret as a flag": {args: []string{"--secret-key", "x"}, code: exitUsage, want: []string{"BILLFOLD_SECRET_KEY"}},
 		"unknown variable":   {environ: []string{"BILLFOLD_ADRR=x"}, code: exitUsage, want: []string{"BILLFOLD_ADDR?"}},
 		"no config file":     {args: []string{"--config", "/nonexistent.toml"}, code: exitUsage, want: []string{"billfold.example.toml"}},
 		"config by variable": {environ: []string{"BILLFOLD_CONFIG=/nonexistent.toml"}, code: exitUsage, want: []string{"/nonexistent.toml"}},
@@ -359,6 +370,23 @@ func TestStartsThatAreRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMachinesReadWhyAServerEnds keeps the last word of a server in the form of
+// the others.
+func TestMachinesReadWhyAServerEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for code, args := range map[int][]string{
+		exitFailed: {"--addr", "192.0.2.1:80"},
+		exitUsage:  {"--addr", "127.0.0.1:0", "--secret-key-file", "/nonexistent"},
+	} {
+		r := run(t, nil, append([]string{"serve", "--data-dir", dir, "--log-format", "json"}, args...)...).wantCode(t, code)
+		var line struct{ Level, Error string }
+		if err := json.Unmarshal([]byte(r.stderr), &line); err != nil || line.Level != "ERROR" || line.Error == "" {
+			t.Errorf("%v: got %q %v, want one line of JSON with the error", args, r.stderr, err)
+		}
 	}
 }
 
@@ -419,11 +447,11 @@ func startTLSServer(t *testing.T, pool *x509.CertPool, certFile, keyFile string)
 func TestSecretKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	made, err := secretKey(Config{DataDir: dir})
+	made, err := secretKey(Config{DataDir: dir}, discard())
 	if err != nil || len(made) != secretKeyBytes {
 		t.Fatalf("first start: got %d bytes, %v", len(made), err)
 	}
-	again, err := secretKey(Config{DataDir: dir})
+	again, err := secretKey(Config{DataDir: dir}, discard())
 	if err != nil || string(again) != string(made) {
 		t.Errorf("second start: got another key, %v", err)
 	}
@@ -431,13 +459,13 @@ func TestSecretKey(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Errorf("the directory holds %v %v, want the key alone", left, err)
 	}
-	named, err := secretKey(Config{DataDir: t.TempDir(), SecretKeyFile: filepath.Join(dir, secretKeyName)})
+	named, err := secretKey(Config{DataDir: t.TempDir(), SecretKeyFile: filepath.Join(dir, secretKeyName)}, discard())
 	if err != nil || string(named) != string(made) {
 		t.Errorf("named file: got another key, %v", err)
 	}
 	const hex = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	for _, text := range []string{hex, "ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=", "ABEiM0RVZneImaq7zN3u_wARIjNEVWZ3iJmqu8zd7v8"} {
-		key, err := secretKey(Config{SecretKey: text})
+		key, err := secretKey(Config{SecretKey: text}, discard())
 		if err != nil || key[1] != 0x11 || key[31] != 0xff {
 			t.Errorf("%s: got %x %v", text, key, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -41,8 +42,8 @@ func newTracing(ctx context.Context, environ []string, logger *slog.Logger) (*tr
 	if !tracingWanted(environ) {
 		return nil, nil
 	}
-	if protocol := lookup(environ, "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol != "" && protocol != "http/protobuf" {
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; this program speaks http/protobuf only", protocol)
+	if err := checkTracing(environ); err != nil {
+		return nil, withExit(exitUsage, err)
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func newTracing(ctx context.Context, environ []string, logger *slog.Logger) (*tr
 		resource.WithFromEnv(),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("traces: %w", err)
+		return nil, withExit(exitUsage, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w; write name=value,name=value", err))
 	}
 	// Without this the library would write to the standard error by itself.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
@@ -63,6 +64,30 @@ func newTracing(ctx context.Context, environ []string, logger *slog.Logger) (*tr
 	}))
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(described))
 	return &tracing{provider: provider, logger: logger}, nil
+}
+
+// checkTracing refuses what the library would pass over with a word of its own
+// or none: nobody would miss the traces until they are needed.
+func checkTracing(environ []string) error {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		if protocol := lookup(environ, name); protocol != "" {
+			if protocol != "http/protobuf" {
+				return fmt.Errorf("%s is %q; this program speaks http/protobuf only", name, protocol)
+			}
+			break // the first wins
+		}
+	}
+	if exporter := lookup(environ, "OTEL_TRACES_EXPORTER"); !oneOf(exporter, "", "otlp", "none") {
+		return fmt.Errorf("OTEL_TRACES_EXPORTER is %q; this program knows otlp and none", exporter)
+	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		text := lookup(environ, name)
+		endpoint, err := url.Parse(text)
+		if text != "" && (err != nil || !oneOf(endpoint.Scheme, "http", "https") || endpoint.Host == "") {
+			return fmt.Errorf("%s: %q is not an http or https address, such as http://127.0.0.1:4318", name, text)
+		}
+	}
+	return nil
 }
 
 // wrap puts a span around each request that handler serves. Probes are left

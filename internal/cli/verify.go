@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -24,7 +23,7 @@ func (p *program) verifyCommand() *cobra.Command {
 			"its own and names the first row that breaks a law. It only reads, and works beside\n" +
 			"a running server. FILE is a backup; without it the data directory is verified.\n\n" +
 			"Exit code 0: every law holds. 1: a law is broken. 2: it could not look.",
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments("[FILE]"),
 		RunE: func(command *cobra.Command, args []string) error {
 			config, err := p.config(command)
 			if err != nil {
@@ -33,6 +32,12 @@ func (p *program) verifyCommand() *cobra.Command {
 			path := filepath.Join(config.DataDir, sqlite.FileName)
 			if len(args) == 1 {
 				path = args[0]
+				err = requireFile(path, "name a backup, or none for the data directory")
+			} else {
+				err = requireDatabase(path)
+			}
+			if err != nil {
+				return withExit(exitUsage, err)
 			}
 			return p.verify(command.Context(), path, quick)
 		},
@@ -51,17 +56,15 @@ func (p *program) verify(ctx context.Context, path string, quick bool) error {
 		return withExit(exitUsage, err)
 	}
 	if !report.Clean() {
-		return withExit(exitFailed, fmt.Errorf("%d of the laws are broken; stop the server, keep %s as it is, "+
-			"and restore the last backup that verifies", len(report.Findings), path))
+		return withExit(exitFailed, fmt.Errorf("%s, see docs/ledger.md; stop the server, keep %s as it is, "+
+			"and restore the last backup that verifies",
+			counted(len(report.Findings), "law is broken", "laws are broken"), path))
 	}
 	return nil
 }
 
 // verifyFile runs verify with a progress bar.
 func (p *program) verifyFile(ctx context.Context, path string, quick bool) (verify.Report, error) {
-	if _, err := os.Stat(path); err != nil {
-		return verify.Report{}, fmt.Errorf("verify: %w", err)
-	}
 	bar := p.progress("verify")
 	defer bar.done()
 	return verify.Run(ctx, verify.Options{Path: path, Quick: quick, Progress: bar.set})
@@ -79,16 +82,27 @@ func (p *program) writeReport(report verify.Report, path string, took time.Durat
 		columns:  []string{"LAW", "BUSINESS", "MODE", "CUSTOMER", "CURRENCY", "POSITION", "ENTRY", "FOUND", "COUNT"},
 		right:    []string{"POSITION", "COUNT"},
 		document: verifyDocument{Path: absolute(path), Clean: report.Clean(), Report: report},
-		empty: fmt.Sprintf("Every law holds: %d entries, %d wallets, %d customers, %s.",
-			report.Entries, report.Wallets, report.Customers, took.Round(time.Millisecond)),
+		texts:    []string{"FOUND"},
+		spare:    []string{"MODE", "CURRENCY", "BUSINESS", "ENTRY"},
+		empty: fmt.Sprintf("Every law holds: %s, %s, %s, %s.",
+			counted(report.Entries, "entry", "entries"), counted(report.Wallets, "wallet", "wallets"),
+			counted(report.Customers, "customer", "customers"), took.Round(time.Millisecond)),
 	}
 	for _, f := range report.Findings {
 		a.rows = append(a.rows, []string{
 			string(f.Law), f.BusinessID, f.Mode, f.CustomerID, f.Currency,
-			strconv.FormatInt(f.Position, 10), f.Entry, f.Message, strconv.FormatInt(f.Count, 10),
+			positionText(f.Position), f.Entry, f.Message, strconv.FormatInt(f.Count, 10),
 		})
 	}
 	return p.write(a)
+}
+
+// positionText is empty for a finding that has no position.
+func positionText(position int64) string {
+	if position == 0 {
+		return ""
+	}
+	return strconv.FormatInt(position, 10)
 }
 
 // examineLaws is the doctor's look at the newest entries.

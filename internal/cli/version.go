@@ -49,15 +49,20 @@ func buildVersion() versionDocument {
 	return found
 }
 
+// line is the version for people.
+func (v versionDocument) line() string {
+	return fmt.Sprintf("billfold %s %s %s\n", v.Version, v.Platform, v.Go)
+}
+
 func (p *program) versionCommand() *cobra.Command {
 	return p.outputFlag(&cobra.Command{
 		Use:   "version",
 		Short: "Say which version this is",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 		RunE: func(*cobra.Command, []string) error {
 			version := buildVersion()
 			if p.output == formatTable {
-				_, err := fmt.Fprintf(p.stdout, "billfold %s %s %s\n", version.Version, version.Platform, version.Go)
+				_, err := fmt.Fprint(p.stdout, version.line())
 				return err
 			}
 			return p.write(answer{

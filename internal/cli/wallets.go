@@ -46,7 +46,7 @@ func (p *program) walletsCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list CUSTOMER",
 		Short: "List a customer's wallets",
-		Args:  oneArgument("CUSTOMER"),
+		Args:  arguments("CUSTOMER"),
 	}
 	return group("wallets", "Look at a customer's wallets",
 		p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
@@ -55,7 +55,7 @@ func (p *program) walletsCommand() *cobra.Command {
 				method: http.MethodGet, path: customerPath(args[0], "/wallets"),
 			}, &raw)
 			if err != nil {
-				return err
+				return noCustomer(err, args[0])
 			}
 			var found list
 			if err := json.Unmarshal(raw, &found); err != nil {
@@ -99,7 +99,7 @@ func (p *program) postCommand(direction ledger.Direction) *cobra.Command {
 			"decimal point, which is read exactly. Without --idempotency-key the command makes a key; when the\n" +
 			"answer is lost it names the key, and the same command with it is safe to repeat.",
 		Example: example,
-		Args:    cobra.RangeArgs(2, 3),
+		Args:    arguments("CUSTOMER", "CURRENCY", "[MINOR_UNITS]"),
 	}
 	command.Flags().StringVar(&flags.amount, "amount", "", "amount with a decimal point, such as `12.34`, in place of MINOR_UNITS")
 	command.Flags().StringVar(&flags.reason, "reason", "", "`text` to read beside the entry")
@@ -109,6 +109,7 @@ func (p *program) postCommand(direction ledger.Direction) *cobra.Command {
 	if direction == ledger.Credit {
 		command.Flags().StringVar(&flags.category, "category", "", "`kind` of money: paid (the default) or promotional")
 		command.Flags().StringVar(&flags.expiresAt, "expires-at", "", "`time` after which it cannot be spent, such as 2027-01-31T00:00:00Z")
+		completeFlag(command, "category", "paid", "promotional")
 	}
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
 		body, err := flags.body(args)
@@ -181,7 +182,7 @@ func (p *program) post(
 			"the same command with --idempotency-key %s is safe and tells", err, key))
 	}
 	if err != nil {
-		return err
+		return noCustomer(err, customer)
 	}
 	if replayed {
 		fmt.Fprintln(p.stderr, "billfold: this key was used before for the same entry; this is the first answer, nothing was moved now")
@@ -212,6 +213,8 @@ type entryView struct {
 var (
 	entryColumns = []string{"POSITION", "CREATED", "ENTRY", "AMOUNT", "CURRENCY", "BALANCE", "CATEGORY", "REASON"}
 	entryNumbers = []string{"POSITION", "AMOUNT", "BALANCE"}
+	entryTexts   = []string{"REASON"}
+	entrySpare   = []string{"ENTRY", "CATEGORY", "POSITION"}
 )
 
 func (v entryView) row() []string {
@@ -232,7 +235,7 @@ func (p *program) ledgerListCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list CUSTOMER",
 		Short: "List a customer's ledger entries, newest first",
-		Args:  oneArgument("CUSTOMER"),
+		Args:  arguments("CUSTOMER"),
 	}
 	for _, filter := range []struct{ name, usage string }{
 		{"currency", "only entries in this `currency`"},
@@ -246,21 +249,28 @@ func (p *program) ledgerListCommand() *cobra.Command {
 		filters[filter.name] = command.Flags().String(filter.name, "", filter.usage)
 	}
 	limitFlag(command, &limit)
+	completeFlag(command, "entry-type", string(ledger.Credit), string(ledger.Debit))
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
+		if err := checkLimit(limit); err != nil {
+			return err
+		}
 		query := url.Values{}
 		for name, text := range filters {
 			setGiven(command, query, name, *text)
 		}
-		found, err := client.collect(command.Context(), request{
+		found, more, err := client.collect(command.Context(), request{
 			method: http.MethodGet, path: customerPath(args[0], "/wallets/ledger-entries"), query: query,
 		}, limit)
 		if err != nil {
-			return err
+			return noCustomer(err, args[0])
 		}
 		rows, err := rowsOf(found, entryView.row)
 		if err != nil {
 			return err
 		}
-		return p.write(answer{columns: entryColumns, right: entryNumbers, rows: rows, document: items{found}, empty: "No entries found."})
+		return p.writeList(answer{
+			columns: entryColumns, right: entryNumbers, texts: entryTexts, spare: entrySpare, rows: rows,
+			document: items{found}, empty: "No entries found.",
+		}, more)
 	})
 }

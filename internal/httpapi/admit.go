@@ -12,25 +12,36 @@ import (
 
 // admit finds out who asks, whether they may, and whether they may now.
 func (s *Server) admit(c *call) error {
-	text, ok := bearer(c.r.Header["Authorization"])
-	if !ok {
+	err := c.stranger
+	if err == nil {
+		// Also after the look before the body, which may have taken its time:
+		// a key that was revoked meanwhile must not work.
+		err = s.identify(c)
+	}
+	switch {
+	case ledger.CodeOf(err) == CodeUnauthorized:
 		return s.unauthorized(c)
-	}
-	key, settings, err := s.directory.Authenticate(c.r.Context(), text)
-	if err != nil {
-		if ledger.CodeOf(err) == CodeUnauthorized {
-			return s.unauthorized(c)
-		}
+	case err != nil:
 		return err
-	}
-	c.key, c.settings = key, settings
-	if c.route.access == write && key.Scope != access.Write {
+	case c.route.access == write && c.key.Scope != access.Write:
 		return errForbidden
-	}
-	if s.rates == nil {
+	case s.rates == nil:
 		return nil
 	}
 	return s.limitRate(c)
+}
+
+// identify finds the key that stands behind the request.
+func (s *Server) identify(c *call) error {
+	text, ok := bearer(c.r.Header["Authorization"])
+	if !ok {
+		return access.ErrUnauthorized()
+	}
+	key, settings, err := s.directory.Authenticate(c.r.Context(), text)
+	if err == nil {
+		c.key, c.settings = key, settings
+	}
+	return err
 }
 
 // bearer returns the token of the one Authorization header.

@@ -25,8 +25,25 @@ func (s *Server) readBody(c *call) error {
 		// connection behind it. HTTP/2 ends the one stream by itself.
 		c.w.Header()["Connection"] = headerClose
 		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
+		linger(c.w)
 	}
 	return err
+}
+
+// linger has net/http wait a moment between the end of the answer and the end
+// of the connection. To close a connection on which bytes lie unread is to
+// reset it, and the caller, who may still be sending them, would lose the
+// answer. The only way to ask for it is a body that is longer than its limit.
+func linger(w http.ResponseWriter) {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = wrapper.Unwrap()
+	}
+	tooLong := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+	_, _ = tooLong.Read(make([]byte, 1)) // the error is the point
 }
 
 func (s *Server) readBodyWithin(c *call) error {
@@ -52,6 +69,11 @@ func (s *Server) readBodyWithin(c *call) error {
 	}
 	buffer := c.scratch.body[:0]
 	for {
+		if c.stranger != nil {
+			// What is wrong with a body comes before what is wrong with its
+			// key, so it is read; but memory is for those who have a key.
+			buffer = buffer[:0:min(cap(buffer), 1<<10)]
+		}
 		if len(buffer) == cap(buffer) {
 			buffer = append(buffer, 0)[:len(buffer)]
 		}

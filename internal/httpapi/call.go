@@ -46,6 +46,14 @@ type call struct {
 
 	scratch *scratch
 
+	// stranger is why no key stands behind the request, found before its body
+	// was read. Nil says nothing.
+	stranger error
+
+	// gone says that the caller left before there was an answer, so that
+	// nobody has seen it.
+	gone bool
+
 	// What the answer was, for metrics and log.
 	status int
 	size   int
@@ -183,10 +191,11 @@ func isID(id, prefix string) bool {
 // the path, query, body or headers as they were sent: secrets end up there.
 func (s *Server) log(c *call, took time.Duration) {
 	level := slog.LevelDebug
-	switch c.status {
-	case http.StatusInternalServerError:
+	switch {
+	case c.gone: // callers who leave, as often as they like, are no failure of ours
+	case c.status == http.StatusInternalServerError:
 		level = slog.LevelError
-	case http.StatusServiceUnavailable, http.StatusForbidden:
+	case c.status == http.StatusServiceUnavailable, c.status == http.StatusForbidden:
 		level = slog.LevelWarn
 	}
 	ctx := c.r.Context()

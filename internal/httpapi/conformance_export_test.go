@@ -15,3 +15,10 @@ func CodeStatuses() map[string]CodeStatus {
 	}
 	return statuses
 }
+
+// HoldScrapes takes every place that answers with metrics may have, until
+// release is called.
+func (s *Server) HoldScrapes() (release func()) {
+	s.scrapes.take(scrapesMax)
+	return func() { s.scrapes.give(scrapesMax) }
+}

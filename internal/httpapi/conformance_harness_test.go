@@ -65,6 +65,7 @@ type rig struct {
 	clock     *storetest.Clock
 	book      *ledger.Book
 	directory *access.Directory
+	api       *httpapi.Server
 	addr      string
 	contracts []*apitest.Contract
 	client    *http.Client // every answer is checked against the contracts
@@ -99,6 +100,7 @@ func newRig(t testing.TB, stores storetest.Stores, options rigOptions) *rig {
 	if err != nil {
 		t.Fatalf("make the server: got error %v, want none", err)
 	}
+	r.api = api
 	// The limits that only the layer below a handler can keep are those that
 	// the program sets: 16 KiB of headers, of which net/http adds 4 itself.
 	server := &http.Server{

@@ -195,6 +195,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		at.fails(errors.New(canarySecret))
 	case http.StatusServiceUnavailable:
 		at.fails(ledger.Errorf(ledger.CodeStorageUnavailable, "away"))
+		defer at.api.HoldScrapes()()
 	}
 	if got, _, answer := at.do(key, operation.Method, path, body, headers...); got != status {
 		v.Errorf("%s: got status %d: %s, want %d", operation.ID, got, answer, status)

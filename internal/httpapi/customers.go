@@ -91,6 +91,17 @@ func (u *customerUpdate) apply(customer ledger.Customer) ledger.Customer {
 	return customer
 }
 
+// dropDefaults forgets what a new customer has anyway: to say it does not make
+// another request (law K4).
+func (u *customerUpdate) dropDefaults() {
+	if u.phone != nil && *u.phone == "" {
+		u.phone = nil
+	}
+	if u.metadata != nil && *u.metadata == "{}" {
+		u.metadata = nil
+	}
+}
+
 // fingerprint covers what the request says about the customer.
 func (u *customerUpdate) fingerprint() ledger.Fingerprint {
 	b := []byte("billfold.customer.v1")
@@ -162,6 +173,7 @@ func (s *Server) handleCustomerCreate(c *call) error {
 	if err != nil {
 		return err
 	}
+	update.dropDefaults()
 	now := s.book.Now()
 	customer := update.apply(ledger.Customer{
 		Tenant:    c.tenant(),
@@ -319,7 +331,11 @@ func (s *Server) handleCustomerList(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.book.Store().Customers(c.r.Context(), c.tenant(), filter, page)
+	var list ledger.CustomerList
+	err = s.inTurn(c, walksCustomers(&filter, page), func() (err error) {
+		list, err = s.book.Store().Customers(c.r.Context(), c.tenant(), filter, page)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -332,6 +348,5 @@ func (s *Server) handleCustomerList(c *call) error {
 	}
 	out = append(out, ']')
 	out = s.appendNext(out, list.Next, bound)
-	c.reply(http.StatusOK, append(out, '}'))
-	return nil
+	return s.replyList(c, append(out, '}'))
 }

@@ -109,8 +109,8 @@ func TestOrderOfFieldErrors(t *testing.T) {
 		{"unknown", "1", "", "UNKNOWN_FIELD"},
 		{"currency", `"usd"`, `"USD"`, "UNSUPPORTED_CURRENCY"},
 		{"entry_type", `"Credit"`, `"debit"`, "INVALID_ENTRY_TYPE"},
-		{"amount", "1.5", "0", "AMOUNT_NOT_INTEGER"},
-		{"expires_at", `"x"`, `"2026-03-01T12:00:00Z"`, "INVALID_EXPIRY"},
+		{"amount", "1.5", "1", "AMOUNT_NOT_INTEGER"},
+		{"expires_at", `"x"`, "null", "INVALID_EXPIRY"},
 		{"metadata", `{"a":[]}`, "{}", "INVALID_METADATA"},
 		{"idempotency_key", `""`, `"k"`, "INVALID_IDEMPOTENCY_KEY"},
 	}
@@ -127,6 +127,32 @@ func TestOrderOfFieldErrors(t *testing.T) {
 		err := callWith("{" + strings.Join(texts, ",") + "}").decodeEntry(&request)
 		if got, want := ledger.CodeOf(err), members[mended].code; got != want {
 			t.Errorf("with %d mended: got error %v, want %s", mended, err, want)
+		}
+	}
+}
+
+// TestOrderOfTypesAndValues wants types before values, and values in the order
+// of the rules, whether they cannot be read or are only not allowed.
+func TestOrderOfTypesAndValues(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]ledger.Code{
+		`{"amount":1,"currency":"usd","entry_type":"credit","reason":{}}`:                      "INVALID_REQUEST_BODY",
+		`{"amount":"1","currency":"USD","entry_type":"credit","metadata":[]}`:                  "INVALID_REQUEST_BODY",
+		`{"amount":0,"currency":"USD","entry_type":"credit","expires_at":"x"}`:                 "AMOUNT_NOT_POSITIVE",
+		`{"amount":0,"currency":"USD","entry_type":"credit","metadata":{"a":[]}}`:              "AMOUNT_NOT_POSITIVE",
+		`{"amount":1000000000000,"currency":"USD","entry_type":"debit","idempotency_key":""}`:  "AMOUNT_TOO_LARGE",
+		`{"amount":1,"currency":"USD","entry_type":"credit","category":"x","expires_at":"x"}`:  "INVALID_CATEGORY",
+		`{"amount":1,"currency":"USD","entry_type":"debit","category":"paid","metadata":null}`: "CATEGORY_ON_DEBIT",
+		`{"amount":1,"currency":"USD","entry_type":"credit","reason":"\n","metadata":{"":1}}`:  "INVALID_REASON",
+		`{"amount":1,"currency":"USD","entry_type":"credit","expires_at":"x","reason":"\n"}`:   "INVALID_EXPIRY",
+	} {
+		var request ledger.PostRequest
+		err := callWith(body).decodeEntry(&request)
+		if err == nil {
+			err = request.Validate()
+		}
+		if got := ledger.CodeOf(err); got != want {
+			t.Errorf("%s: got error %v, want %s", body, err, want)
 		}
 	}
 }

@@ -11,7 +11,7 @@
 //  1. transport: path, method, size, type and encoding of the body
 //  2. credentials: exactly one bearer key that works
 //  3. scope: a read key may not write; then the rate limit of the key
-//  4. shape: query and body are well formed, every name is known
+//  4. shape: query and body are well formed, every name is known, every type right
 //  5. fields: each value is one that its field may have
 //  6. object: the customer or entry exists in the key's business and mode
 //  7. idempotency key, and then the state: funds, limits

@@ -44,7 +44,7 @@ func (s *Server) handleEntryCreate(c *call) error {
 	}
 	byHeader, err := c.takeKey(&request.IdempotencyKey)
 	if err != nil {
-		return err
+		return firstOf(&request, err)
 	}
 	c.keyed = request.IdempotencyKey != ""
 	request.CurrencyEnabled = c.settings.Enabled(request.Currency)
@@ -120,8 +120,8 @@ func (c *call) takeKey(key *string) (byHeader bool, err error) {
 	if len(values) != 1 {
 		return false, ledger.FieldErrorf(ledger.CodeInvalidIdempotencyKey, "Idempotency-Key", "the Idempotency-Key header is there %d times", len(values))
 	}
-	if err := ledger.ValidateKey(values[0]); err != nil {
-		return false, err
+	if ledger.ValidateKey(values[0]) != nil {
+		return false, ledger.FieldErrorf(ledger.CodeInvalidIdempotencyKey, "Idempotency-Key", "the Idempotency-Key header must be 1 to %d characters, not blank, without control characters", ledger.KeyMax)
 	}
 	if *key != "" && *key != values[0] {
 		return false, ledger.FieldErrorf(ledger.CodeInvalidIdempotencyKey, "idempotency_key", "the idempotency key of the body is not the one of the Idempotency-Key header")
@@ -130,21 +130,20 @@ func (c *call) takeKey(key *string) (byHeader bool, err error) {
 	return true, nil
 }
 
-// decodeEntry reads a ledger entry request. A field that cannot be read is
-// reported only after those before it in the order of [ledger.PostRequest.Validate].
+// decodeEntry reads a ledger entry request. Types come before values, and of
+// the values the first that is wrong in the order of
+// [ledger.PostRequest.Validate] is reported, whether it cannot be read or is
+// against a rule.
 func (c *call) decodeEntry(r *ledger.PostRequest) error {
 	f, err := c.fields(entryFields, entryRequired)
 	if err != nil {
 		return err
 	}
-	if f.values[entryCurrency].Kind() != strictjson.String {
-		return f.wrongKind(entryCurrency, strictjson.String)
+	if err := f.entryKinds(); err != nil {
+		return err
 	}
 	if r.Currency = c.currency(f.values[entryCurrency].Text()); !r.Currency.Valid() {
 		return r.Validate()
-	}
-	if f.values[entryType].Kind() != strictjson.String {
-		return f.wrongKind(entryType, strictjson.String)
 	}
 	if r.Direction = direction(f.values[entryType].Text()); r.Direction == "" {
 		return r.Validate()
@@ -152,7 +151,34 @@ func (c *call) decodeEntry(r *ledger.PostRequest) error {
 	if r.Amount, err = amount(f.values[entryAmount]); err != nil {
 		return err
 	}
-	return decodeEntryOptions(&f, r)
+	if err = decodeEntryOptions(&f, r); err != nil {
+		return firstOf(r, err)
+	}
+	return nil
+}
+
+// firstOf returns the rule that the fields read so far break, and err when they
+// break none: err is about a later one.
+func firstOf(r *ledger.PostRequest, err error) error {
+	if earlier := r.Validate(); earlier != nil {
+		return earlier
+	}
+	return err
+}
+
+// entryKinds checks the types of all members but the amount, for which any
+// other type has the code of a value that is no integer.
+func (f *fields) entryKinds() error {
+	for i := entryCurrency; i < len(entryFields); i++ {
+		want := strictjson.String
+		if i == entryMetadata {
+			want = strictjson.Object
+		}
+		if f.given(i) && f.values[i].Kind() != want {
+			return f.wrongKind(i, want)
+		}
+	}
+	return nil
 }
 
 // currency returns a currency without a copy of its name when the business has
@@ -281,7 +307,11 @@ func (s *Server) handleEntryList(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.book.Store().Entries(c.r.Context(), c.tenant(), id, filter, page)
+	var list ledger.EntryList
+	err = s.inTurn(c, walksEntries(&filter), func() (err error) {
+		list, err = s.book.Store().Entries(c.r.Context(), c.tenant(), id, filter, page)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -295,8 +325,7 @@ func (s *Server) handleEntryList(c *call) error {
 	out = append(out, `],"as_of_position":`...)
 	out = strconv.AppendInt(out, list.AsOfPosition, 10)
 	out = s.appendNext(out, list.Next, bound)
-	c.reply(http.StatusOK, append(out, '}'))
-	return nil
+	return s.replyList(c, append(out, '}'))
 }
 
 func entryFilter(q *query) (filter ledger.EntryFilter, err error) {

@@ -151,6 +151,7 @@ func (c *call) fail(err error) {
 	status := answers[refused.Code].status
 	retryable, shouldRetry := c.retry(refused.Code)
 	c.code, c.cause = refused.Code, err
+	c.gone = errors.Is(err, context.Canceled) && c.r.Context().Err() != nil
 
 	header := c.w.Header()
 	if status == http.StatusUnauthorized {

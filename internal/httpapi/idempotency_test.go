@@ -189,8 +189,9 @@ func TestReusedKeyTellsOnlyWhen(t *testing.T) {
 	}
 }
 
-// TestKeyScope sends the repeat with another key of the business,
-// and then as another customer and in the other mode (law K5).
+// TestKeyScope sends the repeat with another key of the business, and then as
+// another customer; on a route without a customer also in the other mode and by
+// another business (law K5).
 func TestKeyScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -207,6 +208,15 @@ func TestKeyScope(t *testing.T) {
 	other := h.send(attempt{headerKey: "k", amount: "5"}.request(h.newCustomer()))
 	if got := other.want(t, http.StatusOK).number("balance"); got != 5 {
 		t.Errorf("another customer: got balance %d, want 5", got)
+	}
+	made := map[any]bool{}
+	for _, key := range []string{h.business.TestKey, h.business.LiveKey, h.newBusiness("Twin").TestKey} {
+		got := h.send(request{method: "POST", path: "/customers", key: key, headers: map[string]string{headerKey: "k"},
+			body: `{"email":"eve@example.com","name":"` + key[len(key)-4:] + `"}`})
+		made[got.want(t, http.StatusOK)["customer_id"]] = true
+	}
+	if len(made) != 3 {
+		t.Errorf("one key in two modes and two businesses: got %d customers, want 3", len(made))
 	}
 }
 
@@ -306,6 +316,15 @@ func TestNewCustomerWithAKey(t *testing.T) {
 	post(eve, headerKey, "k", headerRetry, "1").replays(t, one)
 	post(`{"email":"eve@example.com","name":"Eva"}`, headerKey, "k").refused(t, 422, "IDEMPOTENCY_KEY_REUSED")
 	post(eve, headerKey, " ").refused(t, 422, "INVALID_IDEMPOTENCY_KEY")
+
+	// What a new customer has anyway may be said or not (law K4).
+	post(strings.Replace(eve, "{", `{"phone_number":"","create_new_customer":true,`, 1), headerKey, "k").replays(t, one)
+	const bare = `{"email":"bare@example.com","name":"Bare"`
+	plain := post(bare+`}`, headerKey, "bare")
+	plain.want(t, http.StatusOK)
+	post(bare+`,"phone_number":"","metadata":{}}`, headerKey, "bare").replays(t, plain)
+	post(bare+`,"phone_number":null,"metadata":null}`, headerKey, "bare").replays(t, plain)
+	post(bare+`,"metadata":{"a":1}}`, headerKey, "bare").refused(t, 422, "IDEMPOTENCY_KEY_REUSED")
 
 	// Also when an existing customer will do, and a newer one has come.
 	reuse := strings.Replace(eve, "{", `{"create_new_customer":false,`, 1)

@@ -18,7 +18,7 @@ type serverMetrics struct {
 type routeMetrics struct {
 	seconds prometheus.Observer
 	byCode  map[int]prometheus.Counter
-	other   prometheus.Counter // statuses that are not in countedStatuses
+	other   prometheus.Counter // statuses that are not in countedStatuses, and callers who left
 }
 
 // countedStatuses are those that the API gives.
@@ -77,7 +77,8 @@ func (m *serverMetrics) observe(c *call, took time.Duration) {
 		metrics = c.route.metrics
 	}
 	counter, counted := metrics.byCode[c.status]
-	if !counted {
+	if !counted || c.gone {
+		// What nobody has seen must not ring the alarms of 5xx.
 		counter = metrics.other
 	}
 	counter.Inc()

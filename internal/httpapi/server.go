@@ -52,6 +52,11 @@ type Config struct {
 type Limits struct {
 	BodyMax int64 // of a request body; 64 KiB
 	Rate    Rate  // for each API key; none
+
+	// Walks is how many lists may run at once that may look at far more rows
+	// than they show; 1. It must be less than how many reads the store can
+	// run at once.
+	Walks int
 }
 
 // Rate is a number of requests in a window. The zero Rate does not limit.
@@ -81,6 +86,9 @@ type Server struct {
 	cursors  *sealer
 	backoff  *access.Backoff
 	rates    *rateLimiter // nil when requests are not limited
+	walks    *walks
+	answers  budget
+	scrapes  budget
 	metrics  *serverMetrics
 	exporter http.Handler
 
@@ -128,6 +136,8 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
+	s.walks = newWalks(s.limits.Walks)
+	s.answers.most, s.scrapes.most = answersMax, scrapesMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
 		s.rates = newRateLimiter(s.limits.Rate)
 	}
@@ -207,6 +217,9 @@ func (s *Server) serve(c *call) error {
 	c.route = route
 	c.r.Pattern = route.label
 	if route.body {
+		if route.access != owner {
+			c.stranger = s.identify(c)
+		}
 		if err := s.readBody(c); err != nil {
 			return err
 		}

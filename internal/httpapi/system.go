@@ -44,6 +44,10 @@ func (s *Server) handleMetrics(c *call) error {
 	if err := c.noQuery(); err != nil {
 		return err
 	}
+	if !s.scrapes.take(1) {
+		return ledger.Errorf(ledger.CodeOverloaded, "Too many requests for metrics are waiting to be read.")
+	}
+	defer s.scrapes.give(1)
 	c.status = http.StatusOK
 	s.exporter.ServeHTTP(c.w, c.r)
 	return nil

@@ -193,6 +193,53 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// TestRefusedBodiesAreAnswered wants that a caller who is sending a body which
+// is refused gets to read why: the connection must end and not be reset, since
+// a reset takes the answer with it.
+func TestRefusedBodiesAreAnswered(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	wrapped := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.api.ServeHTTP(wrapper{w}, r) // as tracing does
+	}))
+	t.Cleanup(wrapped.Close)
+	for name, address := range map[string]string{"plain": h.served(nil), "wrapped": wrapped.Listener.Addr().String()} {
+		for _, c := range []struct {
+			header string
+			size   int
+			status int
+		}{
+			{"Content-Type: application/json", 100_000, http.StatusRequestEntityTooLarge},
+			{"Content-Type: application/json", 250_000, http.StatusRequestEntityTooLarge},
+			{"Content-Type: text/plain", 60_000, http.StatusUnsupportedMediaType},
+			{"Content-Encoding: gzip", 60_000, http.StatusUnsupportedMediaType},
+		} {
+			connection, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatalf("dial: got error %v, want none", err)
+			}
+			defer connection.Close() //nolint:errcheck // the test is over
+			if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatalf("set deadline: got error %v, want none", err)
+			}
+			_, err = fmt.Fprintf(connection, "POST /customers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n"+
+				"Content-Length: %d\r\n\r\n%s", h.business.TestKey, c.header, c.size, strings.Repeat(" ", c.size))
+			if err != nil {
+				t.Errorf("%s, %d bytes with %s: got error %v while sending, want none", name, c.size, c.header, err)
+			}
+			answer, err := io.ReadAll(connection)
+			if want := fmt.Sprintf("HTTP/1.1 %d ", c.status); err != nil || !strings.HasPrefix(string(answer), want) {
+				t.Errorf("%s, %d bytes with %s: got %.60q and error %v, want %q and the end", name, c.size, c.header, answer, err, want)
+			}
+		}
+	}
+}
+
+// wrapper hides a writer as middleware does.
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
