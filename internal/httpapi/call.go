@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -141,15 +142,17 @@ func (c *call) replyType(status int, contentType []string, body []byte) {
 func (c *call) tenant() ledger.Tenant { return c.key.Tenant }
 
 // resent reports whether the official SDKs have marked the request as a second
-// try of the same call. What is not a number counts as 0.
+// try of the same call. What is not a number counts as 0; of several the one
+// above 0 counts, because to take a second try for a first could move money
+// twice.
 func (c *call) resent() bool {
-	values := c.r.Header["X-Stainless-Retry-Count"]
-	if len(values) == 0 {
-		return false
-	}
+	return slices.ContainsFunc(c.r.Header["X-Stainless-Retry-Count"], aboveZero)
+}
+
+func aboveZero(number string) bool {
 	above := false
-	for i := range len(values[0]) {
-		digit := values[0][i]
+	for i := range len(number) {
+		digit := number[i]
 		if digit < '0' || digit > '9' {
 			return false
 		}

@@ -320,3 +320,23 @@ func FuzzDecodeKey(f *testing.F) {
 		}
 	})
 }
+
+// A second try that is taken for a first could move money twice, so of several
+// counts the one above 0 counts.
+func TestRetryCounts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		values []string
+		want   bool
+	}{
+		{nil, false}, {[]string{"0"}, false}, {[]string{"00"}, false}, {[]string{""}, false}, {[]string{"x"}, false},
+		{[]string{"-1"}, false}, {[]string{"1"}, true}, {[]string{"10"}, true}, {[]string{"0", "1"}, true},
+		{[]string{"x", "2"}, true}, {[]string{"0", "0"}, false},
+	} {
+		c := callWith("")
+		c.r.Header["X-Stainless-Retry-Count"] = test.values
+		if got := c.resent(); got != test.want {
+			t.Errorf("%q: got re-sent %t, want %t", test.values, got, test.want)
+		}
+	}
+}
