@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 
 # The packages in which goroutines meet; the race detector watches them.
-RACE := ./internal/ledger ./internal/access ./internal/storetest ./internal/sqlite ./internal/httpapi
+RACE := ./internal/ledger ./internal/access ./internal/storetest ./internal/groupcommit ./internal/sqlite ./internal/postgres ./internal/httpapi
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)
@@ -68,6 +68,10 @@ campaign/failedsync: deps ## Let a sync of the disk fail under the server, SYNCS
 .PHONY: campaign/faultdisk
 campaign/faultdisk: deps ## Put every fault of the disk at every operation of the store, ROUNDS times (50)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/faultdisk -stride=1 -rounds=$(or $(ROUNDS),50)
+
+.PHONY: campaign/postgres
+campaign/postgres: deps ## Cut CUTS (2000) commits off from their answers, restart PostgreSQL RESTARTS (50) times
+	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts' -cuts=$(or $(CUTS),2000) -restarts=$(or $(RESTARTS),50)
 
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP, ROUNDS times (2000)

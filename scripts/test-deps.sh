@@ -19,6 +19,11 @@ mkfs.ext4 e2fsprogs
 losetup mount
 mount mount
 LIST
+# The server's programs are not on the PATH; no cluster of the machine's own is
+# wanted, the tests make theirs.
+if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
+  missing+=(postgresql)
+fi
 # The race detector links against the C library's own headers and objects.
 if [ ! -e /usr/include/stdlib.h ]; then
   missing+=(libc6-dev)
@@ -31,6 +36,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "test-deps: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
+  if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+  fi
   apt-get update -qq </dev/null
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 fi

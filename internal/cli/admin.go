@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
@@ -36,7 +35,7 @@ func (p *program) adminCommand(
 			return run(command.Context(), client, args)
 		})
 	}
-	return p.outputFlag(optionFlags(command, "data-dir"))
+	return p.outputFlag(optionFlags(command, "data-dir", "database-url"))
 }
 
 // administer calls use with a client of the admin socket when a server runs,
@@ -45,16 +44,18 @@ func (p *program) adminCommand(
 // make one by accident.
 func (p *program) administer(ctx context.Context, config Config, mayMake bool, use func(*apiClient) error) (err error) {
 	const base = "http://billfold" // no name is ever looked up for it
-	client, err := dialAdmin(ctx, config.DataDir)
-	if err != nil {
-		return err
-	}
-	if client != nil {
-		return use(&apiClient{http: client, base: base})
-	}
-	path := filepath.Join(config.DataDir, sqlite.FileName)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayMake {
-		return fmt.Errorf("there is no database %s; set --data-dir to the server's data directory", path)
+	if config.DatabaseURL == "" {
+		client, err := dialAdmin(ctx, config.DataDir)
+		if err != nil {
+			return err
+		}
+		if client != nil {
+			return use(&apiClient{http: client, base: base})
+		}
+		path := filepath.Join(config.DataDir, sqlite.FileName)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayMake {
+			return fmt.Errorf("there is no database %s; set --data-dir to the server's data directory", path)
+		}
 	}
 	if config.LogLevel == "info" {
 		// What a server tells as it goes is noise beside one answer.
@@ -70,7 +71,7 @@ func (p *program) administer(ctx context.Context, config Config, mayMake bool, u
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	faces, err := newFaces(facesConfig{
-		config: config, logger: logger, store: store, directory: access.NewDirectory(store, access.Options{}),
+		config: config, logger: logger, store: store, directory: newDirectory(config, store),
 	})
 	if err != nil {
 		return err

@@ -37,6 +37,9 @@ func (p *program) backupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := embeddedOnly(config, "backup", "use pg_basebackup or pg_dump"); err != nil {
+				return err
+			}
 			made, err := p.backup(command.Context(), filepath.Join(config.DataDir, sqlite.FileName), args[0])
 			if err != nil {
 				return err
@@ -80,7 +83,7 @@ func (p *program) prove(ctx context.Context, from, to string) (made copyDocument
 	if err := sqlite.CheckFile(ctx, to); err != nil {
 		return copyDocument{}, err
 	}
-	report, err := p.verifyFile(ctx, to, false)
+	report, err := p.verifyFile(ctx, to)
 	if err != nil {
 		return copyDocument{}, err
 	}
@@ -131,6 +134,9 @@ func (p *program) restoreCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, args []string) error {
 			config, err := p.config(command)
 			if err != nil {
+				return err
+			}
+			if err := embeddedOnly(config, "restore", "use the means of PostgreSQL"); err != nil {
 				return err
 			}
 			made, err := p.restore(command.Context(), args[0], config.DataDir)

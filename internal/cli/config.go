@@ -84,8 +84,8 @@ func (c *Config) options() []option {
 			help: "address to serve the API on"},
 		{name: "data-dir", value: textValue(&c.DataDir), kind: "dir",
 			help: "directory of the embedded database; made if missing"},
-		{name: "database-url", value: textValue(&c.DatabaseURL), kind: "url", secret: true,
-			help: "PostgreSQL database; not available in this version"},
+		{name: "database-url", value: textValue(&c.DatabaseURL), kind: "url",
+			help: "PostgreSQL database to use instead of the embedded one; other users of this machine see flags"},
 		{name: "log-level", value: textValue(&c.LogLevel), kind: "level",
 			help: "least important message to log: debug, info, warn or error"},
 		{name: "log-format", value: textValue(&c.LogFormat), kind: "format",
@@ -137,7 +137,7 @@ func (c *Config) readers() int {
 	if c.ReadConcurrency > 0 {
 		return c.ReadConcurrency
 	}
-	return max(2, runtime.GOMAXPROCS(0))
+	return max(2, runtime.GOMAXPROCS(0)-1) // the runtime has one more, see tuneRuntime
 }
 
 // envName is the variable of an option.
@@ -151,10 +151,6 @@ func (c *Config) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf(format, args...))
-	}
-	if c.DatabaseURL != "" {
-		problem("database-url: the PostgreSQL store is not available in this version; " +
-			"leave database-url out and Billfold keeps its data in data-dir")
 	}
 	if err := validAddr(c.Addr); err != nil {
 		problem("addr: %w", err)

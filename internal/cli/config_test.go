@@ -108,7 +108,6 @@ func TestLoadRefusals(t *testing.T) {
 		{name: "two at once", file: `adr = 1`, environ: []string{"BILLFOLD_MAX_BODY=big"}, want: []string{`"adr"`, "BILLFOLD_MAX_BODY"}},
 		{name: "unreadable and out of range", file: `log-level = "loud"`, environ: []string{"BILLFOLD_MAX_BODY=big"},
 			want: []string{"log-level", "BILLFOLD_MAX_BODY"}},
-		{name: "postgres", environ: []string{"BILLFOLD_DATABASE_URL=postgres://x"}, want: []string{"the PostgreSQL store is not available in this version"}},
 		{name: "address", flags: map[string]string{"addr": "8080"}, want: []string{"addr: ", "is not host:port"}},
 		{name: "port", flags: map[string]string{"addr": "x:70000"}, want: []string{`"70000" is not a port`}},
 		{name: "level", file: `log-level = "loud"`, want: []string{"log-level"}},

@@ -56,6 +56,9 @@ func (p *program) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := embeddedOnly(config, "doctor", "the start of an instance checks the server"); err != nil {
+				return err
+			}
 			findings := examine(command.Context(), config)
 			if err := p.write(findingsAnswer(findings)); err != nil {
 				return err

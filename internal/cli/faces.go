@@ -19,7 +19,6 @@ import (
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
-	"github.com/billfold/billfold/internal/sqlite"
 )
 
 // newRandom returns the source of the random part of ids. Guessing an id gains
@@ -52,7 +51,7 @@ type facesConfig struct {
 	logger    *slog.Logger
 	registry  *prometheus.Registry // nil keeps no metrics
 	secret    []byte
-	store     *sqlite.DB
+	store     store
 	directory *access.Directory
 }
 

@@ -29,6 +29,9 @@ func (p *program) migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := embeddedOnly(config, "migrate status", "look into schema_migrations"); err != nil {
+				return err
+			}
 			if err := requireDatabase(filepath.Join(config.DataDir, sqlite.FileName)); err != nil {
 				p.note("%v, unless the first start is yet to come", err)
 			}

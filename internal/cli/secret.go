@@ -49,6 +49,10 @@ func secretKey(config Config, logger *slog.Logger) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
+	// Beside a PostgreSQL database nobody has made the directory yet.
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
 	if key, err = makeSecretKey(path); err == nil {
 		logger.Info("made the secret key; keep a copy of it apart from the backups", "file", absolute(path))
 	}
@@ -84,22 +88,27 @@ func readSecretKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// makeSecretKey writes a fresh key. Only the owner of the data directory calls
-// it, so that no two processes make one each.
+// makeSecretKey makes a fresh key and keeps it, unless another process was
+// faster: then that one's key is the key.
 func makeSecretKey(path string) ([]byte, error) {
 	key := make([]byte, secretKeyBytes)
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("secret key: %w", err)
 	}
 	text := base64.StdEncoding.EncodeToString(key) + "\n"
-	if err := writeFileWhole(path, []byte(text)); err != nil {
+	err := writeFileWhole(path, []byte(text))
+	if errors.Is(err, fs.ErrExist) {
+		return readSecretKey(path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("secret key: %w", err)
 	}
 	return key, nil
 }
 
-// writeFileWhole writes a file that only its owner may read. It writes beside
-// the final name and renames, so that a crash leaves the file whole or absent.
+// writeFileWhole writes a file that only its owner may read and that is not
+// there yet. It writes beside the final name and links, so that a crash leaves
+// the file whole or absent.
 func writeFileWhole(path string, text []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
@@ -110,10 +119,10 @@ func writeFileWhole(path string, text []byte) error {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, giveToOwner(file), file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
+		err = os.Link(file.Name(), path)
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+	if err = errors.Join(err, os.Remove(file.Name())); err != nil {
+		return err
 	}
 	return syncDir(filepath.Dir(path))
 }

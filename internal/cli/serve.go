@@ -4,18 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
-
-	"github.com/billfold/billfold/internal/access"
-	"github.com/billfold/billfold/internal/sqlite"
 )
 
 func (p *program) serverCommands() []*cobra.Command {
@@ -26,8 +20,9 @@ func (p *program) serveCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Start the server",
-		Long: "Serve starts the API on an embedded database in the data directory. The first start\n" +
-			"makes the directory, a business and its first keys, and prints the keys once.\n\n" +
+		Long: "Serve starts the API on an embedded database in the data directory, or on the PostgreSQL\n" +
+			"database that --database-url names. The first start makes a business and its first\n" +
+			"keys, and prints the keys once.\n\n" +
 			"Every option is also a variable, such as " + envName("data-dir") + " for --data-dir, and a member of\n" +
 			"the file that --config names. Flags win over variables, variables over the file.\n" +
 			"An interrupt or SIGTERM finishes what was accepted and stops; a second one stops at once.",
@@ -63,7 +58,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
-	tuneMemory(config, p.environ)
+	tuneRuntime(config, p.environ)
 	started := stack{timeout: config.StopTimeout, logger: logger}
 	defer func() { err = logged(errors.Join(err, started.stop()), config, logger) }()
 
@@ -95,7 +90,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
-	directory := access.NewDirectory(store, access.Options{})
+	directory := newDirectory(config, store)
 	faces, err := newFaces(facesConfig{
 		config: config, logger: logger, registry: registry, secret: secret, store: store, directory: directory,
 	})
@@ -111,7 +106,9 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	}
 	// Keys are made last, when nothing is left that could fail before they
 	// are shown.
-	first, err := bootstrap(ctx, config, directory, logger)
+	first, err := joinInstances(ctx, store, secret, func() (*firstKeys, error) {
+		return bootstrap(ctx, config, directory, logger)
+	})
 	if err != nil {
 		return err
 	}
@@ -142,28 +139,12 @@ func logged(err error, config Config, logger *slog.Logger) error {
 	return &exitError{code: code, err: err, said: true}
 }
 
-// openStore opens the store and looks at its newest entries before anything is
-// written on top of them.
-func openStore(
-	ctx context.Context, config Config, logger *slog.Logger, metrics prometheus.Registerer,
-) (*sqlite.DB, error) {
-	store, err := sqlite.Open(ctx, sqlite.Config{
-		Dir: config.DataDir, Logger: logger, Metrics: metrics, ReadersMax: config.readers(),
-	})
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
-		return nil, fmt.Errorf("%w; run this as the owner of the directory, or set --data-dir; "+
-			"`billfold doctor` says more", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := refuseBroken(ctx, store.Path()); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	return store, nil
-}
-
+// startAdmin opens the admin socket. On a shared database the verbs go to the
+// database itself, since no instance owns it.
 func startAdmin(started *stack, config Config, handler http.Handler, failed chan<- error) error {
+	if config.DatabaseURL != "" {
+		return nil
+	}
 	listener, err := listenAdmin(config.DataDir)
 	if err != nil {
 		return err

@@ -31,24 +31,28 @@ func (p *program) verifyCommand() *cobra.Command {
 			}
 			path := filepath.Join(config.DataDir, sqlite.FileName)
 			if len(args) == 1 {
-				path = args[0]
+				path, config.DatabaseURL = args[0], ""
 				err = requireFile(path, "name a backup, or none for the data directory")
-			} else {
+			} else if config.DatabaseURL == "" {
 				err = requireDatabase(path)
 			}
 			if err != nil {
 				return withExit(exitUsage, err)
 			}
-			return p.verify(command.Context(), path, quick)
+			if config.DatabaseURL != "" {
+				return p.verify(command.Context(), verify.Options{DatabaseURL: config.DatabaseURL}, "the database")
+			}
+			return p.verify(command.Context(), verify.Options{Path: path, Quick: quick}, path)
 		},
 	}
 	command.Flags().BoolVar(&quick, "quick", false, "look at the newest entries only, as every start does")
-	return p.outputFlag(optionFlags(command, "data-dir"))
+	return p.outputFlag(optionFlags(command, "data-dir", "database-url"))
 }
 
-func (p *program) verify(ctx context.Context, path string, quick bool) error {
+// verify proves a ledger that is shown as path.
+func (p *program) verify(ctx context.Context, options verify.Options, path string) error {
 	began := time.Now()
-	report, err := p.verifyFile(ctx, path, quick)
+	report, err := p.runVerify(ctx, options)
 	if err != nil {
 		return withExit(exitUsage, err)
 	}
@@ -64,10 +68,15 @@ func (p *program) verify(ctx context.Context, path string, quick bool) error {
 }
 
 // verifyFile runs verify with a progress bar.
-func (p *program) verifyFile(ctx context.Context, path string, quick bool) (verify.Report, error) {
+func (p *program) verifyFile(ctx context.Context, path string) (verify.Report, error) {
+	return p.runVerify(ctx, verify.Options{Path: path})
+}
+
+func (p *program) runVerify(ctx context.Context, options verify.Options) (verify.Report, error) {
 	bar := p.progress("verify")
 	defer bar.done()
-	return verify.Run(ctx, verify.Options{Path: path, Quick: quick, Progress: bar.set})
+	options.Progress = bar.set
+	return verify.Run(ctx, options)
 }
 
 // verifyDocument is what `verify -o json` prints.

@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/demo", "internal/httpapi",
-			"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},
+			"internal/ledger", "internal/money", "internal/postgres", "internal/sqlite", "internal/verify"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
@@ -54,15 +54,30 @@ var rooms = map[string]room{
 		pure:    true,
 	},
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
+	// What the stores have in common, so that they need not know each other.
+	"internal/walletrow": {imports: []string{"internal/ledger", "internal/money"}},
+	"internal/groupcommit": {
+		imports: []string{"internal/ledger"},
+		modules: []string{"github.com/prometheus/client_golang"},
+	},
 	"internal/sqlite": {
-		imports: []string{"internal/access", "internal/ledger", "internal/money"},
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/walletrow"},
 		tests:   []string{"internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
+	},
+	"internal/postgres": {
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/walletrow"},
+		tests:   []string{"internal/pgtest", "internal/verify"},
+		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
+	},
+	"internal/pgtest": {
+		modules:  []string{"github.com/jackc/pgx/v5"},
+		forTests: true,
 	},
 	// Verify shares no code with the write path, so that it cannot share a bug.
 	"internal/verify": {
 		tests:   []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite"},
-		modules: []string{"zombiezen.com/go/sqlite"},
+		modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"},
 	},
 	"internal/demo": {
 		imports: []string{"internal/ledger", "internal/money"},
@@ -90,9 +105,10 @@ var rooms = map[string]room{
 		modules:  []string{"golang.org/x/sys"},
 		forTests: true,
 	},
-	"e2e/crash": {},
-	"e2e/power": {tests: []string{"internal/access", "internal/ledger", "internal/sqlite", "internal/verify"}},
-	"e2e/races": {},
+	"e2e/crash":    {},
+	"e2e/power":    {tests: []string{"internal/access", "internal/ledger", "internal/sqlite", "internal/verify"}},
+	"e2e/races":    {},
+	"e2e/postgres": {},
 	"e2e/faultdisk": {
 		tests:    []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},
 		modules:  []string{"modernc.org/libc", "modernc.org/sqlite/lib", "zombiezen.com/go/sqlite"},
@@ -114,6 +130,7 @@ var testModules = []string{
 	"github.com/getkin/kin-openapi",
 	"github.com/go-json-experiment/json",
 	"github.com/google/go-cmp",
+	"github.com/jackc/pgx/v5",
 	"github.com/oasdiff/yaml3",
 	"github.com/santhosh-tekuri/jsonschema",
 	"go.uber.org/goleak",

@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -132,7 +133,7 @@ func (db *DB) UpdateSettings(
 		if err != nil {
 			return err
 		}
-		changed, err := guarded(change, current)
+		changed, err := groupcommit.Guarded(change, current)
 		if err != nil {
 			return err
 		}

@@ -4,23 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
-)
-
-const (
-	// batchMax is how many commands share one transaction at the most, so that
-	// the first of them does not wait for too many.
-	batchMax = 1024
-
-	// queueWaitMax is how long a command waits to be taken up. One that waits
-	// longer is refused without effect.
-	queueWaitMax = 5 * time.Second
 )
 
 // committer is the one goroutine that writes. It takes whatever commands
@@ -45,14 +34,9 @@ type committer struct {
 	restartAt int    // pages in the log from which a checkpoint waits for readers
 	healed    bool   // the idempotency index has been made again
 
-	mu      sync.Mutex
-	queue   []*command
-	stopped bool
-	wake    chan struct{} // has room for one signal
-
-	done  chan struct{}
+	queue *groupcommit.Queue[command]
 	fatal chan struct{}
-	meter meter
+	meter groupcommit.Meter
 }
 
 // command is one thing to do in a batch. Exactly one of decide and write is set.
@@ -61,11 +45,11 @@ type command struct {
 	decide ledger.Decide
 	write  func(conn *sqlite.Conn) error
 
-	taken  atomic.Bool // by the committer, or by a caller who gave up waiting
 	change ledger.Change
-	err    error
-	done   chan struct{}
+	err    error // a refusal
 }
+
+type item = groupcommit.Item[command]
 
 func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
 	last, err := numberOf(conn, `select coalesce(max(no), 0) from ledger_entries`)
@@ -80,7 +64,7 @@ func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	return &committer{
+	c := &committer{
 		db:           db,
 		conn:         conn,
 		insertEntry:  insertEntry,
@@ -89,105 +73,11 @@ func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
 		touched:      make(map[customerKey]*customerState),
 		nextEntry:    last + 1,
 		restartAt:    restartPages,
-		wake:         make(chan struct{}, 1),
-		done:         make(chan struct{}),
 		fatal:        make(chan struct{}),
-		meter:        newMeter(db.config.Metrics),
-	}, nil
-}
-
-func (c *committer) start() { go c.loop() }
-
-// submit queues a command and waits for its result.
-func (c *committer) submit(ctx context.Context, cmd *command) error {
-	cmd.done = make(chan struct{})
-	if err := c.enqueue(cmd); err != nil {
-		return err
+		meter:        groupcommit.NewMeter(db.config.Metrics),
 	}
-	select {
-	case <-cmd.done:
-		return cmd.err
-	default:
-	}
-	wait := time.NewTimer(queueWaitMax)
-	defer wait.Stop()
-	select {
-	case <-cmd.done:
-		return cmd.err
-	case <-ctx.Done():
-		return c.giveUp(ctx, cmd, ctx.Err())
-	case <-wait.C:
-		return c.giveUp(ctx, cmd, ledger.Errorf(ledger.CodeOverloaded, "too many requests are waiting; nothing was changed, try again in a moment"))
-	}
-}
-
-// giveUp takes a waiting command back. One that the committer has taken up
-// already is waited for, because it will have an effect, unless the caller has
-// gone away.
-func (c *committer) giveUp(ctx context.Context, cmd *command, reason error) error {
-	if cmd.taken.CompareAndSwap(false, true) {
-		return reason
-	}
-	select {
-	case <-cmd.done:
-		return cmd.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c *committer) enqueue(cmd *command) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.stopped:
-		return errClosed
-	case len(c.queue) >= c.db.config.QueueMax:
-		return ledger.Errorf(ledger.CodeOverloaded, "too many requests are waiting; nothing was changed, try again in a moment")
-	}
-	c.queue = append(c.queue, cmd)
-	if len(c.queue) == 1 {
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
-	}
-	return nil
-}
-
-// loop runs until stop, and finishes what was queued before it.
-func (c *committer) loop() {
-	defer close(c.done)
-	var queue []*command
-	for {
-		c.mu.Lock()
-		queue, c.queue = c.queue, queue[:0]
-		stopped := c.stopped
-		c.mu.Unlock()
-		if len(queue) == 0 {
-			if stopped {
-				return
-			}
-			<-c.wake
-			continue
-		}
-		for begin := 0; begin < len(queue); begin += batchMax {
-			c.batch(queue[begin:min(begin+batchMax, len(queue))])
-		}
-		clear(queue) // results are the callers' now
-	}
-}
-
-// stop refuses new commands, finishes the queued ones and waits for that.
-func (c *committer) stop() {
-	c.mu.Lock()
-	c.stopped = true
-	c.mu.Unlock()
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-	<-c.done
+	c.queue = groupcommit.New(db.config.QueueMax, c.batch)
+	return c, nil
 }
 
 // close lets go of the file. The last connection that is closed copies the log
@@ -203,44 +93,35 @@ func (c *committer) close() error {
 }
 
 // batch runs commands in one transaction and answers them.
-func (c *committer) batch(commands []*command) {
-	taken := commands[:0]
-	for _, cmd := range commands {
-		if cmd.taken.CompareAndSwap(false, true) {
-			taken = append(taken, cmd)
-		}
-	}
-	if len(taken) == 0 {
-		return
-	}
+func (c *committer) batch(items []*item) {
 	begin := time.Now()
-	err := c.transaction(taken)
-	if err != nil && (c.heal(err) || len(taken) > 1 && !isShared(err)) {
+	err := c.transaction(items)
+	if err != nil && (c.heal(err) || len(items) > 1 && !isShared(err)) {
 		// One command broke a constraint, met a damaged page or failed in some
 		// other way, but its neighbours must not pay for it.
-		c.oneByOne(taken)
+		c.oneByOne(items)
 		c.checkpoint()
 		return
 	}
 	if err != nil {
 		c.report(err)
 	}
-	c.meter.batch(len(taken), time.Since(begin), err)
-	for _, cmd := range taken {
-		cmd.answer(err)
+	c.meter.Batch(len(items), time.Since(begin), err)
+	for _, item := range items {
+		answer(item, err)
 	}
 	if err == nil {
 		c.checkpoint()
 	}
 }
 
-func (c *committer) oneByOne(commands []*command) {
-	for _, cmd := range commands {
-		err := c.transaction([]*command{cmd})
+func (c *committer) oneByOne(items []*item) {
+	for i, item := range items {
+		err := c.transaction(items[i : i+1])
 		if err != nil {
 			c.report(err)
 		}
-		cmd.answer(err)
+		answer(item, err)
 	}
 }
 
@@ -268,12 +149,13 @@ func (c *committer) heal(err error) bool {
 
 // answer wakes the caller. A failed transaction overrules what the command
 // itself had come to.
-func (cmd *command) answer(failed error) {
+func answer(item *item, failed error) {
 	if failed != nil {
-		cmd.change = ledger.Change{}
-		cmd.err = unavailable(failed)
+		item.Command.change = ledger.Change{}
+		item.Answer(unavailable(failed))
+		return
 	}
-	close(cmd.done)
+	item.Answer(item.Command.err)
 }
 
 func (c *committer) report(err error) {
@@ -287,14 +169,14 @@ func (c *committer) report(err error) {
 // transaction decides the commands and commits what they want. An error means
 // that nothing of it was committed, or, with CodeOutcomeUnknown, that nobody
 // can say, after which the store is dead.
-func (c *committer) transaction(commands []*command) error {
+func (c *committer) transaction(items []*item) error {
 	if c.dead() {
 		return ledger.Errorf(ledger.CodeStorageUnavailable, "the storage failed and the server must be started again")
 	}
 	if err := run(c.conn, "begin immediate"); err != nil {
 		return err
 	}
-	if err := c.execute(commands); err != nil {
+	if err := c.execute(items); err != nil {
 		c.rollback()
 		return err
 	}
@@ -305,8 +187,9 @@ func (c *committer) transaction(commands []*command) error {
 	return nil
 }
 
-func (c *committer) execute(commands []*command) error {
-	for _, cmd := range commands {
+func (c *committer) execute(items []*item) error {
+	for _, item := range items {
+		cmd := &item.Command
 		var err error
 		if cmd.write != nil {
 			err = c.executeWrite(cmd)
@@ -323,7 +206,7 @@ func (c *committer) execute(commands []*command) error {
 	}
 	first := c.db.keys.work.nextPage
 	err := c.db.keys.maintain(c.conn)
-	c.logPages += int(c.db.keys.work.nextPage-first) + len(commands)/entriesPerPage
+	c.logPages += int(c.db.keys.work.nextPage-first) + len(items)/entriesPerPage
 	return err
 }
 
@@ -413,15 +296,15 @@ func (c *committer) dead() bool {
 
 // Transact implements ledger.Store.
 func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
-	cmd := &command{scope: scope, decide: decide}
-	if err := db.committer.submit(ctx, cmd); err != nil {
+	item := &item{Command: command{scope: scope, decide: decide}}
+	if err := db.committer.queue.Submit(ctx, item); err != nil {
 		return ledger.Change{}, err
 	}
-	return cmd.change, nil
+	return item.Command.change, nil
 }
 
 // write runs a write that is no decision in the next batch. Whatever write
 // returns that is a ledger.Error is a refusal and leaves no trace.
 func (db *DB) write(ctx context.Context, write func(conn *sqlite.Conn) error) error {
-	return db.committer.submit(ctx, &command{write: write})
+	return db.committer.queue.Submit(ctx, &item{Command: command{write: write}})
 }

@@ -14,6 +14,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -98,9 +99,7 @@ func (db *DB) inOneBatch(t *testing.T, commands ...func() error) []error {
 	for i, command := range commands {
 		all.Go(func() { results[i] = command() })
 		for queued := 0; queued <= i; {
-			db.committer.mu.Lock()
-			queued = len(db.committer.queue)
-			db.committer.mu.Unlock()
+			queued = db.committer.queue.Waiting()
 		}
 	}
 	close(release)
@@ -214,7 +213,7 @@ func TestWriteDoneAgainForgetsWhatItSaw(t *testing.T) {
 		func() error {
 			return db.write(t.Context(), func(conn *sqlite.Conn) error {
 				if tries++; tries > 1 {
-					return errClosed
+					return groupcommit.ErrClosed()
 				}
 				return errors.Join(insertCustomer(conn, 1, batchCustomer(1)), keepAnswer(conn, 1, once, batchCustomer(1)))
 			})

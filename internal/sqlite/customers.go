@@ -7,6 +7,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -87,7 +88,7 @@ func (db *DB) UpdateCustomer(
 			first, updated = answer, *state.customer
 			return err
 		}
-		changed, err := guarded(change, *state.customer)
+		changed, err := groupcommit.Guarded(change, *state.customer)
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func keepAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once, customer led
 	if once == nil {
 		return nil
 	}
-	answer, err := guarded(func(c ledger.Customer) ([]byte, error) { return once.Answer(c), nil }, customer)
+	answer, err := groupcommit.Guarded(func(c ledger.Customer) ([]byte, error) { return once.Answer(c), nil }, customer)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,7 @@
 package sqlite
 
 import (
-	"fmt"
-
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -18,7 +17,9 @@ func (c *committer) executeDecision(cmd *command) error {
 		return nil
 	}
 	w := state.wallet(cmd.scope.Currency)
-	n, err := w.cover(c.conn, state.no, cmd.scope.Need, state.chain.At(cmd.scope.At))
+	n, err := w.Cover(cmd.scope.Need, state.chain.At(cmd.scope.At), func(from, to int64) ([]ledger.Lot, error) {
+		return readCredits(c.conn, state.no, w, from, to)
+	})
 	if err != nil {
 		return err
 	}
@@ -26,27 +27,16 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err != nil {
 		return err
 	}
-	cmd.change, cmd.err = guarded(cmd.decide, ledger.Snapshot{
+	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, ledger.Snapshot{
 		Customer: *state.customer,
 		Chain:    state.chain,
-		Wallet:   state.walletOf(cmd.scope.Tenant, w, w.lots[:n:n]),
+		Wallet:   w.Wallet(state.customer, n),
 		Prior:    prior,
 	})
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
 	}
 	return c.apply(state, w, n, &cmd.change)
-}
-
-// guarded keeps a panic of a pure function that a caller gave, which is our bug,
-// away from the other callers' money.
-func guarded[In, Out any](pure func(In) (Out, error), in In) (out Out, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = ledger.Errorf(ledger.CodeInternal, "internal error").WithCause(fmt.Errorf("a decision panicked: %v", cause))
-		}
-	}()
-	return pure(in)
 }
 
 // apply appends the entry of a change and moves the states in memory.
@@ -63,10 +53,8 @@ func (c *committer) apply(state *customerState, w *walletState, n int, change *l
 		c.db.keys.stage(c.db.keys.hash(state.no, entry.IdempotencyKey), no)
 	}
 	c.nextEntry++
-	w.take(change, n)
-	w.balance, w.held = change.Wallet.Balance, change.Wallet.Held
-	w.seq, w.position, w.last = entry.Seq, entry.Position, no
-	w.hash, w.updatedAt = entry.Hash, entry.CreatedAt
+	w.Apply(change, n)
+	w.last = no
 	w.dirty = true
 	state.last = no
 	state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
@@ -142,22 +130,3 @@ func (c *committer) writeWallets() (err error) {
 }
 
 var errNoCustomer = ledger.Errorf(ledger.CodeNotFound, "there is no such customer")
-
-// walletOf returns a wallet as the rules see it, with the given lots.
-func (c *customerState) walletOf(tenant ledger.Tenant, w *walletState, lots []ledger.Lot) ledger.Wallet {
-	wallet := ledger.Wallet{
-		Tenant:     tenant,
-		CustomerID: c.customer.ID,
-		Currency:   w.currency,
-		Balance:    w.balance,
-		Held:       w.held,
-		Seq:        w.seq,
-		CreatedAt:  c.customer.CreatedAt,
-		UpdatedAt:  w.updatedAt,
-		Lots:       lots,
-	}
-	if w.seq == 0 {
-		wallet.UpdatedAt = c.customer.CreatedAt
-	}
-	return wallet
-}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,25 +31,64 @@ func lockDir(dir string) (*os.File, error) {
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := os.ReadFile(path) // who it is only helps the message
-		return nil, errors.Join(&LockedError{Dir: dir, Holder: strings.TrimSpace(string(holder))}, lock.Close())
+		return nil, errors.Join(&LockedError{Dir: dir, Holder: holderOf(holder)}, lock.Close())
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", dir, err), lock.Close())
 	}
-	if err := writeHolder(lock); err != nil {
+	text, err := os.ReadFile(path)
+	if err == nil && strings.Contains(string(text), ledgerMark) {
+		err = refuseEmptied(dir)
+	}
+	if err == nil {
+		err = writeHolder(lock, strings.Contains(string(text), ledgerMark))
+	}
+	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
 
-func writeHolder(lock *os.File) error {
+// ledgerMark is a line in the lock file of a directory that has had a ledger.
+const ledgerMark = "this directory has a ledger\n"
+
+// refuseEmptied refuses a directory whose ledger is gone: to begin a new one in
+// its place would hide the loss until somebody misses their money.
+func refuseEmptied(dir string) error {
+	path := filepath.Join(dir, FileName)
+	for _, name := range []string{path, path + "-wal"} {
+		info, err := os.Stat(name)
+		if err == nil && info.Size() > 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("look at the database file: %w", err)
+		}
+	}
+	return fmt.Errorf("the database file %s is gone or empty, and this directory has had a ledger; restore the last backup "+
+		"with `billfold restore` into a new directory, or remove %s to begin a new ledger here", path, filepath.Join(dir, LockName))
+}
+
+// writeHolder says in the lock file who holds the directory, and whether it has
+// a ledger.
+func writeHolder(lock *os.File, ledger bool) error {
+	text := fmt.Appendf(nil, "process %d\n", os.Getpid())
+	if ledger {
+		text = append(text, ledgerMark...)
+	}
 	if err := lock.Truncate(0); err != nil {
 		return fmt.Errorf("write the lock file: %w", err)
 	}
-	if _, err := lock.WriteAt(fmt.Appendf(nil, "process %d\n", os.Getpid()), 0); err != nil {
+	if _, err := lock.WriteAt(text, 0); err != nil {
 		return fmt.Errorf("write the lock file: %w", err)
 	}
 	return nil
+}
+
+// holderOf is the first line of a lock file, such as "process 4711".
+func holderOf(text []byte) string {
+	holder, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(holder)
 }
 
 // LockedError says that another process owns the data directory.

@@ -241,10 +241,10 @@ func locatePosition(conn *sqlite.Conn, c *customerState, position int64) (int64,
 // locateSeq is locatePosition for the entries of one wallet.
 func locateSeq(conn *sqlite.Conn, customer int64, w *walletState, seq int64) (int64, error) {
 	no := w.last
-	if mark := (seq + markEvery - 1) / markEvery * markEvery; mark <= w.seq {
+	if mark := (seq + markEvery - 1) / markEvery * markEvery; mark <= w.Seq {
 		var err error
 		const query = `select entry from wallet_marks where customer = ? and seq = ? and currency = ?`
-		no, err = readMark(conn, query, customer, mark, string(w.currency))
+		no, err = readMark(conn, query, customer, mark, string(w.Currency))
 		if err != nil {
 			return 0, err
 		}

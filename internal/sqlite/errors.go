@@ -10,8 +10,6 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-var errClosed = ledger.Errorf(ledger.CodeStorageUnavailable, "the server is stopping; try again in a moment")
-
 // unavailable translates an error of the engine into ours. Errors that are
 // already ours, and nil, pass through.
 func unavailable(err error) error {

@@ -98,7 +98,7 @@ func LockHolder(dir string) (holder string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("read the lock file: %w", err)
 	}
-	if holder = strings.TrimSpace(string(text)); holder == "" {
+	if holder = holderOf(text); holder == "" {
 		holder = "another process"
 	}
 	return holder, nil

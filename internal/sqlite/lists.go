@@ -21,7 +21,7 @@ func (db *DB) Wallets(
 		list = ledger.WalletList{Customer: *state.customer, Chain: state.chain}
 		for i := range state.wallets {
 			w := &state.wallets[i]
-			list.Wallets = append(list.Wallets, state.walletOf(tenant, w, w.lots[:w.prefix()]))
+			list.Wallets = append(list.Wallets, w.Wallet(state.customer, w.Prefix()))
 		}
 		return nil
 	})
@@ -137,7 +137,7 @@ func (w *walk) run(keys *keyIndex) error {
 // currency.
 func (w *walk) chooseWallet() bool {
 	for i := range w.state.wallets {
-		if w.state.wallets[i].currency == w.filter.Currency {
+		if w.state.wallets[i].Currency == w.filter.Currency {
 			w.wallet = &w.state.wallets[i]
 			return true
 		}
@@ -217,10 +217,10 @@ func (w *walk) newestAt(most int64, t time.Time) (int64, error) {
 // newestSeq returns the wallet's highest seq at or below a position of the
 // customer, 0 for none.
 func (w *walk) newestSeq(position int64) (int64, error) {
-	if position >= w.wallet.position {
-		return w.wallet.seq, nil
+	if position >= w.wallet.Position {
+		return w.wallet.Seq, nil
 	}
-	return searchLast(w.wallet.seq, func(seq int64) (bool, error) {
+	return searchLast(w.wallet.Seq, func(seq int64) (bool, error) {
 		no, err := locateSeq(w.conn, w.state.no, w.wallet, seq)
 		if err != nil {
 			return false, err

@@ -33,6 +33,32 @@ func TestOpenRefusesASecondProcess(t *testing.T) {
 	mustOpen(t, dir)
 }
 
+// A directory that had a ledger does not begin a new one in silence when the
+// file is gone or was emptied.
+func TestOpenRefusesAnEmptiedDirectory(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(path string) error{
+		"gone":    os.Remove,
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+	} {
+		dir := t.TempDir()
+		closeNow(t, mustOpen(t, dir))
+		if err := lose(filepath.Join(dir, sqlite.FileName)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir})
+			if err == nil || !strings.Contains(err.Error(), "is gone or empty") {
+				t.Fatalf("%s: got error %v, want it refused", name, err)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, sqlite.LockName)); err != nil {
+			t.Fatal(err)
+		}
+		mustOpen(t, dir) // as the message says
+	}
+}
+
 func TestOpenRefusesANewerSchema(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

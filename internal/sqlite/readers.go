@@ -8,6 +8,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -108,7 +109,7 @@ func (r *readers) take(ctx context.Context) (*sqlite.Conn, error) {
 
 func orClosed(conn *sqlite.Conn, open bool) (*sqlite.Conn, error) {
 	if !open {
-		return nil, errClosed
+		return nil, groupcommit.ErrClosed()
 	}
 	return conn, nil
 }

@@ -112,11 +112,14 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		return nil, err
 	}
 	db, err := open(ctx, config)
+	if err == nil {
+		err = writeHolder(lock, true)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	db.lock = lock
-	db.committer.start()
+	db.committer.queue.Start()
 	return db, nil
 }
 
@@ -250,7 +253,7 @@ func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		// Readers go first: the writer, as the last connection, then empties
 		// the log into the main file.
-		db.committer.stop()
+		db.committer.queue.Stop()
 		db.closeErr = errors.Join(db.readers.close(), db.committer.close(), db.lock.Close())
 	})
 	return db.closeErr

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // customerState is what a decision needs of one customer. A published state is
@@ -32,48 +33,20 @@ func (c *customerState) clone() *customerState {
 // none in that currency yet. The pointer holds until the next call.
 func (c *customerState) wallet(currency money.Currency) *walletState {
 	for i := range c.wallets {
-		if c.wallets[i].currency == currency {
+		if c.wallets[i].Currency == currency {
 			return &c.wallets[i]
 		}
 	}
-	c.wallets = append(c.wallets, walletState{currency: currency})
+	c.wallets = append(c.wallets, walletState{Row: walletrow.Row{Currency: currency}})
 	return &c.wallets[len(c.wallets)-1]
 }
 
-// walletState mirrors one row of the table wallets.
+// walletState is one row of the table wallets.
 type walletState struct {
-	no        int64 // of the row, 0 before it is first written
-	currency  money.Currency
-	balance   money.Amount
-	held      money.Amount
-	seq       int64
-	position  int64
-	last      int64 // no of the wallet's last entry, 0 for none
-	hash      ledger.Hash
-	updatedAt time.Time
-
-	// lots are the open lots that are written out, in spend order; rest are
-	// those that are not, one tail for each category, see restOf.
-	lots []ledger.Lot
-	rest [2]tail
-
-	dirty bool // touched by the running batch and not yet written
-}
-
-// tail stands for untouched lots that never expire: the wallet's credits of one
-// category without expiry from a seq upwards. Their sum is kept, the lots
-// themselves are in the entries. The zero tail is empty.
-type tail struct {
-	from int64
-	sum  money.Amount
-}
-
-// restOf returns the index of a category's tail.
-func restOf(category ledger.Category) int {
-	if category == ledger.Promotional {
-		return 0
-	}
-	return 1
+	walletrow.Row
+	no    int64 // of the row, 0 before it is first written
+	last  int64 // no of the wallet's last entry, 0 for none
+	dirty bool  // touched by the running batch and not yet written
 }
 
 // cache keeps the states of the customers that were used last. Only the
@@ -147,8 +120,8 @@ func loadState(conn *sqlite.Conn, tenant ledger.Tenant, key customerKey) (*custo
 func (c *customerState) setChain() {
 	for i := range c.wallets {
 		w := &c.wallets[i]
-		if w.position > c.chain.Position {
-			c.chain = ledger.Chain{Position: w.position, Hash: w.hash, LastAt: w.updatedAt}
+		if w.Position > c.chain.Position {
+			c.chain = ledger.Chain{Position: w.Position, Hash: w.Hash, LastAt: w.UpdatedAt}
 			c.last = w.last
 		}
 	}
@@ -171,25 +144,19 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 	for {
 		row, err := stmt.Step()
 		if err != nil || !row {
-			slices.SortFunc(wallets, func(a, b walletState) int { return cmp.Compare(a.currency, b.currency) })
+			slices.SortFunc(wallets, func(a, b walletState) int { return cmp.Compare(a.Currency, b.Currency) })
 			return wallets, err
 		}
-		w := walletState{
-			no:        stmt.ColumnInt64(13),
-			currency:  money.Currency(stmt.ColumnText(0)),
-			balance:   money.Amount(stmt.ColumnInt64(1)),
-			held:      money.Amount(stmt.ColumnInt64(2)),
-			seq:       stmt.ColumnInt64(3),
-			position:  stmt.ColumnInt64(4),
-			last:      stmt.ColumnInt64(5),
-			updatedAt: timeOf(stmt.ColumnInt64(7)),
-			rest: [2]tail{
-				{from: stmt.ColumnInt64(9), sum: money.Amount(stmt.ColumnInt64(10))},
-				{from: stmt.ColumnInt64(11), sum: money.Amount(stmt.ColumnInt64(12))},
-			},
+		w := walletState{no: stmt.ColumnInt64(13), last: stmt.ColumnInt64(5)}
+		w.Currency = money.Currency(stmt.ColumnText(0))
+		w.Balance, w.Held = money.Amount(stmt.ColumnInt64(1)), money.Amount(stmt.ColumnInt64(2))
+		w.Seq, w.Position = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
+		w.UpdatedAt = timeOf(stmt.ColumnInt64(7))
+		for i := range w.Tails {
+			w.Tails[i] = walletrow.Tail{From: stmt.ColumnInt64(9 + 2*i), Sum: money.Amount(stmt.ColumnInt64(10 + 2*i))}
 		}
-		stmt.ColumnBytes(6, w.hash[:])
-		w.lots, err = decodeLots(columnBytes(stmt, 8))
+		stmt.ColumnBytes(6, w.Hash[:])
+		w.Written, err = walletrow.DecodeLots(columnBytes(stmt, 8))
 		if err != nil {
 			return nil, err
 		}
@@ -227,7 +194,7 @@ func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []by
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
 	stmt.BindInt64(13, customer)
-	stmt.BindText(14, string(w.currency))
+	stmt.BindText(14, string(w.Currency))
 	if _, err = stmt.Step(); err == nil {
 		w.no = conn.LastInsertRowID()
 	}
@@ -235,19 +202,19 @@ func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []by
 }
 
 func bindWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) []byte {
-	buffer = appendLots(buffer[:0], w.lots)
-	stmt.BindInt64(1, int64(w.balance))
-	stmt.BindInt64(2, int64(w.held))
-	stmt.BindInt64(3, w.seq)
-	stmt.BindInt64(4, w.position)
+	buffer = walletrow.AppendLots(buffer[:0], w.Written)
+	stmt.BindInt64(1, int64(w.Balance))
+	stmt.BindInt64(2, int64(w.Held))
+	stmt.BindInt64(3, w.Seq)
+	stmt.BindInt64(4, w.Position)
 	stmt.BindInt64(5, w.last)
-	stmt.BindBytes(6, w.hash[:])
-	stmt.BindInt64(7, w.updatedAt.UnixMicro())
+	stmt.BindBytes(6, w.Hash[:])
+	stmt.BindInt64(7, w.UpdatedAt.UnixMicro())
 	stmt.BindBytes(8, buffer)
-	stmt.BindInt64(9, w.rest[0].from)
-	stmt.BindInt64(10, int64(w.rest[0].sum))
-	stmt.BindInt64(11, w.rest[1].from)
-	stmt.BindInt64(12, int64(w.rest[1].sum))
+	for i, tail := range w.Tails {
+		stmt.BindInt64(9+2*i, tail.From)
+		stmt.BindInt64(10+2*i, int64(tail.Sum))
+	}
 	return buffer
 }
 

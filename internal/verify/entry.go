@@ -42,6 +42,9 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	}
 	c.checkShape(owner, e, report)
 	checkNumbers(owner, book, e, report)
+	if !c.unlinked {
+		checkLinks(owner, book, e, report)
+	}
 	checkAmounts(book, e, report)
 	checkAccount(book, e, report)
 	c.checkChain(owner, e, report)
@@ -85,7 +88,7 @@ func isCurrency(code string) bool {
 }
 
 // checkNumbers checks that position and seq follow the order of commits without
-// gaps, and that the links lead to the entries before (laws M5, R3, R4).
+// gaps, and that time does not go back (laws M5, R4).
 func checkNumbers(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	if want := owner.last.position + 1; e.position != want {
 		report(LawSequence, "the customer's next entry has position %d, want %d", e.position, want)
@@ -96,14 +99,18 @@ func checkNumbers(owner *customer, book *walletBook, e *entryRow, report reporte
 	if position, ok := idPosition(e.id); !ok || position != e.position {
 		report(LawSequence, "the id does not contain the position")
 	}
+	if e.createdAt < owner.last.createdAt || e.createdAt <= 0 {
+		report(LawTime, "created_at is %d, before %d of the entry before", e.createdAt, owner.last.createdAt)
+	}
+}
+
+// checkLinks checks that the links lead to the entries before (law R3).
+func checkLinks(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	if e.previous != owner.last.no {
 		report(LawListing, "previous is entry number %d, want %d", e.previous, owner.last.no)
 	}
 	if e.walletPrevious != book.last.no {
 		report(LawListing, "wallet_previous is entry number %d, want %d", e.walletPrevious, book.last.no)
-	}
-	if e.createdAt < owner.last.createdAt || e.createdAt <= 0 {
-		report(LawTime, "created_at is %d, before %d of the entry before", e.createdAt, owner.last.createdAt)
 	}
 }
 

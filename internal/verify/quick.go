@@ -118,6 +118,7 @@ func (q *quick) entry(no int64) error {
 	c.entries++
 	c.checkShape(owner, e, report)
 	checkNumbers(owner, book, e, report)
+	checkLinks(owner, book, e, report)
 	checkAmounts(book, e, report)
 	checkAccount(book, e, report)
 	c.checkChain(owner, e, report)
@@ -211,6 +212,7 @@ func (q *quick) wallet(e *entryRow) error {
 			q.batch.scanWallet(stmt, q.currencies, &w)
 			book := &walletBook{currency: e.currency, seq: e.seq, balance: e.after, sum: sumOf(e.after), last: e.end()}
 			checkWalletEnd(&w, book, report)
+			checkWalletLink(&w, book, report)
 			checkWalletSums(&w, report)
 			return nil
 		},

@@ -11,6 +11,9 @@ type Options struct {
 	// Path is the ledger file, or the data directory that holds it.
 	Path string
 
+	// DatabaseURL is a PostgreSQL database to verify instead.
+	DatabaseURL string
+
 	// Progress, when set, is called now and then with how many entries are
 	// done, out of how many. It must return quickly and is not called by two
 	// goroutines at once.
@@ -39,9 +42,15 @@ func (o Options) rangeWeight() int64 {
 
 const quickEntriesDefault = 256
 
-// Run verifies a ledger file. What breaks a law is in the report; an error
+// Run verifies a ledger. What breaks a law is in the report; an error
 // means that the run could not be finished.
 func Run(ctx context.Context, options Options) (report Report, err error) {
+	if options.DatabaseURL != "" {
+		if report, err = runPostgres(ctx, options); err != nil {
+			return Report{}, fmt.Errorf("verify the database: %w", err)
+		}
+		return report, nil
+	}
 	f, err := openFile(ctx, options.Path)
 	if ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), f.close())

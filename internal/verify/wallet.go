@@ -19,6 +19,9 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 	report := func(law Law, format string, args ...any) { c.found.add(law, where, format, args...) }
 
 	checkWalletEnd(w, book, report)
+	if !c.unlinked {
+		checkWalletLink(w, book, report)
+	}
 	if stored, ok := checkWalletSums(w, report); ok && !book.lots.broken {
 		compareStored(w, stored, &book.lots, report)
 	}
@@ -39,14 +42,18 @@ func checkWalletEnd(w *walletRow, book *walletBook, report reporter) {
 		report(LawSequence, "the wallet stands at seq %d and position %d, its last entry at %d and %d",
 			w.seq, w.position, book.seq, book.last.position)
 	}
-	if w.lastEntry != book.last.no {
-		report(LawListing, "the wallet's last_entry is number %d, want %d", w.lastEntry, book.last.no)
-	}
 	if !bytes.Equal(w.hash, book.last.hash[:]) {
 		report(LawChain, "the wallet's hash is not the one of its last entry")
 	}
 	if w.updatedAt != book.last.createdAt {
 		report(LawTime, "the wallet's updated_at is %d, its last entry was made at %d", w.updatedAt, book.last.createdAt)
+	}
+}
+
+// checkWalletLink checks that the row leads to the wallet's last entry (law R3).
+func checkWalletLink(w *walletRow, book *walletBook, report reporter) {
+	if w.lastEntry != book.last.no {
+		report(LawListing, "the wallet's last_entry is number %d, want %d", w.lastEntry, book.last.no)
 	}
 }
 

@@ -1,4 +1,4 @@
-package sqlite
+package groupcommit
 
 import (
 	"time"
@@ -6,19 +6,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// meter counts what the committer does. The zero meter counts nothing.
-type meter struct {
+// Meter counts what a store commits. The zero Meter counts nothing.
+type Meter struct {
 	commands  prometheus.Counter
 	failures  prometheus.Counter
 	batchSize prometheus.Histogram
 	batchTime prometheus.Histogram
 }
 
-func newMeter(registry prometheus.Registerer) meter {
+// NewMeter returns a meter that shows its counts in a registry; nil keeps none.
+func NewMeter(registry prometheus.Registerer) Meter {
 	if registry == nil {
-		return meter{}
+		return Meter{}
 	}
-	m := meter{
+	m := Meter{
 		commands: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "billfold_store_commands_total",
 			Help: "Commands that a transaction of the store has decided.",
@@ -42,7 +43,8 @@ func newMeter(registry prometheus.Registerer) meter {
 	return m
 }
 
-func (m *meter) batch(commands int, took time.Duration, err error) {
+// Batch counts a transaction of so many commands, or one that failed.
+func (m *Meter) Batch(commands int, took time.Duration, err error) {
 	if m.commands == nil {
 		return
 	}

@@ -1,0 +1,252 @@
+// Package pgtest starts PostgreSQL servers for tests: private clusters on a
+// random port of this machine, run by an unprivileged user, gone when the test
+// ends. A test that cannot have one fails; it is not skipped.
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Cluster is a running server.
+type Cluster struct {
+	dir     string // the server's own
+	bin     string
+	port    int
+	owner   *syscall.Credential // nil: this process's own user
+	options []string
+	process *exec.Cmd
+	ended   chan struct{}
+	serial  atomic.Int64
+}
+
+// Bin returns the folder with the programs of the newest PostgreSQL here.
+func Bin() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", errors.Join(errors.New("no PostgreSQL server on this machine; run scripts/test-deps.sh"), err)
+	}
+	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+func version(path string) int {
+	number, _ := strconv.Atoi(strings.Split(path, "/")[4]) // another name counts as oldest
+	return number
+}
+
+// New makes a cluster in a directory that it makes, and starts it with more
+// settings such as "max_connections=50".
+func New(dir string, settings ...string) (*Cluster, error) {
+	bin, err := Bin()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, bin: bin, options: settings}
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	initdb := c.command("initdb", "--pgdata="+dir, "--username=billfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, output)
+	}
+	if c.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	return c, c.Start()
+}
+
+// Dir returns an empty directory for a cluster, which goes when the test ends.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "billfold-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// prepare gives the directory to an unprivileged user: the server refuses to
+// run as root.
+func (c *Cluster) prepare() error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owner, err := user.Lookup("nobody")
+	if err != nil {
+		return err
+	}
+	uid, uidErr := strconv.Atoi(owner.Uid)
+	gid, gidErr := strconv.Atoi(owner.Gid)
+	if err := errors.Join(uidErr, gidErr); err != nil {
+		return err
+	}
+	c.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	// The way there must be open to that user too.
+	temporary := os.TempDir() + "/"
+	for above := filepath.Dir(c.dir); strings.HasPrefix(above, temporary); above = filepath.Dir(above) {
+		if err := os.Chmod(above, 0o755); err != nil {
+			return err
+		}
+	}
+	return os.Chown(c.dir, uid, gid)
+}
+
+func (c *Cluster) command(name string, arguments ...string) *exec.Cmd {
+	command := exec.Command(filepath.Join(c.bin, name), arguments...)
+	command.Dir = "/"
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGKILL}
+	return command
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Start starts a server that was stopped, and waits until it serves. After a
+// crash of the server its children take a moment to notice, and a new one does
+// not start beside them.
+func (c *Cluster) Start() (err error) {
+	for range 100 {
+		if err = c.start(); !errors.Is(err, errEnded) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return err
+}
+
+var errEnded = errors.New("PostgreSQL ended")
+
+func (c *Cluster) start() error {
+	arguments := []string{"-D", c.dir, "-p", strconv.Itoa(c.port), "-k", "", "-h", "127.0.0.1"}
+	for _, setting := range c.options {
+		arguments = append(arguments, "-c", setting)
+	}
+	c.process = c.command("postgres", arguments...)
+	log, err := os.OpenFile(filepath.Join(filepath.Dir(c.dir), "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	c.process.Stdout, c.process.Stderr = log, log
+	if err := c.process.Start(); err != nil {
+		return err
+	}
+	c.ended = make(chan struct{})
+	go func() {
+		_ = c.process.Wait() // how it ended is in its log
+		close(c.ended)
+	}()
+	return c.await()
+}
+
+func (c *Cluster) await() error {
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		conn, err := pgx.Connect(ctx, c.URL("postgres"))
+		if err == nil {
+			err = conn.Close(ctx)
+		}
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("PostgreSQL does not serve: %w\n%s", err, c.Log())
+		}
+		select {
+		case <-c.ended:
+			return fmt.Errorf("%w\n%s", errEnded, c.Log())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Log is what the server has said.
+func (c *Cluster) Log() string {
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(c.dir), "postgres.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+// Signal sends the server a signal and waits for its end: SIGTERM waits for
+// its clients, SIGINT stops in order, SIGQUIT at once, SIGKILL as a crash does.
+func (c *Cluster) Signal(signal syscall.Signal) error {
+	if err := c.process.Process.Signal(signal); err != nil {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return nil
+	case <-time.After(30 * time.Second):
+		return errors.New("PostgreSQL does not end")
+	}
+}
+
+// URL is where a database of the cluster is.
+func (c *Cluster) URL(database string) string {
+	return fmt.Sprintf("postgres://billfold@127.0.0.1:%d/%s?sslmode=disable", c.port, database)
+}
+
+// Port is the server's port.
+func (c *Cluster) Port() int { return c.port }
+
+// Database makes an empty database, a copy of template unless that is empty,
+// and drops it when the test ends.
+func (c *Cluster) Database(t testing.TB, template string) (url string) {
+	t.Helper()
+	name := fmt.Sprintf("t%d", c.serial.Add(1))
+	create := "create database " + name
+	if template != "" {
+		create += " template " + template
+	}
+	c.Exec(t, "postgres", create)
+	t.Cleanup(func() { c.Exec(t, "postgres", "drop database "+name+" with (force)") })
+	return c.URL(name)
+}
+
+// Exec runs a statement in a database as its owner.
+func (c *Cluster) Exec(t testing.TB, database, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.URL(database))
+	if err == nil {
+		_, err = conn.Exec(ctx, statement)
+		err = errors.Join(err, conn.Close(ctx))
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}

@@ -1,0 +1,340 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/billfold/billfold/internal/groupcommit"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/walletrow"
+)
+
+// batch is one try to carry out commands in one transaction. It takes two round
+// trips, whatever the number of commands: the first begins, locks the customers
+// and reads what the decisions need; the second writes and commits.
+type batch struct {
+	db        *DB
+	items     []*item
+	customers map[customerKey]*customerState
+	priors    map[priorKey]*ledger.Entry
+	entries   []placed // accepted, in the order of their decisions
+}
+
+type customerKey struct {
+	id     string
+	tenant int32
+}
+
+type priorKey struct {
+	customerKey
+	key string
+}
+
+// placed is an entry with the number of its tenant.
+type placed struct {
+	tenant int32
+	entry  *ledger.Entry
+}
+
+// customerState is what decisions need of one customer, as of the transaction.
+type customerState struct {
+	customer ledger.Customer
+	chain    ledger.Chain
+	wallets  []walletState
+}
+
+// walletState is a wallet's row within a batch.
+type walletState struct {
+	walletrow.Row
+	stored int64        // seq of the row in the database, 0 when it has none
+	opened []ledger.Lot // by the entries of this batch, which are not in the database yet
+}
+
+// wallet returns the state of a wallet. The pointer holds until the next call.
+func (c *customerState) wallet(currency money.Currency) *walletState {
+	for i := range c.wallets {
+		if c.wallets[i].Currency == currency {
+			return &c.wallets[i]
+		}
+	}
+	c.wallets = append(c.wallets, walletState{Row: walletrow.Row{Currency: currency}})
+	return &c.wallets[len(c.wallets)-1]
+}
+
+func newBatch(db *DB, items []*item) *batch {
+	return &batch{db: db, items: items, customers: map[customerKey]*customerState{}, priors: map[priorKey]*ledger.Entry{}}
+}
+
+// run loads, decides and commits. An error leaves nothing behind, unless it is
+// errInDoubt.
+func (b *batch) run() error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	defer cancel()
+	conn, err := b.db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	err = b.transaction(ctx, conn)
+	if err != nil && !conn.Conn().IsClosed() {
+		_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is not given back
+	}
+	return err
+}
+
+func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
+	if err := b.load(ctx, conn.Conn()); err != nil {
+		return lost(conn.Conn(), err)
+	}
+	for _, item := range b.items {
+		if err := b.decide(ctx, conn.Conn(), &item.Command); err != nil {
+			return lost(conn.Conn(), err)
+		}
+	}
+	if len(b.entries) == 0 {
+		_, err := conn.Exec(ctx, "rollback")
+		return lost(conn.Conn(), err)
+	}
+	err := b.write(ctx, conn.Conn())
+	if err == nil || isDefinite(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errInDoubt, err)
+}
+
+// acquire takes a connection from the pool. Whatever keeps it from that counts
+// as a lost connection, except that a caller has gone away.
+func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil && (answerOf(err) == nil || answerOf(err).Severity == "FATAL") {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
+	return conn, err
+}
+
+const lockCustomersQuery = `
+	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at
+	  from unnest($1::text[], $2::integer[]) as u (customer_id, tenant)
+	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant
+	 order by c.customer_id, c.tenant
+	   for no key update of c`
+
+const walletColumns = `
+	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
+	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum
+	  from wallets w`
+
+const readWalletsQuery = walletColumns + `
+	  join unnest($1::text[], $2::integer[]) as u (customer_id, tenant)
+	    on w.customer_id = u.customer_id and w.tenant = u.tenant`
+
+const readPriorsQuery = `
+	select e.tenant, ` + entryColumns + `
+	  from unnest($1::text[], $2::integer[], $3::text[]) as u (customer_id, tenant, idempotency_key)
+	  join ledger_entries e on e.customer_id = u.customer_id and e.tenant = u.tenant
+	                       and e.idempotency_key = u.idempotency_key`
+
+// load begins the transaction, locks the customers in the order of their keys,
+// and reads their wallets and the entries under the commands' idempotency keys.
+//
+// What is read is read after the locks were given, each by a statement of its
+// own: at READ COMMITTED a statement sees what was committed before it began,
+// and nobody else can commit anything about a customer that is locked.
+func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
+	var customers, keys keyArrays
+	for _, item := range b.items {
+		scope := &item.Command.scope
+		if !storable(scope.CustomerID) {
+			continue
+		}
+		number, err := b.db.tenants.number(ctx, conn, scope.Tenant)
+		if errors.Is(err, errNoBusiness) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		customers.add(customerKey{scope.CustomerID, number}, "")
+		if scope.Key != "" {
+			keys.add(customerKey{scope.CustomerID, number}, scope.Key)
+		}
+	}
+	customers.unique()
+	keys.unique()
+	trip := &pgx.Batch{}
+	b.db.queueBegin(trip)
+	trip.Queue(lockCustomersQuery, customers.ids, customers.tenants).Query(b.scanCustomers)
+	trip.Queue(readWalletsQuery, customers.ids, customers.tenants).Query(b.scanWallets)
+	if len(keys.ids) > 0 {
+		trip.Queue(readPriorsQuery, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
+	}
+	return conn.SendBatch(ctx, trip).Close()
+}
+
+// queueBegin begins a transaction that says for itself how durable it is and
+// how long it may wait, so that it needs nothing of the session that a pooler
+// happens to give it.
+func (db *DB) queueBegin(trip *pgx.Batch) {
+	durability := "on"
+	if db.config.ReplicaApplies {
+		durability = "remote_apply"
+	}
+	trip.Queue("begin isolation level read committed")
+	trip.Queue(beginSettings, durability)
+}
+
+// The time-outs are shorter than commitWithin, so that the server ends what a
+// client no longer waits for.
+const beginSettings = `
+	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', '4s', true),
+	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true)`
+
+// keyArrays are the columns of a set of keys, as the statements take them: every
+// column of a key is passed, because with one of them as a constant a table
+// without statistics is read as a whole.
+type keyArrays struct {
+	ids     []string
+	tenants []int32
+	keys    []string
+
+	all []priorKey
+}
+
+func (a *keyArrays) add(customer customerKey, key string) {
+	a.all = append(a.all, priorKey{customer, key})
+}
+
+// unique fills the columns with each key once, in order.
+func (a *keyArrays) unique() {
+	slices.SortFunc(a.all, comparePriorKeys)
+	for _, key := range slices.Compact(a.all) {
+		a.ids, a.tenants, a.keys = append(a.ids, key.id), append(a.tenants, key.tenant), append(a.keys, key.key)
+	}
+}
+
+// decide takes one decision on the state that the decisions before it have left.
+// An error is the database's; a refusal is kept in the command.
+func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error {
+	cmd.change, cmd.err = ledger.Change{}, nil
+	number, known := b.db.tenants.known(cmd.scope.Tenant)
+	key := customerKey{cmd.scope.CustomerID, number}
+	state := b.customers[key]
+	if !known || state == nil {
+		cmd.err = errNoCustomer
+		return nil
+	}
+	wallet := state.wallet(cmd.scope.Currency)
+	n, err := wallet.Cover(cmd.scope.Need, state.chain.At(cmd.scope.At), func(from, to int64) ([]ledger.Lot, error) {
+		return readCredits(ctx, conn, key, wallet, from, to)
+	})
+	if err != nil {
+		return err
+	}
+	change, refusal := groupcommit.Guarded(cmd.decide, ledger.Snapshot{
+		Customer: state.customer,
+		Chain:    state.chain,
+		Wallet:   wallet.Wallet(&state.customer, n),
+		Prior:    b.priors[priorKey{key, cmd.scope.Key}],
+	})
+	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
+		return nil
+	}
+	b.apply(key, state, wallet, n, change)
+	return nil
+}
+
+// apply moves the state by a change, for the decisions that follow.
+func (b *batch) apply(key customerKey, state *customerState, wallet *walletState, n int, change ledger.Change) {
+	entry := &change.Entry
+	wallet.Apply(&change, n)
+	if entry.Direction == ledger.Credit {
+		wallet.opened = append(wallet.opened, ledger.Lot{
+			Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount,
+		})
+	}
+	state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
+	if entry.IdempotencyKey != "" {
+		b.priors[priorKey{key, entry.IdempotencyKey}] = entry
+	}
+	b.entries = append(b.entries, placed{key.tenant, entry})
+}
+
+// readCredits returns the lots that a wallet's credits opened: those in the
+// database, and those of this batch.
+func readCredits(
+	ctx context.Context, conn *pgx.Conn, key customerKey, wallet *walletState, from, to int64,
+) ([]ledger.Lot, error) {
+	var lots []ledger.Lot
+	if from <= wallet.stored {
+		const query = `
+		  select seq, category, expires_at, amount
+		    from ledger_entries
+		   where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and is_credit
+		   order by seq`
+		rows, err := conn.Query(ctx, query, key.id, key.tenant, wallet.Currency, from, to)
+		if err != nil {
+			return nil, err
+		}
+		lots, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (lot ledger.Lot, err error) {
+			var expires *time.Time
+			err = row.Scan(&lot.Seq, &lot.Category, &expires, &lot.Remaining)
+			lot.ExpiresAt = timeOf(expires)
+			return lot, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, lot := range wallet.opened {
+		if lot.Seq >= from && lot.Seq <= to {
+			lots = append(lots, lot)
+		}
+	}
+	return lots, nil
+}
+
+// happened finds out whether a transaction was committed of which the answer was
+// lost. It waits for the locks that the transaction holds as long as it lives,
+// so what it sees then is final.
+func (b *batch) happened() (happened bool, err error) {
+	for try := range 3 {
+		if try > 0 {
+			time.Sleep(time.Duration(try) * time.Second)
+		}
+		if happened, err = b.look(); err == nil {
+			return happened, nil
+		}
+	}
+	return false, err
+}
+
+func (b *batch) look() (happened bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	defer cancel()
+	conn, err := b.db.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	// One entry speaks for all: they were to be committed together.
+	first := b.entries[0]
+	trip := &pgx.Batch{}
+	b.db.queueBegin(trip)
+	trip.Queue(`select 1 from customers where customer_id = $1 and tenant = $2 for no key update`,
+		first.entry.CustomerID, first.tenant)
+	const query = `
+	  select count(*) > 0
+	    from ledger_entries
+	   where customer_id = $1 and tenant = $2 and position = $3 and id = $4`
+	trip.Queue(query, first.entry.CustomerID, first.tenant, first.entry.Position, first.entry.ID).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&happened) })
+	trip.Queue("rollback")
+	return happened, conn.SendBatch(ctx, trip).Close()
+}

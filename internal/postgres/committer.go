@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"math/rand/v2"
+	"time"
+
+	"github.com/billfold/billfold/internal/groupcommit"
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+const (
+	// commitWithin bounds one try of a batch; a database that takes longer is
+	// treated as one whose answer was lost.
+	commitWithin = 10 * time.Second
+
+	// retryFor is how long a batch that had no effect is tried again: long
+	// enough for a restart of the server, short enough for its callers.
+	retryFor = 3 * time.Second
+
+	// conflictsMax is how often a batch is run again because it met another
+	// transaction.
+	conflictsMax = 10
+
+	// pauseMax bounds the random pause before another try.
+	pauseMax = 100 * time.Millisecond
+)
+
+// committer carries out the commands on the customers that fall to it, many in
+// one transaction. There are no timers: a lone command is committed at once,
+// and what arrives while a transaction is under way shares the next one.
+type committer struct {
+	db    *DB
+	queue *groupcommit.Queue[command]
+}
+
+// command is one decision on its way through a transaction.
+type command struct {
+	scope  ledger.Scope
+	decide ledger.Decide
+	change ledger.Change
+	err    error // a refusal
+}
+
+type item = groupcommit.Item[command]
+
+func newCommitter(db *DB) *committer {
+	c := &committer{db: db}
+	c.queue = groupcommit.New(db.config.QueueMax, c.batch)
+	c.queue.Start()
+	return c
+}
+
+var customerSeed = maphash.MakeSeed()
+
+// Transact implements ledger.Store.
+func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	chosen := maphash.String(customerSeed, scope.CustomerID) % uint64(len(db.committers))
+	item := &item{Command: command{scope: scope, decide: decide}}
+	if err := db.committers[chosen].queue.Submit(ctx, item); err != nil {
+		return ledger.Change{}, err
+	}
+	return item.Command.change, nil
+}
+
+// batch carries out commands in one transaction and answers them.
+func (c *committer) batch(items []*item) {
+	begin := time.Now()
+	err := c.commit(items)
+	if err != nil && len(items) > 1 && !isStorage(err) {
+		// One command broke a constraint or failed in some other way that is
+		// our bug, but its neighbours must not pay for it.
+		for i := range items {
+			c.batch(items[i : i+1])
+		}
+		return
+	}
+	c.db.meter.Batch(len(items), time.Since(begin), err)
+	if err != nil {
+		c.report(err)
+	}
+	for _, item := range items {
+		if err != nil {
+			item.Command.change = ledger.Change{}
+			item.Answer(unavailable(err))
+			continue
+		}
+		item.Answer(item.Command.err)
+	}
+}
+
+// isStorage reports whether an error says that the database cannot serve, so
+// that every command of the batch would have met it.
+func isStorage(err error) bool {
+	code := ledger.CodeOf(unavailable(err))
+	return code == ledger.CodeStorageUnavailable || code == ledger.CodeOutcomeUnknown
+}
+
+func (c *committer) report(err error) {
+	if isConstraint(err) {
+		c.db.config.Logger.Error("a constraint of the schema stopped a change that the rules had allowed; please report this", "error", err)
+		return
+	}
+	c.db.config.Logger.Error("a transaction failed", "error", err)
+}
+
+// errInDoubt says that a transaction may or may not have been committed: the
+// answer to its COMMIT was lost.
+var errInDoubt = errors.New("the answer to a commit was lost")
+
+// commit runs commands in a transaction until it is committed, or has failed
+// without effect, or, with CodeOutcomeUnknown, nobody can say.
+func (c *committer) commit(items []*item) (err error) {
+	giveUp := time.Now().Add(retryFor)
+	for conflicts := 0; ; {
+		b := newBatch(c.db, items)
+		if err = b.run(); err == nil {
+			return nil
+		}
+		if errors.Is(err, errInDoubt) {
+			happened, lookErr := b.happened()
+			if lookErr != nil {
+				return ledger.Errorf(ledger.CodeOutcomeUnknown,
+					"the database failed while saving; the same request with the same idempotency key is safe to send again").
+					WithCause(errors.Join(err, lookErr))
+			}
+			if happened {
+				return nil
+			}
+		}
+		// From here on it is known that nothing was committed.
+		switch {
+		case isConflict(err):
+			if conflicts++; conflicts > conflictsMax {
+				return withoutEffect(err)
+			}
+		case !isPassing(err) || time.Now().After(giveUp):
+			return withoutEffect(err)
+		}
+		time.Sleep(rand.N(pauseMax))
+	}
+}
+
+// withoutEffect says of a failed transaction that it changed nothing.
+func withoutEffect(err error) error {
+	if isPassing(err) {
+		return ledger.Errorf(ledger.CodeStorageUnavailable, "the database cannot serve at the moment; nothing was changed").WithCause(err)
+	}
+	return err
+}

@@ -1,0 +1,253 @@
+package postgres_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/pgtest"
+)
+
+var (
+	cutsFlag     = flag.Int64("cuts", 200, "how many commits are cut off from their answer")
+	restartsFlag = flag.Int("restarts", 6, "how often the server is restarted under load")
+	seedFlag     = flag.Uint64("seed", 0, "seed of a campaign; 0 draws one")
+)
+
+// load posts entries from many goroutines, each under a key of its own, repeats
+// what it has no sure answer to, and remembers what was acknowledged.
+type load struct {
+	i         *installation
+	customers []string
+
+	mu           sync.Mutex
+	acknowledged map[string]ledger.Entry
+	codes        map[ledger.Code]int
+	stop         atomic.Bool
+	running      sync.WaitGroup
+}
+
+func startLoad(i *installation, writers int) *load {
+	l := &load{i: i, acknowledged: map[string]ledger.Entry{}, codes: map[ledger.Code]int{}}
+	for n := range 8 {
+		l.customers = append(l.customers, i.customer(fmt.Sprintf("cus_load_%d", n)))
+	}
+	for w := range writers {
+		l.running.Go(func() {
+			for n := 0; !l.stop.Load(); n++ {
+				l.post(w, fmt.Sprintf("%d-%d", w, n), n)
+			}
+		})
+	}
+	return l
+}
+
+// post repeats one request under its key until it has an answer.
+func (l *load) post(w int, key string, n int) {
+	r := ledger.PostRequest{
+		CustomerID: l.customers[(w+n)%len(l.customers)], Direction: ledger.Credit, Amount: money.Amount(100 + n%7), IdempotencyKey: key,
+	}
+	if n%4 == 3 {
+		r.Direction, r.Amount = ledger.Debit, 150
+	}
+	for try := 0; ; try++ {
+		change, err := l.i.post(context.Background(), (w+try)%len(l.i.instances), r)
+		code := ledger.CodeOf(err)
+		l.mu.Lock()
+		l.codes[code]++
+		if err == nil {
+			l.acknowledged[r.CustomerID+"/"+key] = change.Entry
+		}
+		l.mu.Unlock()
+		switch code {
+		case "", ledger.CodeInsufficientFunds:
+			return
+		case ledger.CodeStorageUnavailable, ledger.CodeOutcomeUnknown, ledger.CodeOverloaded:
+		default:
+			l.i.t.Errorf("post %s: got %v, want an answer or a code of the storage", key, err)
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// end stops the load and accounts for everything: what was acknowledged is there
+// as it was acknowledged, no key has two entries, and every law holds.
+func (l *load) end() (acknowledged int64) {
+	l.i.t.Helper()
+	l.stop.Store(true)
+	l.running.Wait()
+	report := l.i.verify()
+	if report.Entries != int64(len(l.acknowledged)) {
+		l.i.t.Errorf("got %d entries, want the %d that were acknowledged", report.Entries, len(l.acknowledged))
+	}
+	for _, customer := range l.customers {
+		page := ledger.Page{Limit: 200}
+		for {
+			list, err := l.i.instances[0].Entries(l.i.t.Context(), l.i.tenant, customer, ledger.EntryFilter{}, page)
+			if err != nil {
+				l.i.t.Fatal(err)
+			}
+			for _, e := range list.Entries {
+				if want, ok := l.acknowledged[customer+"/"+e.IdempotencyKey]; !ok || want.Hash != e.Hash {
+					l.i.t.Errorf("entry %s under key %s: got another one than was acknowledged, %q", e.ID, e.IdempotencyKey, want.ID)
+				}
+			}
+			if page.Before = list.Next; page.Before == 0 {
+				break
+			}
+		}
+	}
+	l.i.t.Logf("%d acknowledged, answers by code: %v", len(l.acknowledged), l.codes)
+	return int64(len(l.acknowledged))
+}
+
+// campaign draws the chance of a test and says how to have it again.
+func campaign(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("replay: go test ./internal/postgres -count=1 -v -run '^%s$' -seed=%d", t.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// Connections that are cut at their COMMIT, before the server has it or before
+// its answer is heard: the store finds out which it was, and nothing is lost or
+// happens twice.
+func TestCutsAtCommit(t *testing.T) {
+	t.Parallel()
+	random := campaign(t)
+	i := newInstallation(t, 1)
+	var mu sync.Mutex
+	var before, after int64
+	proxy := pgtest.NewProxy(t, cluster, func() pgtest.Cut {
+		mu.Lock()
+		defer mu.Unlock()
+		switch n := random.IntN(40); {
+		case before+after >= *cutsFlag || n > 1:
+			return pgtest.CutNothing
+		case n == 0:
+			before++
+			return pgtest.CutBefore
+		}
+		after++
+		return pgtest.CutAfter
+	})
+	i.instances = append(i.instances, i.open(proxy.URL(i.url)))
+	l := startLoad(i, 16)
+	for deadline := time.Now().Add(2 * time.Minute); proxy.Cuts() < *cutsFlag; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %d cuts, want %d", proxy.Cuts(), *cutsFlag)
+		}
+	}
+	l.end()
+	t.Logf("%d commits cut before the server had them, %d after", before, after)
+	if l.codes[ledger.CodeOutcomeUnknown] > 0 {
+		t.Errorf("got %d unknown outcomes, want each found out: the server was there to ask", l.codes[ledger.CodeOutcomeUnknown])
+	}
+}
+
+// Restarts of the server under load, in order, at once, and by a crash. The
+// instances serve again by themselves.
+func TestServerRestarts(t *testing.T) {
+	random := campaign(t)
+	own, err := pgtest.New(filepath.Join(pgtest.Dir(t), "data"), "max_connections=100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Signal(syscall.SIGQUIT) })
+	i := &installation{t: t}
+	i.start(own, 2)
+	l := startLoad(i, 16)
+	for n := range *restartsFlag {
+		l.await(200)
+		how := []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}[n%3]
+		time.Sleep(time.Duration(random.IntN(50)) * time.Millisecond)
+		if err := own.Signal(how); err != nil {
+			t.Fatal(err)
+		}
+		if err := own.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.await(200)
+	l.end()
+}
+
+// await waits until so many more entries were acknowledged.
+func (l *load) await(more int) {
+	l.i.t.Helper()
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.acknowledged)
+	}
+	from := count()
+	for deadline := time.Now().Add(time.Minute); count() < from+more; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.i.t.Fatalf("got %d more entries in a minute, want %d", count()-from, more)
+		}
+	}
+}
+
+// Backends that are terminated and transactions that wait too long for a lock
+// end in a refusal without effect, or are tried again unseen.
+func TestTerminatedBackends(t *testing.T) {
+	t.Parallel()
+	campaign(t)
+	i := newInstallation(t, 2)
+	l := startLoad(i, 16)
+	killer := connect(t, i.url)
+	killed := 0
+	for killed < 50 {
+		l.await(20)
+		var n int
+		const kill = `
+		  select count(pg_terminate_backend(pid))
+		    from pg_stat_activity
+		   where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`
+		if err := killer.QueryRow(t.Context(), kill).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		killed += n
+	}
+	l.end()
+	t.Logf("%d backends terminated in the middle of a transaction", killed)
+}
+
+// A customer whose row somebody else has locked for too long is refused without
+// effect; the others are served meanwhile.
+func TestLockWaitIsOver(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, 1)
+	stuck := i.customer("cus_stuck")
+	holder := connect(t, i.url)
+	if _, err := holder.Exec(t.Context(), `begin; select 1 from customers where customer_id = 'cus_stuck' for update`); err != nil {
+		t.Fatal(err)
+	}
+	request := ledger.PostRequest{CustomerID: stuck, Direction: ledger.Credit, Amount: 5, IdempotencyKey: "k"}
+	_, err := i.post(t.Context(), 0, request)
+	if code := ledger.CodeOf(err); code != ledger.CodeStorageUnavailable && code != ledger.CodeOverloaded {
+		t.Errorf("a locked customer: got %v, want a refusal of the storage", err)
+	}
+	if _, err := holder.Exec(t.Context(), `rollback`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.post(t.Context(), 0, request); err != nil {
+		t.Errorf("after the lock: got %v", err)
+	}
+	if report := i.verify(); report.Entries != 1 {
+		t.Errorf("got %d entries, want 1", report.Entries)
+	}
+}

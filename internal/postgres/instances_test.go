@@ -1,0 +1,261 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/pgtest"
+	"github.com/billfold/billfold/internal/postgres"
+	"github.com/billfold/billfold/internal/verify"
+)
+
+// installation is one database with several instances on it.
+type installation struct {
+	t         testing.TB
+	url       string
+	tenant    ledger.Tenant
+	instances []*postgres.DB
+}
+
+func newInstallation(t testing.TB, instances int) *installation {
+	t.Helper()
+	i := &installation{t: t}
+	i.start(cluster, instances)
+	return i
+}
+
+// start opens instances on a new database of a cluster and makes the business.
+func (i *installation) start(on *pgtest.Cluster, instances int) {
+	t := i.t
+	t.Helper()
+	i.url, i.tenant = on.Database(t, ""), ledger.Tenant{BusinessID: "bus_1", Mode: ledger.Test}
+	for range instances {
+		i.instances = append(i.instances, i.open(i.url))
+	}
+	business := access.Business{ID: i.tenant.BusinessID, Name: "Shared", CreatedAt: time.Now().Truncate(time.Microsecond)}
+	if err := i.instances[0].CreateBusiness(t.Context(), business, access.DefaultSettings(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open opens one more instance, on the database or on what stands before it.
+func (i *installation) open(url string) *postgres.DB {
+	i.t.Helper()
+	db, err := postgres.Open(i.t.Context(), postgres.Config{URL: url, ConnectionsMax: 8})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			i.t.Error(err)
+		}
+	})
+	return db
+}
+
+func (i *installation) customer(id string) string {
+	i.t.Helper()
+	now := time.Now().Truncate(time.Microsecond)
+	c := ledger.Customer{Tenant: i.tenant, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: now, UpdatedAt: now}
+	if _, err := i.instances[0].CreateCustomer(i.t.Context(), c, nil); err != nil {
+		i.t.Fatal(err)
+	}
+	return id
+}
+
+func (i *installation) post(ctx context.Context, instance int, r ledger.PostRequest) (ledger.Change, error) {
+	r.Tenant, r.Currency, r.CreatedBy, r.CurrencyEnabled = i.tenant, "USD", "key_1", true
+	return ledger.NewBook(i.instances[instance], time.Now, rand.Uint64).Post(ctx, r)
+}
+
+func (i *installation) balance(customer string) money.Amount {
+	i.t.Helper()
+	list, err := i.instances[0].Wallets(i.t.Context(), i.tenant, customer)
+	if err != nil || len(list.Wallets) != 1 {
+		i.t.Fatalf("wallets: got %+v, %v; want one", list.Wallets, err)
+	}
+	return list.Wallets[0].Balance
+}
+
+// verify wants every law kept, recomputed from the raw rows.
+func (i *installation) verify() verify.Report {
+	i.t.Helper()
+	report, err := verify.Run(i.t.Context(), verify.Options{DatabaseURL: i.url})
+	if err != nil || !report.Clean() {
+		i.t.Errorf("verify: got %v, %v; want every law kept", report.Findings, err)
+	}
+	return report
+}
+
+// together runs n calls at once, shared out among the instances.
+func (i *installation) together(n int, f func(instance, n int)) {
+	start := make(chan struct{})
+	var running sync.WaitGroup
+	for k := range n {
+		running.Go(func() {
+			<-start
+			f(k%len(i.instances), k)
+		})
+	}
+	close(start)
+	running.Wait()
+}
+
+// Instances that take from one wallet at once take no more than there is, and
+// refuse nothing that there is (law O2).
+func TestInstancesDoNotOverdraw(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, 3)
+	for round := range 5 {
+		c := i.customer(fmt.Sprintf("cus_%d", round))
+		credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100}
+		debit := ledger.PostRequest{CustomerID: c, Direction: ledger.Debit, Amount: 1}
+		if _, err := i.post(t.Context(), 0, credit); err != nil {
+			t.Fatal(err)
+		}
+		var accepted, refused atomic.Int64
+		i.together(300, func(instance, _ int) {
+			switch _, err := i.post(t.Context(), instance, debit); ledger.CodeOf(err) {
+			case "":
+				accepted.Add(1)
+			case ledger.CodeInsufficientFunds:
+				refused.Add(1)
+			default:
+				t.Errorf("debit: got %v", err)
+			}
+		})
+		if accepted.Load() != 100 || refused.Load() != 200 || i.balance(c) != 0 {
+			t.Errorf("got %d accepted, %d refused and balance %d; want 100, 200 and 0", accepted.Load(), refused.Load(), i.balance(c))
+		}
+	}
+	i.verify()
+}
+
+// One key that several instances are given at once has one effect (law K6).
+func TestInstancesShareKeys(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, 3)
+	c := i.customer("cus_1")
+	for round := range 10 {
+		key := fmt.Sprintf("key %d", round)
+		var effects, replays, reused atomic.Int64
+		i.together(64, func(instance, n int) {
+			amount := money.Amount(5 + n%2)
+			change, err := i.post(t.Context(), instance,
+				ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: amount, IdempotencyKey: key})
+			switch {
+			case ledger.CodeOf(err) == ledger.CodeKeyReused:
+				reused.Add(1)
+			case err != nil:
+				t.Errorf("credit: got %v", err)
+			case change.Replayed:
+				replays.Add(1)
+			default:
+				effects.Add(1)
+			}
+		})
+		if effects.Load() != 1 || replays.Load() != 31 || reused.Load() != 32 {
+			t.Errorf("got %d effects, %d replays and %d refusals; want 1, 31 and 32", effects.Load(), replays.Load(), reused.Load())
+		}
+	}
+	if report := i.verify(); report.Entries != 10 {
+		t.Errorf("got %d entries, want 10", report.Entries)
+	}
+}
+
+// What one instance has acknowledged, every other shows at once (law R2).
+func TestInstancesReadEachOthersWrites(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, 2)
+	c := i.customer("cus_1")
+	for n := range 200 {
+		change, err := i.post(t.Context(), n%2, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := i.instances[(n+1)%2].Entries(t.Context(), i.tenant, c, ledger.EntryFilter{}, ledger.Page{Limit: 1})
+		if err != nil || len(list.Entries) != 1 || list.Entries[0].ID != change.Entry.ID {
+			t.Fatalf("after entry %d: got %+v, %v; want it", n, list, err)
+		}
+	}
+	i.verify()
+}
+
+// Instances that start at once on an empty database bring its schema up to date
+// together.
+func TestInstancesMigrateTogether(t *testing.T) {
+	t.Parallel()
+	url := cluster.Database(t, "")
+	var running sync.WaitGroup
+	for range 8 {
+		running.Go(func() {
+			db, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+}
+
+// Verify names what is broken in a database as in a file.
+func TestVerifyNamesTheBrokenLaw(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, 1)
+	c := i.customer("cus_1")
+	for n := range 40 {
+		r := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100, IdempotencyKey: fmt.Sprint(n)}
+		switch n % 4 {
+		case 1:
+			r.Category = ledger.Promotional
+		case 2:
+			r.ExpiresAt = time.Now().Add(time.Hour)
+		case 3:
+			r.Direction, r.Amount = ledger.Debit, 130
+		}
+		if _, err := i.post(t.Context(), 0, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i.verify()
+	for _, broken := range []struct {
+		law       verify.Law
+		statement string
+	}{
+		{verify.LawBalance, `update wallets set balance = balance + 1`},
+		{verify.LawLots, `update wallets set lots = ''`},
+		{verify.LawChain, `update ledger_entries set reason = 'other' where position = 7`},
+		{verify.LawSequence, `delete from ledger_entries where position = 40`},
+		{verify.LawTenancy, `alter table wallets drop constraint wallets_customer_id_tenant_fkey; delete from customers`},
+	} {
+		conn := connect(t, i.url)
+		if _, err := conn.Exec(t.Context(), `begin; alter table ledger_entries disable trigger user; `+broken.statement+`; commit`); err != nil {
+			t.Fatal(err)
+		}
+		report, err := verify.Run(t.Context(), verify.Options{DatabaseURL: i.url})
+		if err != nil || !hasLaw(report, broken.law) {
+			t.Errorf("%s: got %v, %v; want %s broken", broken.statement, report.Findings, err, broken.law)
+		}
+	}
+}
+
+func hasLaw(report verify.Report, law verify.Law) bool {
+	for _, finding := range report.Findings {
+		if finding.Law == law {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,273 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/walletrow"
+)
+
+// scanMax bounds how many entries one page of a cursor looks at when a filter
+// lets few of them pass. The page then ends early and its cursor goes on.
+const scanMax = 100_000
+
+// read runs f in a read transaction: everything that f sees is of one moment.
+func (db *DB) read(ctx context.Context, f func(tx pgx.Tx) error) error {
+	conn, err := db.acquire(ctx)
+	if err == nil {
+		defer conn.Release()
+		err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
+		err = lost(conn.Conn(), err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return unavailable(err)
+}
+
+// readWallets runs f in a read transaction with the customer and the wallets as
+// they are there, sorted by currency.
+func (db *DB) readWallets(
+	ctx context.Context, tenant ledger.Tenant, customerID string,
+	f func(tx pgx.Tx, key customerKey, customer ledger.Customer, wallets []walletrow.Row) error,
+) error {
+	return db.read(ctx, func(tx pgx.Tx) error {
+		number, err := db.tenants.number(ctx, tx, tenant)
+		if err != nil {
+			return ignoreAs(err, errNoBusiness, errNoCustomer)
+		}
+		customer, err := readCustomer(ctx, tx, tenant, number, customerID, "")
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, walletColumns+` where w.customer_id = $1 and w.tenant = $2 order by w.currency`, customerID, number)
+		if err != nil {
+			return err
+		}
+		wallets, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (walletrow.Row, error) {
+			_, wallet, err := scanWallet(row)
+			return wallet, err
+		})
+		if err != nil {
+			return err
+		}
+		return f(tx, customerKey{customerID, number}, customer, wallets)
+	})
+}
+
+// Wallets implements ledger.Store.
+func (db *DB) Wallets(
+	ctx context.Context, tenant ledger.Tenant, customerID string,
+) (list ledger.WalletList, err error) {
+	err = db.readWallets(ctx, tenant, customerID,
+		func(_ pgx.Tx, _ customerKey, customer ledger.Customer, wallets []walletrow.Row) error {
+			list = ledger.WalletList{Customer: customer, Chain: walletrow.Chain(wallets)}
+			for i := range wallets {
+				list.Wallets = append(list.Wallets, wallets[i].Wallet(&customer, wallets[i].Prefix()))
+			}
+			return nil
+		})
+	return list, err
+}
+
+// Entry implements ledger.Store. The id contains the position, so the entry is
+// found without an index over ids.
+func (db *DB) Entry(
+	ctx context.Context, tenant ledger.Tenant, customerID, entryID string,
+) (entry ledger.Entry, err error) {
+	err = db.readWallets(ctx, tenant, customerID,
+		func(tx pgx.Tx, key customerKey, _ ledger.Customer, _ []walletrow.Row) error {
+			position, ok := ledger.EntryIDPosition(entryID)
+			if !ok {
+				return errNoEntry
+			}
+			entry, err = readEntry(ctx, tx, key, position)
+			if err == nil && entry.ID != entryID {
+				err = errNoEntry
+			}
+			entry.Tenant = tenant
+			return err
+		})
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return entry, nil
+}
+
+// readEntry returns the entry at a position, or errNoEntry.
+func readEntry(ctx context.Context, tx pgx.Tx, key customerKey, position int64) (ledger.Entry, error) {
+	const query = `select ` + entryColumns + ` from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $3`
+	rows, err := tx.Query(ctx, query, key.id, key.tenant, position)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	entry, err := pgx.CollectExactlyOneRow(rows, scanWholeEntry)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return entry, errNoEntry
+	}
+	return entry, err
+}
+
+func scanWholeEntry(row pgx.CollectableRow) (ledger.Entry, error) { return scanEntry(row) }
+
+// Entries implements ledger.Store.
+func (db *DB) Entries(
+	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.EntryFilter, page ledger.Page,
+) (list ledger.EntryList, err error) {
+	err = db.readWallets(ctx, tenant, customerID,
+		func(tx pgx.Tx, key customerKey, _ ledger.Customer, wallets []walletrow.Row) error {
+			list.AsOfPosition = walletrow.Chain(wallets).Position
+			p := &entryPage{tx: tx, key: key, wallets: wallets, filter: filter, page: page}
+			if err := p.run(ctx, list.AsOfPosition); err != nil {
+				return err
+			}
+			list.Entries, list.Next = p.entries, p.next
+			for i := range list.Entries {
+				list.Entries[i].Tenant = tenant
+			}
+			return nil
+		})
+	return list, err
+}
+
+// entryPage collects one page of entries.
+type entryPage struct {
+	tx      pgx.Tx
+	key     customerKey
+	wallets []walletrow.Row
+	filter  ledger.EntryFilter
+	page    ledger.Page
+	entries []ledger.Entry
+	next    int64
+}
+
+// run fills the page. A page of a list without filters is found by numbers: by
+// positions, or in one wallet by seqs, so that its depth costs nothing.
+func (p *entryPage) run(ctx context.Context, newest int64) error {
+	wallet, some := p.wallet()
+	if !some || !storable(p.filter.IdempotencyKey) || !storable(p.filter.ReferenceObjectID) {
+		return nil
+	}
+	if p.page.Before > 0 {
+		newest = min(newest, p.page.Before-1)
+	}
+	if !p.filter.CreatedAtLTE.IsZero() {
+		var err error
+		if newest, err = p.newestAt(ctx, newest, p.filter.CreatedAtLTE); err != nil {
+			return err
+		}
+	}
+	clauses, args := []string{"e.customer_id = $1", "e.tenant = $2", "e.position <= $3"}, []any{p.key.id, p.key.tenant, newest}
+	add := func(clause string, arg any) {
+		args = append(args, arg)
+		clauses = append(clauses, fmt.Sprintf(clause, len(args)))
+	}
+	order := "e.position"
+	whole := p.addFilters(add)
+	if wallet != nil {
+		add("e.currency = $%d", wallet.Currency)
+		order = "e.seq"
+	}
+	oldest := int64(1)
+	switch {
+	case whole && wallet == nil:
+		newest -= p.page.Skip
+		add("e.position <= $%d", newest)
+		p.page.Skip = 0
+	case whole && newest >= wallet.Position:
+		add("e.seq <= $%d", wallet.Seq-p.page.Skip)
+		p.page.Skip = 0
+	case !whole && p.page.Before > 0 && newest > scanMax:
+		oldest = newest - scanMax + 1
+		add("e.position >= $%d", oldest)
+	}
+	query := `select ` + entryColumns + ` from ledger_entries e where ` + strings.Join(clauses, " and ") +
+		fmt.Sprintf(" order by %s desc limit %d offset %d", order, p.page.Limit+1, p.page.Skip)
+	return p.collect(ctx, query, args, oldest)
+}
+
+// wallet returns the wallet that the filter asks for, nil for all, and whether
+// the customer has such entries at all.
+func (p *entryPage) wallet() (*walletrow.Row, bool) {
+	if p.filter.Currency == "" {
+		return nil, true
+	}
+	i := slices.IndexFunc(p.wallets, func(w walletrow.Row) bool { return w.Currency == p.filter.Currency })
+	if i < 0 {
+		return nil, false
+	}
+	return &p.wallets[i], true
+}
+
+// addFilters adds a clause for each filter but those of currency and the upper
+// bound of time, and reports whether there was none.
+func (p *entryPage) addFilters(add func(clause string, arg any)) (whole bool) {
+	f := &p.filter
+	whole = true
+	for _, filter := range []struct {
+		set    bool
+		clause string
+		arg    any
+	}{
+		{f.EventType != "", "e.event_type = $%d", f.EventType},
+		{f.Direction != "", "e.is_credit = $%d", f.Direction == ledger.Credit},
+		{f.ReferenceObjectID != "", "e.reference_object_id = $%d", f.ReferenceObjectID},
+		{f.IdempotencyKey != "", "e.idempotency_key = $%d", f.IdempotencyKey},
+		{!f.CreatedAtGTE.IsZero(), "e.created_at >= $%d", f.CreatedAtGTE},
+		{!f.CreatedAtLTE.IsZero(), "e.created_at <= $%d", f.CreatedAtLTE},
+	} {
+		if filter.set {
+			add(filter.clause, filter.arg)
+			whole = false
+		}
+	}
+	return whole
+}
+
+// collect runs the query, which asks for one entry more than the page has.
+func (p *entryPage) collect(ctx context.Context, query string, args []any, oldest int64) error {
+	rows, err := p.tx.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	p.entries, err = pgx.CollectRows(rows, scanWholeEntry)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(p.entries) > p.page.Limit:
+		p.entries = p.entries[:p.page.Limit]
+		p.next = p.entries[len(p.entries)-1].Position
+	case oldest > 1:
+		p.next = oldest // the look ended early; the next page goes on below
+	}
+	return nil
+}
+
+// newestAt returns the highest position up to most whose entry was made at t or
+// before, 0 for none. Times never decrease along positions (law R4), so it
+// searches by halves.
+func (p *entryPage) newestAt(ctx context.Context, most int64, t time.Time) (int64, error) {
+	low, high := int64(0), max(most, 0)
+	for low < high {
+		middle := low + (high-low+1)/2
+		const query = `select created_at <= $4 from ledger_entries where customer_id = $1 and tenant = $2 and position = $3`
+		var before bool
+		if err := p.tx.QueryRow(ctx, query, p.key.id, p.key.tenant, middle, t).Scan(&before); err != nil {
+			return 0, err
+		}
+		if before {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return low, nil
+}

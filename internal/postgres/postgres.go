@@ -1,0 +1,170 @@
+// Package postgres is the store for several instances: any number of processes
+// may serve one PostgreSQL database at once.
+//
+// A transaction locks the rows of the customers that it is about, in the order
+// of their keys, and then reads what it decides on; so decisions on a customer
+// are taken one after the other, by whichever instance. Many commands share one
+// transaction and one sync, see committer. Nothing is remembered from one
+// transaction to the next: the database is the only truth.
+//
+// Every transaction says for itself how durable its commit has to be and how
+// long it may wait, so a pooler may give it any connection.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/billfold/billfold/internal/groupcommit"
+)
+
+// Config says which database to use and how much of it.
+type Config struct {
+	// URL is a connection string of PostgreSQL. It may name several hosts; a
+	// server that does not take writes is passed over.
+	URL string
+
+	// Logger receives what an operator should know. Nil discards it.
+	Logger *slog.Logger
+
+	// Metrics receives the store's metrics. Nil keeps none.
+	Metrics prometheus.Registerer
+
+	// ConnectionsMax is how many connections are kept at the most. 0 means 16.
+	ConnectionsMax int
+
+	// CommittersMax is how many transactions of ledger entries may run at
+	// once. Each takes the customers that fall to it, so that one customer's
+	// commands never wait for each other in the database. 0 means 2.
+	CommittersMax int
+
+	// QueueMax is how many commands may wait for a commit; more are refused
+	// with CodeOverloaded. 0 means 65,536.
+	QueueMax int
+
+	// ReplicaApplies asks each commit to wait until the synchronous standby
+	// shows it, not only keeps it.
+	ReplicaApplies bool
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ConnectionsMax <= 0 {
+		c.ConnectionsMax = 16
+	}
+	if c.CommittersMax <= 0 {
+		c.CommittersMax = 2
+	}
+	if c.QueueMax <= 0 {
+		c.QueueMax = 65_536
+	}
+	return c
+}
+
+// DB is an open store. It implements ledger.Store and access.Store.
+type DB struct {
+	config     Config
+	pool       *pgxpool.Pool
+	committers []*committer
+	tenants    tenants
+	meter      groupcommit.Meter
+}
+
+// Open connects to the database, refuses a server that would not keep what it
+// acknowledges, and brings the schema up to date.
+func Open(ctx context.Context, config Config) (*DB, error) {
+	config = config.withDefaults()
+	settings, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		// The error of the parser may quote the password.
+		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
+	}
+	settings.MaxConns = int32(config.ConnectionsMax)
+	settings.MinConns = 1
+	settings.MaxConnIdleTime = 5 * time.Minute
+	settings.ConnConfig.ConnectTimeout = connectTimeout
+	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
+		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
+	}
+	settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return refuseUnsafe(ctx, conn) }
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	db := &DB{config: config, pool: pool, meter: groupcommit.NewMeter(config.Metrics)}
+	if err := db.prepare(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("PostgreSQL at %s: %w", address(settings.ConnConfig), err)
+	}
+	for range config.CommittersMax {
+		db.committers = append(db.committers, newCommitter(db))
+	}
+	return db, nil
+}
+
+// connectTimeout bounds how long a new connection may take to be made.
+const connectTimeout = 5 * time.Second
+
+// address is where a database is, without the credentials.
+func address(config *pgx.ConnConfig) string {
+	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
+}
+
+func (db *DB) prepare(ctx context.Context) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return migrate(ctx, conn.Conn(), db.config.Logger)
+}
+
+// oldestServer is the oldest version of PostgreSQL that is tested.
+const oldestServer = 15
+
+// refuseUnsafe refuses a server that could lose what it acknowledges (law A.12).
+func refuseUnsafe(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var fsync, fullPageWrites string
+	var replica bool
+	const query = `
+	  select current_setting('server_version_num')::int, current_setting('fsync'),
+	         current_setting('full_page_writes'), pg_is_in_recovery()`
+	if err := conn.QueryRow(ctx, query).Scan(&version, &fsync, &fullPageWrites, &replica); err != nil {
+		return err
+	}
+	switch {
+	case version/10_000 < oldestServer:
+		return fmt.Errorf("the server is PostgreSQL %d; Billfold needs %d or newer", version/10_000, oldestServer)
+	case fsync != "on":
+		return errors.New("the server runs with fsync=off and would lose entries in a crash; set fsync=on")
+	case fullPageWrites != "on":
+		return errors.New("the server runs with full_page_writes=off and could tear pages in a crash; set full_page_writes=on")
+	case replica:
+		return errors.New("the server is a replica and takes no writes; name the primary, or several hosts in database-url")
+	}
+	return nil
+}
+
+// Fatal is never closed: an instance survives whatever its database does, and
+// serves again when that does.
+func (db *DB) Fatal() <-chan struct{} { return nil }
+
+// Close finishes what was accepted and lets go of the connections. It may be
+// called once.
+func (db *DB) Close() error {
+	for _, c := range db.committers {
+		c.queue.Stop()
+	}
+	db.pool.Close()
+	return nil
+}

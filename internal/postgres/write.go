@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// write runs f in a transaction of its own, again where it met another one. A
+// ledger.Error that f returns is a refusal and leaves no trace.
+//
+// After a lost answer to the commit, happened looks for what the transaction
+// would have left. Finding it is proof; not finding it is none, because the
+// transaction may still be on its way, so then the outcome stays unknown.
+func (db *DB) write(
+	ctx context.Context, happened func(context.Context, *pgx.Conn) (bool, error), f func(context.Context, *pgx.Conn) error,
+) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// From here on it happens, whether or not the caller stays to hear of it.
+	ctx = context.WithoutCancel(ctx)
+	for conflicts := 0; ; conflicts++ {
+		err := db.writeOnce(ctx, f)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errInDoubt):
+			return db.lookFor(ctx, err, happened)
+		case isConflict(err) && conflicts < conflictsMax:
+			time.Sleep(rand.N(pauseMax))
+		default:
+			return unavailable(err)
+		}
+	}
+}
+
+func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, commitWithin)
+	defer cancel()
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	trip := &pgx.Batch{}
+	db.queueBegin(trip)
+	if err := conn.SendBatch(ctx, trip).Close(); err != nil {
+		return lost(conn.Conn(), err)
+	}
+	if err := f(ctx, conn.Conn()); err != nil {
+		if !conn.Conn().IsClosed() {
+			_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is not given back
+		}
+		return lost(conn.Conn(), err)
+	}
+	_, err = conn.Exec(ctx, "commit")
+	if err == nil || isDefinite(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errInDoubt, err)
+}
+
+// lookFor decides about a commit whose answer was lost.
+func (db *DB) lookFor(ctx context.Context, cause error, happened func(context.Context, *pgx.Conn) (bool, error)) error {
+	for try := range 3 {
+		time.Sleep(time.Duration(try) * time.Second)
+		found := false
+		err := db.writeOnce(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			found, err = happened(ctx, conn)
+			return err
+		})
+		if err == nil && found {
+			return nil
+		}
+	}
+	return ledger.Errorf(ledger.CodeOutcomeUnknown,
+		"the database failed while saving; look whether it was saved, or send the same request with the same idempotency key again").
+		WithCause(cause)
+}

@@ -1,0 +1,345 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// runPostgres verifies a PostgreSQL database as of one moment, also while
+// instances write to it.
+//
+// The rows of a customer lie together there, so they are read customer by
+// customer, each table in the order of its key, and no range is cut. Entries
+// have no numbers of their own and no links to the ones before: they are
+// numbered as they are read, and the laws about links do not apply.
+func runPostgres(ctx context.Context, options Options) (report Report, err error) {
+	conn, err := pgx.Connect(ctx, options.DatabaseURL)
+	if err != nil {
+		return Report{}, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return Report{}, err
+	}
+	r := &rowReader{ctx: ctx, tx: tx, batch: newBatch(), currencies: make(names)}
+	tenants, err := r.tenants()
+	if err != nil {
+		return Report{}, err
+	}
+	r.check = newChecker(tenants, options.Progress)
+	r.check.unlinked = true
+	if err := r.read(); err != nil {
+		return Report{}, err
+	}
+	return r.check.report(), nil
+}
+
+// rowReader reads the tables of a PostgreSQL database side by side.
+type rowReader struct {
+	ctx        context.Context
+	tx         pgx.Tx
+	check      *checker
+	batch      *batch
+	currencies names
+	keys       keySet
+
+	customers stream[customerLine]
+	wallets   stream[walletLine]
+	entries   stream[entryLine]
+
+	number  int64 // of the customer that is being read
+	entryNo int64
+}
+
+// owner is whom a row belongs to: the first columns of every key.
+type owner struct {
+	id     string
+	tenant int64
+}
+
+func (o owner) compare(other owner) int {
+	return cmp.Or(strings.Compare(o.id, other.id), cmp.Compare(o.tenant, other.tenant))
+}
+
+type customerLine struct{ owner }
+
+type walletLine struct {
+	owner
+	row walletRow
+}
+
+type entryLine struct {
+	owner
+	row entryRow
+}
+
+// fetchRows is how many rows are fetched from a table at a time.
+const fetchRows = 1000
+
+// stream is a table that is read row by row through a cursor of the server.
+type stream[T any] struct {
+	name string
+	scan func(row pgx.CollectableRow) (T, error)
+	rows []T
+	done bool
+}
+
+// next returns the first row that was not taken, nil at the end.
+func (s *stream[T]) next(ctx context.Context, tx pgx.Tx) (*T, error) {
+	if len(s.rows) == 0 && !s.done {
+		rows, err := tx.Query(ctx, fmt.Sprintf("fetch %d from %s", fetchRows, s.name))
+		if err != nil {
+			return nil, err
+		}
+		if s.rows, err = pgx.CollectRows(rows, s.scan); err != nil {
+			return nil, err
+		}
+		s.done = len(s.rows) < fetchRows
+	}
+	if len(s.rows) == 0 {
+		return nil, nil
+	}
+	return &s.rows[0], nil
+}
+
+func (s *stream[T]) take() { s.rows = s.rows[1:] }
+
+func open[T any](r *rowReader, s *stream[T], name, query string, scan func(pgx.CollectableRow) (T, error)) error {
+	*s = stream[T]{name: name, scan: scan}
+	_, err := r.tx.Exec(r.ctx, "declare "+name+" no scroll cursor for "+query)
+	return err
+}
+
+func (r *rowReader) tenants() (*tenants, error) {
+	t := &tenants{byNo: make(map[int64]tenant), keyOwner: make(map[string]int64), broken: make(findings)}
+	rows, err := r.tx.Query(r.ctx, `select no, business_id, mode from tenants order by no`)
+	if err != nil {
+		return nil, err
+	}
+	var no int64
+	var owner tenant
+	_, err = pgx.ForEachRow(rows, []any{&no, &owner.businessID, &owner.mode}, func() error {
+		t.byNo[no] = owner
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = r.tx.Query(r.ctx, `select id, tenant from api_keys order by id`); err != nil {
+		return nil, err
+	}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id, &no}, func() error {
+		t.keyOwner[id] = no
+		return nil
+	})
+	return t, err
+}
+
+func (r *rowReader) read() error {
+	r.keys.max = rangeWeight
+	err := r.tx.QueryRow(r.ctx, `select count(*) from ledger_entries`).Scan(&r.batch.total)
+	if err != nil {
+		return err
+	}
+	const customers = `select customer_id, tenant from customers order by customer_id, tenant`
+	const wallets = `
+	  select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
+	         promotional_from, promotional_sum, paid_from, paid_sum
+	    from wallets
+	   order by customer_id, tenant, currency`
+	const entries = `
+	  select customer_id, tenant, position, seq, is_credit, amount, before_balance, after_balance, available,
+	         expires_at, created_at, currency, id, event_type, account, category, allocations, reason,
+	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash
+	    from ledger_entries
+	   order by customer_id, tenant, position`
+	err = errors.Join(
+		open(r, &r.customers, "customers_in_order", customers, scanCustomerLine),
+		open(r, &r.wallets, "wallets_in_order", wallets, r.scanWalletLine),
+		open(r, &r.entries, "entries_in_order", entries, r.scanEntryLine),
+	)
+	for err == nil {
+		var more bool
+		if more, err = r.readOwner(); !more {
+			break
+		}
+	}
+	return err
+}
+
+// readOwner sends everything that belongs to the next customer.
+func (r *rowReader) readOwner() (more bool, err error) {
+	customer, err1 := r.customers.next(r.ctx, r.tx)
+	wallet, err2 := r.wallets.next(r.ctx, r.tx)
+	entry, err3 := r.entries.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return false, err
+	}
+	var whose *owner
+	for _, candidate := range []*owner{ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry)} {
+		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
+			whose = candidate
+		}
+	}
+	if whose == nil {
+		return false, nil
+	}
+	now := *whose
+	r.number++
+	known := customer != nil && customer.owner == now
+	if known {
+		r.customers.take()
+	}
+	r.batch.steps = append(r.batch.steps, stepCustomer)
+	r.batch.customers = append(r.batch.customers, customerRow{no: r.number, known: known, tenant: now.tenant, id: now.id})
+	if err := r.readEntries(now); err != nil {
+		return false, err
+	}
+	if err := r.readWallets(now); err != nil {
+		return false, err
+	}
+	r.batch.steps = append(r.batch.steps, stepEnd)
+	r.hand()
+	return true, nil
+}
+
+func ownerOf(line *customerLine) *owner {
+	if line == nil {
+		return nil
+	}
+	return &line.owner
+}
+
+func ownerOfWallet(line *walletLine) *owner {
+	if line == nil {
+		return nil
+	}
+	return &line.owner
+}
+
+func ownerOfEntry(line *entryLine) *owner {
+	if line == nil {
+		return nil
+	}
+	return &line.owner
+}
+
+// readEntries sends the entries of a customer, and the keys that several have.
+func (r *rowReader) readEntries(now owner) error {
+	r.keys.reset()
+	for {
+		line, err := r.entries.next(r.ctx, r.tx)
+		if err != nil {
+			return err
+		}
+		if line == nil || line.owner != now {
+			break
+		}
+		r.entryNo++
+		line.row.no, line.row.customer = r.entryNo, r.number
+		r.keys.add(&line.row)
+		r.batch.steps = append(r.batch.steps, stepEntry)
+		r.batch.entries = append(r.batch.entries, line.row)
+		r.entries.take()
+		if r.batch.full() {
+			r.hand()
+		}
+	}
+	if r.keys.over {
+		return errors.New("a customer has more keyed entries than fit into memory")
+	}
+	for _, key := range r.keys.repeated() {
+		r.batch.steps = append(r.batch.steps, stepRepeatedKey)
+		r.batch.keys = append(r.batch.keys, key)
+	}
+	return nil
+}
+
+func (r *rowReader) readWallets(now owner) error {
+	for {
+		line, err := r.wallets.next(r.ctx, r.tx)
+		if err != nil || line == nil || line.owner != now {
+			return err
+		}
+		line.row.customer = r.number
+		r.batch.steps = append(r.batch.steps, stepWallet)
+		r.batch.wallets = append(r.batch.wallets, line.row)
+		r.wallets.take()
+	}
+}
+
+// hand has the rows checked that were read.
+func (r *rowReader) hand() {
+	r.check.batch(r.batch)
+	r.batch.reset()
+}
+
+func scanCustomerLine(row pgx.CollectableRow) (line customerLine, err error) {
+	err = row.Scan(&line.id, &line.tenant)
+	return line, err
+}
+
+func (r *rowReader) scanWalletLine(row pgx.CollectableRow) (line walletLine, err error) {
+	w := &line.row
+	var updatedAt time.Time
+	err = row.Scan(&line.id, &line.tenant, &w.currency, &w.balance, &w.held, &w.seq, &w.position, &w.hash, &updatedAt,
+		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum)
+	w.updatedAt = updatedAt.UnixMicro()
+	return line, err
+}
+
+func (r *rowReader) scanEntryLine(row pgx.CollectableRow) (line entryLine, err error) {
+	e := &line.row
+	var expiresAt *time.Time
+	var createdAt time.Time
+	var allocations []int64
+	var id, event, account, category, createdBy string
+	var reason, reference, metadata, key *string
+	err = row.Scan(&line.id, &line.tenant, &e.position, &e.seq, &e.isCredit, &e.amount, &e.before, &e.after, &e.available,
+		&expiresAt, &createdAt, &e.currency, &id, &event, &account, &category, &allocations, &reason,
+		&reference, &metadata, &key, &e.fingerprint, &createdBy, &e.hash)
+	if err != nil {
+		return line, err
+	}
+	if e.isCredit {
+		e.creditFlag = 1
+	}
+	if expiresAt != nil {
+		e.expiresAt = expiresAt.UnixMicro()
+	}
+	e.createdAt = createdAt.UnixMicro()
+	e.id, e.eventType, e.account, e.category, e.createdBy =
+		[]byte(id), []byte(event), []byte(account), []byte(category), []byte(createdBy)
+	e.reason, e.reference, e.metadata, e.key = bytesOf(reason), bytesOf(reference), bytesOf(metadata), bytesOf(key)
+	e.lots = encodeParts(allocations)
+	return line, nil
+}
+
+func bytesOf(text *string) []byte {
+	if text == nil {
+		return nil
+	}
+	return append([]byte{}, *text...)
+}
+
+// encodeParts writes allocations in the form that the checker decodes, nil for
+// null. A negative number becomes one that does not decode.
+func encodeParts(numbers []int64) []byte {
+	if numbers == nil {
+		return nil
+	}
+	encoded := []byte{}
+	for _, n := range numbers {
+		encoded = binary.AppendUvarint(encoded, uint64(n))
+	}
+	return encoded
+}

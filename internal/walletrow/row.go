@@ -1,0 +1,232 @@
+// Package walletrow is the row of a wallet as every store keeps it: the
+// balance, the head of its entries, and its open lots in a form that stays
+// short however many lots are open.
+//
+// A row is written with every commit that touches its wallet, so it writes out
+// only the lots that are next in spend order and those that can expire. Lots
+// that never expire and were never touched are the wallet's credits of one
+// category from a seq upwards; two numbers stand for all of them, and they are
+// read from the entries when a debit comes to them.
+package walletrow
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+const (
+	// writtenMax is how many lots a row writes out before lots that never
+	// expire go to a tail.
+	writtenMax = 8
+
+	// drawnMin is how many lots at the least are drawn from a tail at once,
+	// and drawnSpan how many seqs are read for that at a time.
+	drawnMin  = 16
+	drawnSpan = 64
+)
+
+// ErrLots says that a row's lots do not fit its balance or its entries.
+var ErrLots = errors.New("a wallet's stored lots do not add up")
+
+// Row is one wallet. A Row may be copied: no method changes a slice in place.
+type Row struct {
+	Currency  money.Currency
+	Balance   money.Amount
+	Held      money.Amount
+	Seq       int64 // of the wallet's last entry, 0 when it has none
+	Position  int64 // of the wallet's last entry
+	Hash      ledger.Hash
+	UpdatedAt time.Time
+
+	// Written are the open lots that are written out, in spend order. Tails
+	// are the others, one for each category, see [TailOf].
+	Written []ledger.Lot
+	Tails   [2]Tail
+}
+
+// Tail stands for untouched lots that never expire: the wallet's credits of one
+// category without expiry from a seq upwards. Their sum is kept, the lots
+// themselves are in the entries. The zero Tail is empty.
+type Tail struct {
+	From int64
+	Sum  money.Amount
+}
+
+// TailOf returns the index of a category's tail, and is how a category is
+// written in an encoded lot.
+func TailOf(category ledger.Category) int {
+	if category == ledger.Promotional {
+		return 0
+	}
+	return 1
+}
+
+// Credits returns the lots that the wallet's credits with seq from … to opened,
+// oldest first, as they were before any debit.
+type Credits func(from, to int64) ([]ledger.Lot, error)
+
+// Wallet is the row as the rules see it, with the first n of its written lots.
+func (r *Row) Wallet(customer *ledger.Customer, n int) ledger.Wallet {
+	wallet := ledger.Wallet{
+		Tenant:     customer.Tenant,
+		CustomerID: customer.ID,
+		Currency:   r.Currency,
+		Balance:    r.Balance,
+		Held:       r.Held,
+		Seq:        r.Seq,
+		CreatedAt:  customer.CreatedAt,
+		UpdatedAt:  r.UpdatedAt,
+		Lots:       r.Written[:n:n],
+	}
+	if r.Seq == 0 {
+		wallet.UpdatedAt = customer.CreatedAt
+	}
+	return wallet
+}
+
+// Chain is the head of a customer's chain: that of the wallet which moved last.
+func Chain(rows []Row) (chain ledger.Chain) {
+	for i := range rows {
+		if r := &rows[i]; r.Position > chain.Position {
+			chain = ledger.Chain{Position: r.Position, Hash: r.Hash, LastAt: r.UpdatedAt}
+		}
+	}
+	return chain
+}
+
+// Apply makes the row what it is after a change that was decided on the first n
+// of its written lots.
+func (r *Row) Apply(change *ledger.Change, n int) {
+	r.take(change, n)
+	entry := &change.Entry
+	r.Balance, r.Held = change.Wallet.Balance, change.Wallet.Held
+	r.Seq, r.Position = entry.Seq, entry.Position
+	r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
+}
+
+// Prefix returns how many of the written lots begin the spend order without a
+// gap: all of them, or those before the first lot that comes after a tail.
+//
+//	written:   A (expires)  B (promotional)  D (paid)
+//	tail:                   C (promotional)
+//	in order:  A B C D, so the prefix is A B
+func (r *Row) Prefix() int {
+	if r.Tails[0].Sum == 0 {
+		return len(r.Written)
+	}
+	for i, lot := range r.Written {
+		if lot.ExpiresAt.IsZero() && lot.Category == ledger.Paid {
+			return i
+		}
+	}
+	return len(r.Written)
+}
+
+// Cover draws lots from the tails until the lots that begin the spend order and
+// have not expired at t sum to need. It returns how many lots the prefix has
+// then. It draws nothing when all lots together could not cover need: the debit
+// will be refused, and a caller who asks for a fortune must not make the store
+// read every lot of the wallet.
+func (r *Row) Cover(need money.Amount, t time.Time, credits Credits) (int, error) {
+	if need == 0 || (need != ledger.NeedAll && r.spendable(t) < need) {
+		return r.Prefix(), nil
+	}
+	for {
+		n := r.Prefix()
+		var covered money.Amount
+		for _, lot := range r.Written[:n] {
+			if !lot.ExpiredAt(t) {
+				covered += lot.Remaining
+			}
+		}
+		if covered >= need {
+			return n, nil
+		}
+		category := ledger.Promotional
+		if r.Tails[0].Sum == 0 {
+			category = ledger.Paid
+		}
+		if r.Tails[TailOf(category)].Sum == 0 {
+			return n, nil
+		}
+		if err := r.draw(category, need-covered, credits); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// spendable is what all lots that have not expired at t sum to. Lots that can
+// expire are always written out, so the tails count in full.
+func (r *Row) spendable(t time.Time) money.Amount {
+	sum := r.Balance
+	for _, lot := range r.Written {
+		if lot.ExpiredAt(t) {
+			sum -= lot.Remaining
+		}
+	}
+	return sum
+}
+
+// draw writes out the oldest lots of a tail: at least drawnMin and enough for
+// an amount, as far as the tail has them.
+func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credits) error {
+	tail := r.Tails[TailOf(category)]
+	lots := slices.Clone(r.Written)
+	drawn := 0
+	for tail.Sum > 0 && (drawn < drawnMin || amount > 0) {
+		to := min(tail.From+drawnSpan-1, r.Seq)
+		opened, err := credits(tail.From, to)
+		if err != nil {
+			return err
+		}
+		for _, lot := range opened {
+			if lot.Category != category || !lot.ExpiresAt.IsZero() {
+				continue
+			}
+			lots = append(lots, lot)
+			tail.Sum -= lot.Remaining
+			amount -= lot.Remaining
+			drawn++
+		}
+		tail.From = to + 1
+		if tail.Sum < 0 || (tail.Sum > 0 && tail.From > r.Seq) {
+			return ErrLots
+		}
+	}
+	if tail.Sum == 0 {
+		tail.From = 0
+	}
+	slices.SortFunc(lots, ledger.CompareLots)
+	r.Written, r.Tails[TailOf(category)] = lots, tail
+	return nil
+}
+
+// take makes the row's lots what a change left of the first n of them.
+func (r *Row) take(change *ledger.Change, n int) {
+	lots := change.Wallet.Lots
+	if n < len(r.Written) {
+		lots = append(slices.Clone(lots), r.Written[n:]...)
+		slices.SortFunc(lots, ledger.CompareLots)
+	}
+	r.Written = lots
+	entry := &change.Entry
+	if entry.Direction != ledger.Credit || !entry.ExpiresAt.IsZero() {
+		return
+	}
+	// The lot that was just opened is the newest of its category. It joins the
+	// tail if there is one, because everything from there upwards is the
+	// tail's, and begins one if the row is long enough already.
+	tail := &r.Tails[TailOf(entry.Category)]
+	if tail.Sum == 0 && len(r.Written) <= writtenMax {
+		return
+	}
+	r.Written = slices.DeleteFunc(slices.Clone(r.Written), func(lot ledger.Lot) bool { return lot.Seq == entry.Seq })
+	if tail.Sum == 0 {
+		tail.From = entry.Seq
+	}
+	tail.Sum += entry.Amount
+}

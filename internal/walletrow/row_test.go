@@ -1,0 +1,148 @@
+package walletrow_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/walletrow"
+)
+
+var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// wallet is a row beside all of its open lots and all of its credits.
+type wallet struct {
+	row     walletrow.Row
+	all     []ledger.Lot // open, in spend order
+	credits []ledger.Lot // by seq
+	now     time.Time
+}
+
+func (w *wallet) between(from, to int64) (lots []ledger.Lot, _ error) {
+	for _, lot := range w.credits {
+		if lot.Seq >= from && lot.Seq <= to {
+			lots = append(lots, lot)
+		}
+	}
+	return lots, nil
+}
+
+// apply gives the row a change that was decided on the first n of its lots.
+func (w *wallet) apply(direction ledger.Direction, amount money.Amount, credit ledger.Lot, left []ledger.Lot, n int) {
+	balance := w.row.Balance + amount
+	if direction == ledger.Debit {
+		balance = w.row.Balance - amount
+	}
+	w.row.Apply(&ledger.Change{
+		Entry: ledger.Entry{
+			Direction: direction, Amount: amount, Seq: w.row.Seq + 1, Position: w.row.Seq + 1, CreatedAt: w.now,
+			Category: credit.Category, ExpiresAt: credit.ExpiresAt,
+		},
+		Wallet: ledger.Wallet{Balance: balance, Lots: left},
+	}, n)
+}
+
+func (w *wallet) credit(t *rapid.T) {
+	lot := ledger.Lot{
+		Seq:       w.row.Seq + 1,
+		Category:  rapid.SampledFrom([]ledger.Category{ledger.Paid, ledger.Promotional}).Draw(t, "category"),
+		Remaining: money.Amount(rapid.Int64Range(1, 50).Draw(t, "amount")),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
+		lot.ExpiresAt = w.now.Add(time.Duration(rapid.IntRange(1, 20).Draw(t, "minutes")) * time.Minute)
+	}
+	n := w.row.Prefix()
+	left := ledger.OpenLot(w.row.Written[:n:n], lot)
+	w.apply(ledger.Credit, lot.Remaining, lot, left, n)
+	w.all, w.credits = ledger.OpenLot(w.all, lot), append(w.credits, lot)
+}
+
+func (w *wallet) debit(t *rapid.T) {
+	amount := money.Amount(rapid.Int64Range(1, 400).Draw(t, "amount"))
+	wantSpent, wantLeft, missing := ledger.SpendLots(w.all, amount, w.now)
+	n, err := w.row.Cover(amount, w.now, w.between)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent, left, short := ledger.SpendLots(w.row.Written[:n:n], amount, w.now)
+	if (short > 0) != (missing > 0) {
+		t.Fatalf("debit of %d: the row is short of %d, all lots of %d", amount, short, missing)
+	}
+	if missing > 0 {
+		return
+	}
+	if !slices.Equal(spent, wantSpent) {
+		t.Fatalf("debit of %d: got %v, want %v", amount, spent, wantSpent)
+	}
+	w.all = wantLeft
+	w.apply(ledger.Debit, amount, ledger.Lot{}, left, n)
+}
+
+// check wants the row to stand for the very lots that are open, in a form that
+// comes back from its encoding.
+func (w *wallet) check(t *rapid.T) {
+	decoded, err := walletrow.DecodeLots(walletrow.AppendLots(nil, w.row.Written))
+	if err != nil || cmp.Diff(decoded, w.row.Written) != "" && len(decoded)+len(w.row.Written) > 0 {
+		t.Fatalf("encoding: got %v, %v; want %v", decoded, err, w.row.Written)
+	}
+	whole := w.row
+	n, err := whole.Cover(ledger.NeedAll, w.now, w.between)
+	if err != nil || n != len(w.all) || !slices.Equal(whole.Written[:n], w.all) {
+		t.Fatalf("all lots: got %v, %v; want %v", whole.Written, err, w.all)
+	}
+	expiring := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.ExpiresAt.IsZero() })
+	if expiring > w.row.Prefix() {
+		t.Fatalf("%d lots can expire, and the prefix has %d", expiring, w.row.Prefix())
+	}
+}
+
+// However credits and debits come, the short form of a wallet's lots is spent
+// as all of them would be.
+func TestRowSpendsAsAllLotsWould(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch}
+		t.Repeat(map[string]func(*rapid.T){
+			"credit": w.credit,
+			"more":   w.credit,
+			"debit":  w.debit,
+			"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
+			"":       w.check,
+		})
+	})
+}
+
+// A row stays short however many lots are open.
+func TestRowStaysShort(t *testing.T) {
+	t.Parallel()
+	w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch}
+	for range 1000 {
+		lot := ledger.Lot{Seq: w.row.Seq + 1, Category: ledger.Paid, Remaining: 7}
+		n := w.row.Prefix()
+		w.apply(ledger.Credit, 7, lot, ledger.OpenLot(w.row.Written[:n:n], lot), n)
+	}
+	if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 100 {
+		t.Errorf("1000 open lots: got a row of %d bytes, want at most 100", size)
+	}
+}
+
+// Bytes that are no lots are refused.
+func FuzzDecodeLots(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 5})
+	f.Add([]byte{0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lots, err := walletrow.DecodeLots(b)
+		if err != nil {
+			return
+		}
+		again, err := walletrow.DecodeLots(walletrow.AppendLots(nil, lots))
+		if err != nil || len(again) != len(lots) {
+			t.Errorf("got %v, %v after an encoding of %v", again, err, lots)
+		}
+	})
+}
