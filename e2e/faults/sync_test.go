@@ -17,7 +17,6 @@ var syncsFlag = flag.Int64("syncs", 4, "how often TestFailedSync lets a sync fai
 // kernel forgets the error and what it could not write, so nobody may go on:
 // the server stops, and what it acknowledged is there when it starts again.
 func TestFailedSync(t *testing.T) {
-	const rounds = 40
 	campaign := harness.NewCampaign(t)
 	random := campaign.Rand(1)
 	for range *syncsFlag {
