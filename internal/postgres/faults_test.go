@@ -146,7 +146,7 @@ func TestCutsAtCommit(t *testing.T) {
 	})
 	i.instances = append(i.instances, i.open(proxy.URL(i.url)))
 	l := startLoad(i, 16)
-	for deadline := time.Now().Add(2 * time.Minute); proxy.Cuts() < *cutsFlag; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < *cutsFlag; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %d cuts, want %d", proxy.Cuts(), *cutsFlag)
 		}
@@ -194,9 +194,9 @@ func (l *load) await(more int) {
 		return len(l.acknowledged)
 	}
 	from := count()
-	for deadline := time.Now().Add(time.Minute); count() < from+more; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); count() < from+more; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.i.t.Fatalf("got %d more entries in a minute, want %d", count()-from, more)
+			l.i.t.Fatalf("got %d more entries in five minutes, want %d", count()-from, more)
 		}
 	}
 }
