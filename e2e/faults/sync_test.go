@@ -22,6 +22,7 @@ func TestFailedSync(t *testing.T) {
 	for range *syncsFlag {
 		below := harness.Tmpfs(t, 6+random.Int64N(6))
 		disk := harness.NewDisk(t, below, 64)
+		disk.WriteByPage(t)
 		server := harness.Start(t, harness.Options{Dir: filepath.Join(disk.Dir, "data")})
 		load := harness.StartLoad(t, campaign, server, harness.LoadOptions{Writers: 16, Customers: 16, Patient: true})
 		if !awaitTrouble(t, load, server) {

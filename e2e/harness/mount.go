@@ -28,7 +28,11 @@ type Disk struct {
 
 	image   string
 	mounted bool
+	byPage  bool // see WriteByPage
 }
+
+// pageBytes is what a file system in memory has room for or has not.
+const pageBytes = 4096
 
 // NewDisk makes an ext4 file system of so many MiB in a file and mounts it.
 // The file lies in the directory below, where the test wants its bytes to end.
@@ -49,7 +53,7 @@ func NewDisk(t testing.TB, below string, megabytes int64) *Disk {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Blocks as large as a page, see Mount.
+	// Blocks as large as a page, see WriteByPage.
 	command(t, "mkfs.ext4", "-q", "-F", "-b", strconv.Itoa(pageBytes), d.image)
 	d.Mount(t)
 	t.Cleanup(func() {
@@ -63,21 +67,25 @@ func NewDisk(t testing.TB, below string, megabytes int64) *Disk {
 	return d
 }
 
-// pageBytes is what a file system in memory has room for or has not.
-const pageBytes = 4096
-
 // Mount mounts the disk, which replays its journal as a start of the machine
 // does.
-//
-// Where the file below has no more room, the disk must fail honestly. Linux's
-// loop device takes a write to its file that came to an end early for one that
-// succeeded, and a file system in memory lets a write of many pages end early
-// when only some of them fit. A disk whose writes have one page each has none
-// that are cut short.
 func (d *Disk) Mount(t testing.TB) {
 	t.Helper()
 	command(t, "mount", "-o", "loop", d.image, d.Dir)
 	d.mounted = true
+	if d.byPage {
+		d.WriteByPage(t)
+	}
+}
+
+// WriteByPage makes the disk fail honestly where the file below has no more
+// room. Linux's loop device takes a write to its file that came to an end early
+// for one that succeeded, and a file system in memory lets a write of many
+// pages end early when only some of them fit. A disk whose writes have one page
+// each has none that are cut short.
+func (d *Disk) WriteByPage(t testing.TB) {
+	t.Helper()
+	d.byPage = true
 	device, err := exec.Command("losetup", "--noheadings", "--output", "NAME", "--associated", d.image).Output()
 	if err != nil {
 		t.Fatal("find the loop device:", err)

@@ -194,6 +194,9 @@ func setWriterPragmas(conn *sqlite.Conn, synchronous string) error {
 		// The committer runs checkpoints itself, because SQLite's own hides
 		// a failed sync of the main file.
 		"pragma wal_autocheckpoint = 0",
+		// A log that grew long behind a reader is cut when it is begun anew: a
+		// start writes all of the file again, see settleLog.
+		"pragma journal_size_limit = 8388608",
 		"pragma foreign_keys = off",
 	}
 	for _, pragma := range pragmas {
