@@ -183,6 +183,9 @@ func (c *committer) transaction(items []*item) error {
 	if err := run(c.conn, "commit"); err != nil {
 		return c.commitFailed(err)
 	}
+	if err := refuseReadOnly(c.db.lock); err != nil {
+		return c.commitFailed(err)
+	}
 	c.publish()
 	return nil
 }

@@ -136,3 +136,19 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// refuseReadOnly fails when the file system of an open file has turned
+// read-only. Linux turns one that is broken read-only, still takes writes to
+// files that are open, and then answers a sync on ext4 with success without
+// doing anything. Seen after a sync, the mark says that the sync may be worth
+// nothing.
+func refuseReadOnly(file *os.File) error {
+	var stat unix.Statfs_t
+	if err := unix.Fstatfs(int(file.Fd()), &stat); err != nil {
+		return fmt.Errorf("look at the file system: %w", err)
+	}
+	if stat.Flags&unix.ST_RDONLY != 0 {
+		return errors.New("the file system has turned read-only")
+	}
+	return nil
+}
