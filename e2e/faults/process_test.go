@@ -73,18 +73,24 @@ func TestStopUnderLoad(t *testing.T) {
 	campaign.Want("acknowledged", 100)
 }
 
-// begun is a request of which the server has the head and half of the body.
+// begun is a request that the server has taken up: it has read the head and
+// asked for the body, of which it has a half.
 type begun struct {
-	conn net.Conn
-	rest []byte
+	conn    net.Conn
+	answers *bufio.Reader
+	rest    []byte
 }
 
+// begin sends the head with Expect: 100-continue, which net/http answers when
+// the handler starts to read the body. Without that answer the connection may
+// still wait in the kernel, and a server that stops closes it unread.
 func begin(t *testing.T, server *harness.Server, post harness.Post) *begun {
 	t.Helper()
 	request, err := server.Client().NewPost(t.Context(), post)
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Header.Set("Expect", "100-continue")
 	var text bytes.Buffer
 	if err := request.Write(&text); err != nil {
 		t.Fatal(err)
@@ -98,31 +104,36 @@ func begin(t *testing.T, server *harness.Server, post harness.Post) *begun {
 	if _, err := conn.Write(text.Bytes()[:cut]); err != nil {
 		t.Fatal(err)
 	}
-	// The server has read this head when it answers a later request: it takes
-	// connections in order.
-	if err := server.Client().Get(t.Context(), "/healthz", new(struct{})); err != nil {
+	begun := &begun{conn: conn, answers: bufio.NewReader(conn), rest: text.Bytes()[cut:]}
+	if status := begun.answer(t); status != http.StatusContinue {
+		t.Fatalf("a request with half of its body: got status %d, want %d", status, http.StatusContinue)
+	}
+	return begun
+}
+
+// answer reads the next answer on the connection.
+func (b *begun) answer(t *testing.T) int {
+	t.Helper()
+	if err := b.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return &begun{conn: conn, rest: text.Bytes()[cut:]}
+	response, err := http.ReadResponse(b.answers, nil)
+	if err != nil {
+		t.Fatalf("the answer to a request that was begun before SIGTERM: %v", err)
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
 }
 
 // finish sends the rest and wants an answer of the API: the currency is not
 // enabled, which only a whole request can be refused for.
 func (b *begun) finish(t *testing.T) {
 	t.Helper()
-	if err := b.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := b.conn.Write(b.rest); err != nil {
 		t.Fatalf("the rest of a request that was begun before SIGTERM: %v", err)
 	}
-	response, err := http.ReadResponse(bufio.NewReader(b.conn), nil)
-	if err != nil {
-		t.Fatalf("the answer to a request that was begun before SIGTERM: %v", err)
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusUnprocessableEntity {
-		t.Errorf("a request that was begun before SIGTERM: got status %d, want 422 for its currency", response.StatusCode)
+	if status := b.answer(t); status != http.StatusUnprocessableEntity {
+		t.Errorf("a request that was begun before SIGTERM: got status %d, want 422 for its currency", status)
 	}
 }
 
