@@ -119,8 +119,10 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, err
 }
 
-const lockCustomersQuery = `
-	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at
+const lockedColumns = `
+	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at`
+
+const lockCustomersQuery = lockedColumns + `
 	  from unnest($1::text[], $2::integer[]) as u (customer_id, tenant)
 	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant
 	 order by c.customer_id, c.tenant
@@ -170,12 +172,20 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 	keys.unique()
 	trip := &pgx.Batch{}
 	b.db.queueBegin(trip)
+	if len(customers.ids) == 1 {
+		b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
+	} else {
+		b.queueLoadMany(trip, &customers, &keys)
+	}
+	return conn.SendBatch(ctx, trip).Close()
+}
+
+func (b *batch) queueLoadMany(trip *pgx.Batch, customers, keys *keyArrays) {
 	trip.Queue(lockCustomersQuery, customers.ids, customers.tenants).Query(b.scanCustomers)
 	trip.Queue(readWalletsQuery, customers.ids, customers.tenants).Query(b.scanWallets)
 	if len(keys.ids) > 0 {
 		trip.Queue(readPriorsQuery, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
 	}
-	return conn.SendBatch(ctx, trip).Close()
 }
 
 // queueBegin begins a transaction that says for itself how durable it is and

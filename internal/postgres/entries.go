@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -13,11 +14,13 @@ import (
 	"github.com/billfold/billfold/internal/walletrow"
 )
 
-const insertEntriesQuery = `
+const insertEntriesInto = `
 	insert into ledger_entries (
 	         customer_id, tenant, position, currency, seq, id, is_credit, amount, before_balance, after_balance, available,
 	         event_type, account, category, expires_at, allocations, reason, reference_object_id, metadata,
-	         idempotency_key, fingerprint, created_by, created_at, hash)
+	         idempotency_key, fingerprint, created_by, created_at, hash)`
+
+const insertEntriesQuery = insertEntriesInto + `
 	select   customer_id, tenant, position, currency, seq, id, is_credit, amount, before_balance, after_balance, available,
 	         event_type, account, category, expires_at, allocations::bigint[], reason, reference_object_id, metadata,
 	         idempotency_key, fingerprint, created_by, created_at, hash
@@ -151,9 +154,11 @@ const updateWalletsQuery = `
 	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
-const insertWalletsQuery = `
+const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	                     promotional_from, promotional_sum, paid_from, paid_sum)
+	                     promotional_from, promotional_sum, paid_from, paid_sum)`
+
+const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum` + fromWalletArrays
 
@@ -193,23 +198,29 @@ func (a *walletArrays) args() []any {
 
 // write stores the entries and the wallets that they moved, and commits.
 func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
+	trip := &pgx.Batch{}
+	if b.isSmall() {
+		b.queueRows(trip)
+	} else {
+		b.queueArrays(trip)
+	}
+	trip.Queue("commit")
+	return conn.SendBatch(ctx, trip).Close()
+}
+
+func (b *batch) queueArrays(trip *pgx.Batch) {
 	var entries entryArrays
 	for _, e := range b.entries {
 		entries.add(e.tenant, e.entry)
 	}
 	var moved, opened walletArrays
-	for key, state := range b.customers {
-		for i := range state.wallets {
-			switch w := &state.wallets[i]; {
-			case w.Seq == w.stored:
-			case w.stored == 0:
-				opened.add(key, w)
-			default:
-				moved.add(key, w)
-			}
+	for key, w := range b.moved() {
+		if w.stored == 0 {
+			opened.add(key, w)
+		} else {
+			moved.add(key, w)
 		}
 	}
-	trip := &pgx.Batch{}
 	trip.Queue(insertEntriesQuery, entries.args()...)
 	if len(moved.customers) > 0 {
 		trip.Queue(updateWalletsQuery, moved.args()...)
@@ -217,6 +228,17 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	if len(opened.customers) > 0 {
 		trip.Queue(insertWalletsQuery, opened.args()...)
 	}
-	trip.Queue("commit")
-	return conn.SendBatch(ctx, trip).Close()
+}
+
+// moved are the wallets that got entries.
+func (b *batch) moved() iter.Seq2[customerKey, *walletState] {
+	return func(yield func(customerKey, *walletState) bool) {
+		for key, state := range b.customers {
+			for i := range state.wallets {
+				if w := &state.wallets[i]; w.Seq != w.stored && !yield(key, w) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/walletrow"
+)
+
+// The statements of this file name one customer, or write one row. For a few
+// rows they cost the server a third of what the forms with arrays do, because
+// there is no set to make and to join.
+
+const lockCustomerQuery = lockedColumns + `
+	  from customers c
+	 where c.customer_id = $1 and c.tenant = $2
+	   for no key update`
+
+const readCustomerWalletsQuery = walletColumns + `
+	 where w.customer_id = $1 and w.tenant = $2`
+
+const readCustomerPriorsQuery = `
+	select e.tenant, ` + entryColumns + `
+	  from ledger_entries e
+	 where e.customer_id = $1 and e.tenant = $2 and e.idempotency_key = any($3::text[])`
+
+// queueLoadOne reads what decisions on one customer need.
+func (b *batch) queueLoadOne(trip *pgx.Batch, customer customerKey, keys []string) {
+	trip.Queue(lockCustomerQuery, customer.id, customer.tenant).Query(b.scanCustomers)
+	trip.Queue(readCustomerWalletsQuery, customer.id, customer.tenant).Query(b.scanWallets)
+	if len(keys) > 0 {
+		trip.Queue(readCustomerPriorsQuery, customer.id, customer.tenant, keys).Query(b.scanPriors)
+	}
+}
+
+const insertEntryQuery = insertEntriesInto + `
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
+
+const insertWalletQuery = insertWalletsInto + `
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+
+const updateWalletQuery = `
+	update wallets
+	   set balance = $4, held = $5, seq = $6, position = $7, hash = $8, updated_at = $9, lots = $10, promotional_from = $11,
+	       promotional_sum = $12, paid_from = $13, paid_sum = $14
+	 where customer_id = $1 and tenant = $2 and currency = $3`
+
+// smallMax is up to how many entries a batch is written row by row.
+const smallMax = 4
+
+func (b *batch) isSmall() bool { return len(b.entries) <= smallMax }
+
+func (b *batch) queueRows(trip *pgx.Batch) {
+	for _, e := range b.entries {
+		trip.Queue(insertEntryQuery, entryRow(e.tenant, e.entry)...)
+	}
+	for key, w := range b.moved() {
+		query := updateWalletQuery
+		if w.stored == 0 {
+			query = insertWalletQuery
+		}
+		trip.Queue(query, walletRow(key, w)...)
+	}
+}
+
+// entryRow is an entry in the order of insertEntriesInto.
+func entryRow(tenant int32, e *ledger.Entry) []any {
+	return []any{
+		e.CustomerID, tenant, e.Position, string(e.Currency), e.Seq, e.ID, e.Direction == ledger.Credit,
+		int64(e.Amount), int64(e.Before), int64(e.After), int64(e.Available), string(e.EventType), string(e.Account),
+		string(e.Category), timeOrNull(e.ExpiresAt), allocationPairs(e), textOrNull(e.Reason, ""),
+		textOrNull(e.ReferenceObjectID, ""), textOrNull(e.Metadata, "{}"), textOrNull(e.IdempotencyKey, ""),
+		e.Fingerprint[:], e.CreatedBy, e.CreatedAt, e.Hash[:],
+	}
+}
+
+// allocationPairs are a debit's allocations, and nil for a credit.
+func allocationPairs(e *ledger.Entry) []int64 {
+	if e.Direction != ledger.Debit {
+		return nil
+	}
+	pairs := make([]int64, 0, 2*len(e.Allocations))
+	for _, part := range e.Allocations {
+		pairs = append(pairs, part.LotSeq, int64(part.Amount))
+	}
+	return pairs
+}
+
+// walletRow is a wallet in the order of insertWalletsInto.
+func walletRow(key customerKey, w *walletState) []any {
+	return []any{
+		key.id, key.tenant, string(w.Currency), int64(w.Balance), int64(w.Held), w.Seq, w.Position, w.Hash[:], w.UpdatedAt,
+		walletrow.AppendLots([]byte{}, w.Written), w.Tails[0].From, int64(w.Tails[0].Sum), w.Tails[1].From,
+		int64(w.Tails[1].Sum),
+	}
+}
