@@ -7,6 +7,13 @@ func setEntry(position int, column, value string) string {
 	return fmt.Sprintf(`update ledger_entries set %s = %s where no = %d`, column, value, annAt(position))
 }
 
+// loosely lets a table hold values of any type, as only a damaged page does.
+func loosely(table string) string {
+	return fmt.Sprintf(`pragma writable_schema = on;
+		update sqlite_schema set sql = replace(sql, ') strict', ')') where name = '%s';
+		pragma writable_schema = reset; `, table)
+}
+
 var entryCorruptions = []corruption{
 	{name: "number taken over", column: "ledger_entries.no", do: `update ledger_entries set no = 1000 where no = 6`, law: "M5", customer: ann, position: 6},
 	{name: "id of another time", column: "ledger_entries.id", do: setEntry(5, "id", `'cwt_00000000' || substr(id, 13)`), law: "M4", customer: ann, position: 5, quick: true},
@@ -79,4 +86,9 @@ var entryCorruptions = []corruption{
 	{name: "made before the entry before", column: "ledger_entries.created_at", do: setEntry(9, "created_at", "created_at - 60000000"), law: "R4", customer: ann, position: 9, quick: true},
 	{name: "hash", column: "ledger_entries.hash", do: setEntry(5, "hash", "zeroblob(32)"), law: "M4", customer: ann, position: 5, quick: true},
 	{name: "short hash", column: "ledger_entries.hash", do: setEntry(5, "hash", "X'00'"), law: "M4", customer: ann, position: 5, quick: true},
+	{name: "id as a blob", column: "ledger_entries.id", do: loosely("ledger_entries") + setEntry(5, "id", "cast(id as blob)"), law: "M6", customer: ann, position: 5, quick: true},
+	{name: "category as a blob", column: "ledger_entries.category", do: loosely("ledger_entries") + setEntry(5, "category", "cast(category as blob)"), law: "M6", customer: ann, position: 5, quick: true},
+	{name: "hash as a text", column: "ledger_entries.hash", do: loosely("ledger_entries") + setEntry(5, "hash", "cast(hash as text)"), law: "M6", customer: ann, position: 5, quick: true},
+	{name: "amount as a text", column: "ledger_entries.amount", do: loosely("ledger_entries") + setEntry(5, "amount", "cast(amount as blob)"), law: "M6", customer: ann, position: 5, quick: true},
+	{name: "key as a blob", column: "ledger_entries.idempotency_key", do: loosely("ledger_entries") + setEntry(5, "idempotency_key", "cast('k' as blob)"), law: "M6", customer: ann, position: 5, quick: true},
 }

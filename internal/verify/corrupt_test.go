@@ -97,6 +97,8 @@ var walletCorruptions = []corruption{
 	{name: "tail begins nowhere", column: "wallets.paid_from", do: setWallet("paid_from", "0"), law: "L1", customer: ann, position: 72, quick: true},
 	{name: "tail takes in a touched lot", column: "wallets.paid_from", do: setWallet("paid_from", "1"), law: "L1", customer: ann, position: 72},
 	{name: "tail of nothing", column: "wallets.promotional_from", do: setWallet("promotional_from", "3"), law: "L1", customer: ann, position: 72, quick: true},
+	{name: "lots as a text", column: "wallets.lots", do: loosely("wallets") + setWallet("lots", "cast(lots as text)"), law: "M6", customer: ann, position: 72, quick: true},
+	{name: "currency as a blob", column: "wallets.currency", do: loosely("wallets") + setWallet("currency", "cast(currency as blob)"), law: "M6", customer: ann, position: 72},
 	{name: "tail of money that is not there", column: "wallets.promotional_sum", do: setWallet("promotional_sum", "1"), law: "L1", customer: ann, position: 72, quick: true},
 }
 

@@ -59,6 +59,8 @@ type reporter func(law Law, format string, args ...any)
 // each value is stored (law M6).
 func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 	switch {
+	case e.misfit != "":
+		report(LawImmutable, "%s is stored as another type", e.misfit)
 	case e.creditFlag != 0 && e.creditFlag != 1:
 		report(LawImmutable, "is_credit is %d", e.creditFlag)
 	case isEmpty(e.reason) || isEmpty(e.reference) || isEmpty(e.key):

@@ -96,6 +96,7 @@ type walletRow struct {
 	updatedAt int64
 	lots      []byte
 	tails     [2]tail // of promotional and of paid lots
+	misfit    string  // the column that is not stored as it should be
 }
 
 const walletColumns = `
@@ -118,6 +119,7 @@ const walletColumns = `
 // scanWallet reads a row of walletColumns.
 func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 	*w = walletRow{
+		misfit:    walletShape.misfit(stmt),
 		customer:  stmt.ColumnInt64(0),
 		currency:  currencies.name(stmt, 1),
 		balance:   stmt.ColumnInt64(2),
@@ -183,6 +185,7 @@ type entryRow struct {
 	fingerprint []byte
 	createdBy   []byte
 	hash        []byte
+	misfit      string // the column that is not stored as it should be
 
 	// allocations are decoded from lots by the checker; decodes is false when
 	// that cannot be done.
@@ -222,8 +225,46 @@ const entryColumns = `
 	       customer
 	  from ledger_entries`
 
+// shape says how the columns of a query are stored, with a letter for each: an
+// integer, a text or a blob, in capitals when it may be null instead. A bit that
+// flips in a row's head can turn one into the other with all bytes kept, and
+// then no hash differs, but SQL no longer finds the row.
+type shape string
+
+const (
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii"
+	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbi"
+)
+
+// misfit is the name of the first column that is stored in another way, "" when
+// there is none.
+func (s shape) misfit(stmt *sqlite.Stmt) string {
+	for i := range len(s) {
+		if !storedAs(s[i], stmt.ColumnType(i)) {
+			return stmt.ColumnName(i)
+		}
+	}
+	return ""
+}
+
+func storedAs(letter byte, stored sqlite.ColumnType) bool {
+	switch letter {
+	case 'i':
+		return stored == sqlite.TypeInteger
+	case 't':
+		return stored == sqlite.TypeText
+	case 'b':
+		return stored == sqlite.TypeBlob
+	case 'T':
+		return stored == sqlite.TypeText || stored == sqlite.TypeNull
+	default: // 'B'
+		return stored == sqlite.TypeBlob || stored == sqlite.TypeNull
+	}
+}
+
 // scan reads a row of entryColumns.
 func (b *batch) scan(stmt *sqlite.Stmt, currencies names, e *entryRow) {
+	e.misfit = entryShape.misfit(stmt)
 	e.no = stmt.ColumnInt64(0)
 	e.position = stmt.ColumnInt64(1)
 	e.seq = stmt.ColumnInt64(2)

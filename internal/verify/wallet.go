@@ -29,6 +29,9 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 
 // checkWalletEnd compares a wallet's row with its last entry.
 func checkWalletEnd(w *walletRow, book *walletBook, report reporter) {
+	if w.misfit != "" {
+		report(LawImmutable, "the wallet's %s is stored as another type", w.misfit)
+	}
 	if w.balance < 0 || w.balance > balanceMax {
 		report(LawRange, "the wallet's balance is %d, want 0 to %d", w.balance, int64(balanceMax))
 	}
