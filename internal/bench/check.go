@@ -8,17 +8,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/billfold/billfold/internal/verify"
 )
 
 // checkResult says what was compared.
 type checkResult struct {
+	store        string
 	acknowledged int64
 	refused      int64
 	customers    int64 // that had an entry acknowledged
@@ -264,22 +262,4 @@ func (l *lister) entries(ctx context.Context, customer string) func(yield func(l
 			query.Set("cursor", *p.Next)
 		}
 	}
-}
-
-// verifyLedger recomputes the laws from the file of a stopped server, and
-// compares the number of entries.
-func verifyLedger(ctx context.Context, dir string, total int64, result *checkResult) error {
-	report, err := verify.Run(ctx, verify.Options{Path: filepath.Join(dir, dataDirName)})
-	if err != nil {
-		return err
-	}
-	result.verified = report.Entries
-	var found problems
-	for _, finding := range report.Findings {
-		found.add("%s", finding)
-	}
-	if report.Entries != total {
-		found.add("the ledger holds %d entries, want %d", report.Entries, total)
-	}
-	return found.err()
 }

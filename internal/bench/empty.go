@@ -19,16 +19,20 @@ const emptyAnswer = `{"customer_id":"cus_000000000000000000000","currency":"USD"
 	`"created_at":"2026-01-01T00:00:00.000000Z","updated_at":"2026-01-01T00:00:00.000000Z","available":1000000,` +
 	`"held":0,"seq":1}`
 
-// ServeEmpty is the handler that everything is measured against. It writes its
-// address to out and serves until in ends, which it does with the process that
-// holds the other end, or ctx does.
+// ServeEmpty is the handler that everything is measured against.
 func ServeEmpty(ctx context.Context, in io.Reader, out io.Writer) error {
+	return serveHandler(ctx, in, out, answerEmpty)
+}
+
+// serveHandler writes its address to out and serves until in ends, which it
+// does with the process that holds the other end, or ctx does.
+func serveHandler(ctx context.Context, in io.Reader, out io.Writer, handler http.HandlerFunc) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(answerEmpty), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

@@ -26,7 +26,7 @@ func (b *bench) population(ctx context.Context) (err error) {
 		return nil
 	}
 	o.Progress(fmt.Sprintf("making %d customers", o.Population))
-	s, err := b.newSite(ctx, func(ctx context.Context, f *filler) (*population, error) {
+	s, err := b.newSite(ctx, embeddedName, func(ctx context.Context, f *filler) (*population, error) {
 		return f.customers(ctx, o.Population)
 	})
 	if err != nil {
@@ -34,34 +34,30 @@ func (b *bench) population(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	result := startFigures{customers: o.Population}
-	ready := []int64{int64(s.server.ready)}
+	ready := []int64{int64(s.servers[0].ready)}
 	for range starts - 1 {
 		if err := s.stop(); err != nil {
 			return err
 		}
-		if s.server, err = startServer(ctx, o, s.dir); err != nil {
+		if err := s.start(ctx); err != nil {
 			return err
 		}
-		ready = append(ready, int64(s.server.ready))
+		ready = append(ready, int64(s.servers[0].ready))
 	}
 	result.ready = time.Duration(median(ready))
-	result.idle, _ = s.server.memory()
-	m := measurement{
-		name:        fmt.Sprintf("entries, spread over %d customers", o.Population),
-		connections: o.Connections,
-		empty:       func() requester { return newEntryWriter(s.load.population, 0, -1) },
-		real:        func() requester { return s.load.writer(-1) },
-	}
-	if err := b.measure(ctx, s, m); err != nil {
+	result.idle, _ = s.servers[0].memory()
+	m := b.entries(fmt.Sprintf("entries, spread over %d customers", o.Population), []*site{s}, -1)
+	if err := b.measure(ctx, m); err != nil {
 		return err
 	}
-	result.loaded, result.most = s.server.memory()
+	result.loaded, result.most = s.servers[0].memory()
 	b.report.starts = append(b.report.starts, result)
 	return b.finish(ctx, s)
 }
 
 // historyFigures compare an entry's cost in a small and in a large ledger.
 type historyFigures struct {
+	store        string
 	small, large int64 // entries in the ledger when measuring began
 
 	// cost is the large ledger's cost of an entry over the small one's, in
@@ -72,14 +68,14 @@ type historyFigures struct {
 // historyFactor is how much smaller the small ledger is.
 const historyFactor = 100
 
-// history measures a ledger, fills it up and measures it again.
+// history measures a ledger on every store, fills it up and measures it again.
 func (b *bench) history(ctx context.Context) (err error) {
 	o := b.options
 	if !o.wants("history") {
 		return nil
 	}
 	small := max(int64(o.History/historyFactor), 2*int64(o.Customers))
-	s, err := b.newSite(ctx, func(ctx context.Context, f *filler) (*population, error) {
+	sites, err := b.newSites(ctx, func(ctx context.Context, f *filler) (*population, error) {
 		o.Progress(fmt.Sprintf("filling a ledger with %d entries", small))
 		p, err := f.customers(ctx, o.Customers)
 		if err != nil {
@@ -87,44 +83,55 @@ func (b *bench) history(ctx context.Context) (err error) {
 		}
 		return p, f.entries(ctx, p, small)
 	})
+	defer func() { err = errors.Join(err, closeAll(sites)) }()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := b.measureHistory(ctx, s, small); err != nil {
+	before, err := b.measureHistory(ctx, sites, small)
+	if err != nil {
 		return err
 	}
-	// What was posted between belongs to the history of the second half, so it
-	// is compared now.
-	total, result, err := s.load.check(ctx, s.server.addr)
+	for _, s := range sites {
+		if err := b.growHistory(ctx, s); err != nil {
+			return err
+		}
+	}
+	after, err := b.measureHistory(ctx, sites, int64(o.History))
+	if err != nil {
+		return err
+	}
+	for i, s := range sites {
+		b.report.histories = append(b.report.histories, historyFigures{
+			store: s.store, small: small, large: int64(o.History), cost: before[i].ratio * 1000 / max(after[i].ratio, 1),
+		})
+		if err := b.finish(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// growHistory fills a ledger up. What was posted before belongs to the history
+// of the second half, so it is compared now.
+func (b *bench) growHistory(ctx context.Context, s *site) error {
+	total, result, err := s.load.check(ctx, s.servers[0].addr)
 	if err := errors.Join(err, s.stop()); err != nil {
 		return err
 	}
+	result.store = s.store
 	b.report.checks = append(b.report.checks, result)
-	if err := s.grow(ctx, b, int64(o.History)-total); err != nil {
+	if err := s.grow(ctx, b, int64(b.options.History)-total); err != nil {
 		return err
 	}
-	if s.server, err = startServer(ctx, o, s.dir); err != nil {
-		return err
-	}
-	if err := b.measureHistory(ctx, s, int64(o.History)); err != nil {
-		return err
-	}
-	all := b.report.figures
-	before, after := all[len(all)-2].ratio, all[len(all)-1].ratio
-	b.report.histories = append(b.report.histories, historyFigures{
-		small: small, large: int64(o.History), cost: before * 1000 / max(after, 1),
-	})
-	return b.finish(ctx, s)
+	return s.start(ctx)
 }
 
-func (b *bench) measureHistory(ctx context.Context, s *site, entries int64) error {
-	return b.measure(ctx, s, measurement{
-		name:        fmt.Sprintf("entries, spread, on top of %d", entries),
-		connections: b.options.Connections,
-		empty:       func() requester { return newEntryWriter(s.load.population, 0, -1) },
-		real:        func() requester { return s.load.writer(-1) },
-	})
+func (b *bench) measureHistory(ctx context.Context, sites []*site, entries int64) ([]figures, error) {
+	err := b.measure(ctx, b.entries(fmt.Sprintf("entries, spread, on top of %d", entries), sites, -1))
+	if err != nil {
+		return nil, err
+	}
+	return b.report.figures[len(b.report.figures)-len(sites):], nil
 }
 
 // grow adds entries to the ledger of a stopped server. What was acknowledged so

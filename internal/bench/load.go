@@ -21,7 +21,7 @@ type requester interface {
 
 // loadPlan says how a target is loaded.
 type loadPlan struct {
-	addr        string
+	addrs       []string // the connections are shared among them
 	connections int
 	warmup      time.Duration
 	duration    time.Duration
@@ -55,7 +55,7 @@ func runLoad(ctx context.Context, plan *loadPlan) (*loadResult, error) {
 	clients := make([]*client, plan.connections)
 	var errs []error
 	for i := range clients {
-		c, err := dial(ctx, plan.addr)
+		c, err := dial(ctx, plan.addrs[i%len(plan.addrs)])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("open connection %d: %w", i+1, err))
 			clients = clients[:i]

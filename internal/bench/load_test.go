@@ -47,7 +47,7 @@ func TestLoadCountsWhatWasAnsweredAfterTheWarmup(t *testing.T) {
 	var served atomic.Int64
 	addr := serveFor(t, func(w http.ResponseWriter, _ *http.Request) { served.Add(1); fmt.Fprint(w, "{}") })
 	result, err := runLoad(t.Context(), &loadPlan{
-		addr: addr, connections: 4, warmup: 250 * time.Millisecond, duration: 500 * time.Millisecond,
+		addrs: []string{addr}, connections: 4, warmup: 250 * time.Millisecond, duration: 500 * time.Millisecond,
 		requester: func() requester { return newGet("/") },
 	})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestAStallIsChargedToEveryRequestThatItHeldUp(t *testing.T) {
 		fmt.Fprint(w, "{}")
 	})
 	result, err := runLoad(t.Context(), &loadPlan{
-		addr: addr, connections: 1, duration: 2 * stall, rate: 500,
+		addrs: []string{addr}, connections: 1, duration: 2 * stall, rate: 500,
 		requester: func() requester { return newGet("/") },
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func TestLoadEndsWithTheFirstError(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			_, err := runLoad(t.Context(), &loadPlan{
-				addr: serveFor(t, test.handler), connections: 3, duration: time.Minute,
+				addrs: []string{serveFor(t, test.handler)}, connections: 3, duration: time.Minute,
 				requester: func() requester { return newGet("/") },
 			})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -122,7 +122,7 @@ func TestLoadEndsWithTheFirstError(t *testing.T) {
 			}
 		})
 	}
-	if _, err := runLoad(t.Context(), &loadPlan{addr: "127.0.0.1:1", connections: 1}); err == nil {
+	if _, err := runLoad(t.Context(), &loadPlan{addrs: []string{"127.0.0.1:1"}, connections: 1}); err == nil {
 		t.Error("a load on a closed port: got no error")
 	}
 }

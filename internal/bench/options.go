@@ -21,6 +21,11 @@ type Options struct {
 	// that is to be measured.
 	Dir string
 
+	// DatabaseURL is a server of PostgreSQL to measure beside the embedded
+	// store. The run makes databases of its own there and drops them; what the
+	// address names is not touched. Empty measures the embedded store alone.
+	DatabaseURL string
+
 	// Duration is how long one round of one target lasts: 3 s. Warmup goes
 	// before each and does not count: 500 ms.
 	Duration time.Duration
@@ -101,6 +106,11 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func (o *Options) validate() error {
+	if o.DatabaseURL != "" {
+		if _, err := parseAddress(o.DatabaseURL); err != nil {
+			return err
+		}
+	}
 	known := Scenarios()
 	for _, name := range o.Scenarios {
 		if !slices.ContainsFunc(known, func(s Scenario) bool { return s.Name == name }) {

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
@@ -22,14 +23,26 @@ const fillers = 256
 // filler fills the ledger of a server that is not running, through the store
 // and past HTTP.
 type filler struct {
-	db     *sqlite.DB
+	db     fillStore
 	book   *ledger.Book
 	tenant ledger.Tenant
 }
 
-// openFiller opens the ledger of a stopped server that was started before.
-func openFiller(ctx context.Context, dir string) (*filler, error) {
-	db, err := sqlite.Open(ctx, sqlite.Config{Dir: filepath.Join(dir, dataDirName)})
+type fillStore interface {
+	ledger.Store
+	access.Store
+	Close() error
+}
+
+// openFiller opens the ledger of stopped servers that were started before.
+func openFiller(ctx context.Context, s *site) (*filler, error) {
+	var db fillStore
+	var err error
+	if s.database != nil {
+		db, err = postgres.Open(ctx, postgres.Config{URL: s.database.url})
+	} else {
+		db, err = sqlite.Open(ctx, sqlite.Config{Dir: s.dataDir(0)})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 type report struct {
 	options   *Options
 	machine   machine
+	database  string // the server of PostgreSQL, when one is measured
 	figures   []figures
 	starts    []startFigures
 	histories []historyFigures
@@ -26,6 +27,9 @@ func (r *report) write(out io.Writer) error {
 	m := &r.machine
 	fmt.Fprintf(&b, "Machine   %s, %d cores, %s of memory, Linux %s\n", m.processor, m.cores, bytesText(m.memory), m.kernel)
 	fmt.Fprintf(&b, "Disk      %s in %s, one 4 KiB write and sync %s\n", m.fileSystem, r.options.Dir, durationText(m.sync))
+	if r.database != "" {
+		fmt.Fprintf(&b, "Database  %s\n", r.database)
+	}
 	fmt.Fprintf(&b, "Program   %s, %s\n", m.program, m.golang)
 	fmt.Fprintf(&b, "Settings  %d rounds of %s after %s, %s customers, four credits to one debit, a key on every entry\n\n",
 		r.options.Rounds, r.options.Duration, r.options.Warmup, numberText(int64(r.options.Customers)))
@@ -35,13 +39,12 @@ func (r *report) write(out io.Writer) error {
 	if len(r.starts) > 0 {
 		b.WriteString(r.render(r.startsTable()))
 	}
-	for _, h := range r.histories {
-		fmt.Fprintf(&b, "An entry on top of %s costs %s of what it costs on top of %s.\n\n",
-			numberText(h.large), percent(h.cost), numberText(h.small))
+	if lines := r.comparisons(); len(lines) > 0 {
+		b.WriteString(strings.Join(lines, "\n") + "\n\n")
 	}
 	for _, c := range r.checks {
-		fmt.Fprintf(&b, "Checked   %s acknowledged entries of %s customers, each fetched back: none lost, doubled or different; "+
-			"%s refused for funds", numberText(c.acknowledged), numberText(c.customers), numberText(c.refused))
+		fmt.Fprintf(&b, "Checked   %s: %s acknowledged entries of %s customers, each fetched back: none lost, doubled or "+
+			"different; %s refused for funds", c.store, numberText(c.acknowledged), numberText(c.customers), numberText(c.refused))
 		if c.verified > 0 {
 			fmt.Fprintf(&b, "; every law holds in all %s entries (%s)", numberText(c.verified), c.took.Round(time.Millisecond))
 		}
@@ -55,16 +58,48 @@ func (r *report) write(out io.Writer) error {
 }
 
 func (r *report) figuresTable() table.Writer {
-	t := newTable("Requests", "Conns", "Empty/s", "Billfold/s", "Ratio", "p50", "p99", "p99.9", "Max", "Server CPU", "Load CPU")
+	t := newTable("Requests", "Store", "Conns", "Empty/s", "Rate/s", "Ratio", "p50", "p99", "p99.9", "Max", "Server CPU", "Load CPU")
 	for _, f := range r.figures {
 		t.AppendRow(table.Row{
-			f.name, f.connections, numberText(f.emptyRate), numberText(f.realRate), percent(f.ratio),
+			f.name, f.store, f.connections, numberText(f.emptyRate), numberText(f.realRate), percent(f.ratio),
 			durationText(f.latency.quantile(500)), durationText(f.latency.quantile(990)),
 			durationText(f.latency.quantile(999)), durationText(f.latency.max),
 			durationText(f.serverCPU), durationText(f.loadCPU),
 		})
 	}
 	return t
+}
+
+// comparisons put those figures beside each other that are measured for it.
+func (r *report) comparisons() (lines []string) {
+	for _, store := range []string{embeddedName, postgresName, instancesName} {
+		if spread, hot := r.find(spreadName, store), r.find(hotName, store); spread != nil && hot != nil {
+			lines = append(lines, fmt.Sprintf("One hot wallet takes %s of the rate of many, %s.",
+				percent(hot.ratio*1000/max(spread.ratio, 1)), store))
+		}
+	}
+	for _, name := range []string{spreadName, hotName} {
+		one, naive, several := r.find(name, postgresName), r.find(name, naiveName), r.find(name, instancesName)
+		if one != nil && naive != nil && several != nil {
+			lines = append(lines, fmt.Sprintf("PostgreSQL makes %s of what the naive transaction does, two instances %s: %s.",
+				percent(medianRatio(one.rates, naive.rates)), percent(medianRatio(several.rates, naive.rates)), name))
+		}
+	}
+	for _, h := range r.histories {
+		lines = append(lines, fmt.Sprintf("An entry on top of %s costs %s of what it costs on top of %s, %s.",
+			numberText(h.large), percent(h.cost), numberText(h.small), h.store))
+	}
+	return lines
+}
+
+// find returns the first figures of that name and store, nil when there are none.
+func (r *report) find(name, store string) *figures {
+	for i := range r.figures {
+		if r.figures[i].name == name && r.figures[i].store == store {
+			return &r.figures[i]
+		}
+	}
+	return nil
 }
 
 func (r *report) startsTable() table.Writer {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -28,6 +27,11 @@ func Run(ctx context.Context, options Options, out io.Writer) (err error) {
 
 	b := &bench{options: &options, report: &report{options: &options}}
 	b.report.machine = describeMachine(options.Dir, options.Program)
+	if options.DatabaseURL != "" {
+		if b.report.database, err = describeDatabase(ctx, options.DatabaseURL); err != nil {
+			return err
+		}
+	}
 	defer func() { err = errors.Join(err, b.report.write(out)) }()
 	if b.empty, err = startEmpty(ctx, &options); err != nil {
 		return err
@@ -49,85 +53,22 @@ const (
 	hotHistory  = 10_000
 )
 
+// What the report calls the contenders and the measurements that it compares.
+const (
+	embeddedName  = "embedded"
+	postgresName  = "PostgreSQL"
+	instancesName = "PostgreSQL, 2 instances"
+	naiveName     = "PostgreSQL, naive"
+
+	spreadName = "entries, spread"
+	hotName    = "entries, one hot wallet"
+)
+
 // bench is one run.
 type bench struct {
 	options *Options
 	report  *report
 	empty   *target
-}
-
-// site is a real server with the ledger that it serves.
-type site struct {
-	dir    string
-	server *target
-	load   *ledgerLoad
-}
-
-// fillFunc fills a ledger and says whose entries are in it.
-type fillFunc func(ctx context.Context, f *filler) (*population, error)
-
-// newSite makes a ledger, has fill fill it, and starts a server on it.
-func (b *bench) newSite(ctx context.Context, fill fillFunc) (_ *site, err error) {
-	s := &site{}
-	if s.dir, err = os.MkdirTemp(b.options.Dir, "billfold-bench-"); err != nil {
-		return nil, fmt.Errorf("make a directory for the ledger: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	// The first start makes the business with the key of this run.
-	if s.server, err = startServer(ctx, b.options, s.dir); err != nil {
-		return nil, err
-	}
-	if err := s.stop(); err != nil {
-		return nil, err
-	}
-	customers, err := s.fill(ctx, fill)
-	if err != nil {
-		return nil, err
-	}
-	s.load = &ledgerLoad{population: customers}
-	s.server, err = startServer(ctx, b.options, s.dir)
-	return s, err
-}
-
-func (s *site) fill(ctx context.Context, fill fillFunc) (_ *population, err error) {
-	f, err := openFiller(ctx, s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("fill the ledger: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.close()) }()
-	return fill(ctx, f)
-}
-
-func (s *site) stop() error {
-	server := s.server
-	s.server = nil
-	return server.stop()
-}
-
-func (s *site) close() error { return errors.Join(s.stop(), os.RemoveAll(s.dir)) }
-
-// finish compares the ledger with everything that was acknowledged, through the
-// API and from the raw rows.
-func (b *bench) finish(ctx context.Context, s *site) error {
-	b.options.Progress("comparing every acknowledged entry")
-	began := time.Now()
-	total, result, err := s.load.check(ctx, s.server.addr)
-	if stopErr := s.stop(); stopErr != nil {
-		err = errors.Join(err, stopErr)
-	}
-	if err == nil || errors.Is(err, errDiffers) {
-		b.options.Progress("recomputing every law from the raw rows")
-		err = errors.Join(err, verifyLedger(ctx, s.dir, total, &result))
-	}
-	result.took = time.Since(began)
-	if err == nil {
-		b.report.checks = append(b.report.checks, result)
-	}
-	return err
 }
 
 // requests measures everything that runs on the usual number of customers.
@@ -136,95 +77,126 @@ func (b *bench) requests(ctx context.Context) (err error) {
 	if !o.wants("spread") && !o.wants("hot") && !o.wants("connections") && !o.wants("reads") && o.Rate == 0 {
 		return nil
 	}
-	o.Progress(fmt.Sprintf("making %d customers", o.Customers))
-	s, err := b.newSite(ctx, func(ctx context.Context, f *filler) (*population, error) {
+	sites, err := b.newSites(ctx, func(ctx context.Context, f *filler) (*population, error) {
+		o.Progress(fmt.Sprintf("making %d customers", o.Customers))
 		p, err := f.customers(ctx, o.Customers)
 		if err != nil {
 			return nil, err
 		}
 		return p, f.deepen(ctx, p, hotCustomer, hotHistory)
 	})
+	defer func() { err = errors.Join(err, closeAll(sites)) }()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := b.writes(ctx, s); err != nil {
+	if err := b.writes(ctx, sites); err != nil {
 		return err
 	}
 	if o.wants("reads") {
-		if err := b.reads(ctx, s); err != nil {
+		if err := b.reads(ctx, sites); err != nil {
 			return err
 		}
 	}
-	return b.finish(ctx, s)
-}
-
-// writes measures single entries in every way.
-func (b *bench) writes(ctx context.Context, s *site) error {
-	o := b.options
-	type step struct {
-		wanted      bool
-		name        string
-		connections int
-		only        int
-		rate        int
-	}
-	for _, step := range []step{
-		{o.wants("spread"), "entries, spread", o.Connections, -1, 0},
-		{o.wants("hot"), "entries, one hot wallet", o.Connections, hotCustomer, 0},
-		{o.wants("connections"), "entries, spread", 1, -1, 0},
-		{o.wants("connections"), "entries, spread", 16, -1, 0},
-		{o.wants("connections"), "entries, spread", 256, -1, 0},
-		{o.Rate > 0, fmt.Sprintf("entries, spread, %d/s due", o.Rate), o.Connections, -1, o.Rate},
-	} {
-		if !step.wanted {
-			continue
-		}
-		m := measurement{
-			name:        step.name,
-			connections: step.connections,
-			rate:        step.rate,
-			empty:       func() requester { return newEntryWriter(s.load.population, 0, step.only) },
-			real:        func() requester { return s.load.writer(step.only) },
-		}
-		if err := b.measure(ctx, s, m); err != nil {
+	for _, s := range sites {
+		if err := b.finish(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// writes measures single entries in every way.
+func (b *bench) writes(ctx context.Context, sites []*site) (err error) {
+	o := b.options
+	var naive *naive
+	if o.DatabaseURL != "" && (o.wants("spread") || o.wants("hot")) {
+		if naive, err = b.startNaive(ctx, sites[0].load.population); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, naive.close()) }()
+	}
+	for _, step := range []struct {
+		wanted      bool
+		name        string
+		connections int
+		only        int
+		rate        int
+		all         bool // with what PostgreSQL is compared with
+	}{
+		{o.wants("spread"), spreadName, o.Connections, -1, 0, true},
+		{o.wants("hot"), hotName, o.Connections, hotCustomer, 0, true},
+		{o.wants("connections"), spreadName, 1, -1, 0, false},
+		{o.wants("connections"), spreadName, 16, -1, 0, false},
+		{o.wants("connections"), spreadName, 256, -1, 0, false},
+		{o.Rate > 0, fmt.Sprintf("entries, spread, %d/s due", o.Rate), o.Connections, -1, o.Rate, false},
+	} {
+		if !step.wanted {
+			continue
+		}
+		m := b.entries(step.name, sites, step.only)
+		m.connections, m.rate = step.connections, step.rate
+		if step.all && naive != nil {
+			shared := sites[len(sites)-1]
+			m.contenders = append(m.contenders,
+				contender{instancesName, shared.servers, m.contenders[len(m.contenders)-1].requester},
+				contender{naiveName, []*target{naive.server}, func() requester { return naive.load.writer(step.only) }})
+		}
+		if err := b.measure(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries is the measurement of single entries on some sites, to all customers
+// or to one if only is not negative.
+func (b *bench) entries(name string, sites []*site, only int) measurement {
+	m := measurement{
+		name:        name,
+		connections: b.options.Connections,
+		empty:       func() requester { return newEntryWriter(sites[0].load.population, 0, only) },
+	}
+	for _, s := range sites {
+		m.contenders = append(m.contenders, contender{
+			store: s.store, servers: s.servers[:1], requester: func() requester { return s.load.writer(only) },
+		})
+	}
+	return m
+}
+
 // readSample is how many different customers the reads ask for.
 const readSample = 1000
 
 // reads measures what shows balances and histories.
-func (b *bench) reads(ctx context.Context, s *site) error {
-	var wallets, pages [][]byte
-	p := s.load.population
-	for range readSample {
-		path := "/customers/" + p.ids[rand.IntN(len(p.ids))] + "/wallets"
-		wallets = append(wallets, getRequest(path))
-		pages = append(pages, getRequest(path+"/ledger-entries?page_size=10"))
+func (b *bench) reads(ctx context.Context, sites []*site) error {
+	steps := []measurement{
+		{name: "reads, wallets of a customer"},
+		{name: "reads, first page of 10 entries"},
+		{name: "reads, page of 10 by cursor, " + strconv.Itoa(hotHistory/2) + " deep"},
 	}
-	deep, err := deepPage(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, step := range []struct {
-		name     string
-		requests [][]byte
-	}{
-		{"reads, wallets of a customer", wallets},
-		{"reads, first page of 10 entries", pages},
-		{"reads, page of 10 by cursor, " + strconv.Itoa(hotHistory/2) + " deep", [][]byte{deep}},
-	} {
-		seed := uint64(0)
-		requester := func() requester {
-			seed++
-			return &reads{requests: step.requests, random: rand.New(rand.NewPCG(seed, 1))}
+	for _, s := range sites {
+		var wallets, pages [][]byte
+		for range readSample {
+			path := "/customers/" + s.load.population.ids[rand.IntN(len(s.load.population.ids))] + "/wallets"
+			wallets = append(wallets, getRequest(path))
+			pages = append(pages, getRequest(path+"/ledger-entries?page_size=10"))
 		}
-		m := measurement{name: step.name, connections: b.options.Connections, empty: requester, real: requester}
-		if err := b.measure(ctx, s, m); err != nil {
+		deep, err := deepPage(ctx, s)
+		if err != nil {
+			return err
+		}
+		for i, requests := range [][][]byte{wallets, pages, {deep}} {
+			seed := uint64(0)
+			steps[i].empty = func() requester {
+				seed++
+				return &reads{requests: requests, random: rand.New(rand.NewPCG(seed, 1))}
+			}
+			steps[i].contenders = append(steps[i].contenders, contender{s.store, s.servers[:1], steps[i].empty})
+		}
+	}
+	for _, m := range steps {
+		m.connections = b.options.Connections
+		if err := b.measure(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -233,7 +205,7 @@ func (b *bench) reads(ctx context.Context, s *site) error {
 
 // deepPage is the request for a page in the middle of the long history.
 func deepPage(ctx context.Context, s *site) ([]byte, error) {
-	lister := newLister(s.server.addr)
+	lister := newLister(s.servers[0].addr)
 	defer lister.close()
 	customer := s.load.population.ids[hotCustomer]
 	query := url.Values{"page_size": {"10"}, "page_number": {strconv.Itoa(hotHistory / 2 / 10)}}
@@ -248,57 +220,82 @@ func deepPage(ctx context.Context, s *site) ([]byte, error) {
 	return getRequest("/customers/" + customer + "/wallets/ledger-entries?" + query.Encode()), nil
 }
 
-// measurement is one row of the table.
+// measurement is what some contenders are measured by, in turns.
 type measurement struct {
 	name        string
 	connections int
 	rate        int
-	empty, real func() requester
+	empty       func() requester
+	contenders  []contender
 }
 
-// figures are the outcome of a measurement.
-type figures struct {
-	measurement
-	emptyRate int64 // medians over the rounds
-	realRate  int64
-	ratio     int64 // median of the rounds' ratios, in thousandths
-	latency   histogram
+// contender is one row of the table: servers that share the connections.
+type contender struct {
+	store     string
+	servers   []*target
+	requester func() requester
+}
 
-	// serverCPU and loadCPU are what a request cost the server and the
+// figures are the outcome of a contender.
+type figures struct {
+	name        string
+	store       string
+	connections int
+	emptyRate   int64 // medians over the rounds
+	realRate    int64
+	ratio       int64 // median of the rounds' ratios, in thousandths
+	latency     histogram
+
+	rates []int64 // of each round
+
+	// serverCPU and loadCPU are what a request cost the servers and the
 	// generator in processor time.
 	serverCPU, loadCPU time.Duration
 }
 
-// measure runs the rounds: empty handler and server take turns, so that both
+// measure runs the rounds: empty handler and contenders take turns, so that all
 // see the same minutes of the machine.
-func (b *bench) measure(ctx context.Context, s *site, m measurement) error {
+func (b *bench) measure(ctx context.Context, m measurement) error {
 	o := b.options
-	result := figures{measurement: m}
-	var emptyRates, realRates, ratios []int64
-	var serverCPU, loadCPU time.Duration
+	results := make([]figures, len(m.contenders))
+	var emptyRates []int64
 	for round := range o.Rounds {
 		o.Progress(fmt.Sprintf("%s, %d connections, round %d of %d", m.name, m.connections, round+1, o.Rounds))
-		empty, err := b.round(ctx, b.empty, m, m.empty)
+		empty, err := b.round(ctx, &m, &contender{servers: []*target{b.empty}, requester: m.empty})
 		if err != nil {
 			return err
 		}
-		serverBefore, loadBefore := s.server.cpu(), ownCPU()
-		real, err := b.round(ctx, s.server, m, m.real)
-		if err != nil {
-			return err
-		}
-		serverCPU += s.server.cpu() - serverBefore
-		loadCPU += ownCPU() - loadBefore
 		emptyRates = append(emptyRates, empty.perSecond())
-		realRates = append(realRates, real.perSecond())
-		ratios = append(ratios, real.perSecond()*1000/max(empty.perSecond(), 1))
-		result.latency.add(real.latency)
+		for i := range m.contenders {
+			c, f := &m.contenders[i], &results[i]
+			serverBefore, loadBefore := c.cpu(), ownCPU()
+			real, err := b.round(ctx, &m, c)
+			if err != nil {
+				return err
+			}
+			f.serverCPU += c.cpu() - serverBefore
+			f.loadCPU += ownCPU() - loadBefore
+			f.rates = append(f.rates, real.perSecond())
+			f.latency.add(real.latency)
+		}
 	}
-	result.emptyRate, result.realRate, result.ratio = median(emptyRates), median(realRates), median(ratios)
-	result.serverCPU = b.perRequest(serverCPU, result.latency.total)
-	result.loadCPU = b.perRequest(loadCPU, result.latency.total)
-	b.report.figures = append(b.report.figures, result)
+	for i := range results {
+		f := &results[i]
+		f.name, f.store, f.connections = m.name, m.contenders[i].store, m.connections
+		f.emptyRate, f.realRate, f.ratio = median(emptyRates), median(f.rates), medianRatio(f.rates, emptyRates)
+		f.serverCPU = b.perRequest(f.serverCPU, f.latency.total)
+		f.loadCPU = b.perRequest(f.loadCPU, f.latency.total)
+	}
+	b.report.figures = append(b.report.figures, results...)
 	return nil
+}
+
+// cpu is the processor time that the servers have used.
+func (c *contender) cpu() (sum time.Duration) {
+	for _, t := range c.servers {
+		sum += t.cpu()
+	}
+	return sum
 }
 
 // perRequest shares processor time among the requests. The warm-up costs some
@@ -308,19 +305,32 @@ func (b *bench) perRequest(cpu time.Duration, requests int64) time.Duration {
 	return cpu * time.Duration(counted) / 1000 / time.Duration(max(requests, 1))
 }
 
-func (b *bench) round(ctx context.Context, t *target, m measurement, requester func() requester) (*loadResult, error) {
-	result, err := runLoad(ctx, &loadPlan{
-		addr:        t.addr,
+func (b *bench) round(ctx context.Context, m *measurement, c *contender) (*loadResult, error) {
+	plan := &loadPlan{
 		connections: m.connections,
 		warmup:      b.options.Warmup,
 		duration:    b.options.Duration,
 		rate:        m.rate,
-		requester:   requester,
-	})
+		requester:   c.requester,
+	}
+	for _, t := range c.servers {
+		plan.addrs = append(plan.addrs, t.addr)
+	}
+	result, err := runLoad(ctx, plan)
 	if err != nil {
-		return nil, fmt.Errorf("%s at %s: %w\n%s", m.name, t.name, err, t.log)
+		return nil, fmt.Errorf("%s at %s: %w\n%s", m.name, c.servers[0].name, err, c.servers[0].log)
 	}
 	return result, nil
+}
+
+// medianRatio is the median of a's numbers over b's of the same round, in
+// thousandths.
+func medianRatio(a, b []int64) int64 {
+	ratios := make([]int64, len(a))
+	for i := range a {
+		ratios[i] = a[i] * 1000 / max(b[i], 1)
+	}
+	return median(ratios)
 }
 
 // median of at least one number; of an even count, the lower of the middle two.

@@ -6,10 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/billfold/billfold/internal/bench"
+	"github.com/billfold/billfold/internal/pgtest"
 )
 
 // small options measure nothing worth reading, in little time.
@@ -58,6 +62,39 @@ func TestEveryScenarioIsMeasuredAndChecked(t *testing.T) {
 	}
 }
 
+func TestPostgreSQLIsMeasuredBesideTheEmbeddedStore(t *testing.T) {
+	t.Parallel()
+	cluster, err := pgtest.New(filepath.Join(pgtest.Dir(t), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Signal(syscall.SIGQUIT) })
+	options := small(t)
+	options.DatabaseURL = cluster.URL("postgres")
+	options.Scenarios = []string{"spread", "hot", "reads", "history"}
+	var out strings.Builder
+	if err := bench.Run(t.Context(), options, &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{
+		"Database  PostgreSQL ", "PostgreSQL, 2 instances", "PostgreSQL, naive", "of the rate of many, PostgreSQL.",
+		"of what the naive transaction does", "on top of 300, PostgreSQL", "Checked   PostgreSQL: ", "Checked   embedded: ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report does not say %q:\n%s", want, out.String())
+		}
+	}
+	databases := 0
+	conn, err := pgx.Connect(t.Context(), options.DatabaseURL)
+	if err == nil {
+		const query = `select count(*) from pg_database where datname like 'billfold%'`
+		err = errors.Join(conn.QueryRow(t.Context(), query).Scan(&databases), conn.Close(t.Context()))
+	}
+	if err != nil || databases != 0 {
+		t.Errorf("databases left behind: got %d, %v, want none", databases, err)
+	}
+}
+
 func TestAMarkdownReportIsATable(t *testing.T) {
 	t.Parallel()
 	options := small(t)
@@ -66,7 +103,7 @@ func TestAMarkdownReportIsATable(t *testing.T) {
 	if err := bench.Run(t.Context(), options, &out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "| entries, spread | 4 |"; !strings.Contains(out.String(), want) {
+	if want := "| entries, spread | embedded | 4 |"; !strings.Contains(out.String(), want) {
 		t.Errorf("the report does not say %q:\n%s", want, out.String())
 	}
 }
@@ -84,6 +121,7 @@ func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 		{"duration", func(o *bench.Options) { o.Duration = -time.Second }, "-1s"},
 		{"rate", func(o *bench.Options) { o.Rate = -1 }, "rate of -1"},
 		{"binary", func(o *bench.Options) { o.Executable = "/nowhere/billfold" }, "start the empty handler"},
+		{"database", func(o *bench.Options) { o.DatabaseURL = "host=localhost" }, "of the form postgres://"},
 		{"directory", func(o *bench.Options) { o.Dir = "/nowhere" }, "make a directory"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

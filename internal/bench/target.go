@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +22,7 @@ import (
 const (
 	apiKey      = "bf_test_benchBENCHbenchBENCHbenchBENCHbenchBENCH0"
 	liveAPIKey  = "bf_live_benchBENCHbenchBENCHbenchBENCHbenchBENCH0"
+	secretKey   = "YmVuY2hCRU5DSGJlbmNoQkVOQ0hiZW5jaEJFTkNIYmU="
 	startMax    = 60 * time.Second
 	stopMax     = 30 * time.Second
 	tailMax     = 16 << 10
@@ -48,7 +48,12 @@ type target struct {
 
 // startEmpty starts the empty handler.
 func startEmpty(ctx context.Context, options *Options) (*target, error) {
-	t := newTarget("the empty handler", exec.Command(options.Executable, EmptyCommand))
+	return startHandler(ctx, "the empty handler", exec.Command(options.Executable, EmptyCommand))
+}
+
+// startHandler starts a process that says its address on its output.
+func startHandler(ctx context.Context, name string, command *exec.Cmd, environment ...string) (*target, error) {
+	t := newTarget(name, command, environment...)
 	stdout, err := t.command.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -64,14 +69,18 @@ func startEmpty(ctx context.Context, options *Options) (*target, error) {
 	return t, t.waitReady(ctx, time.Now(), "/")
 }
 
-// startServer starts the real server on a data directory.
-func startServer(ctx context.Context, options *Options, dir string) (*target, error) {
+// startServer starts the real server on a data directory, or on a database.
+func startServer(ctx context.Context, options *Options, dataDir string, database *database) (*target, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
+	environment := []string{"BILLFOLD_BOOTSTRAP_TEST_KEY=" + apiKey, "BILLFOLD_BOOTSTRAP_LIVE_KEY=" + liveAPIKey}
+	if database != nil {
+		environment = append(environment, "BILLFOLD_DATABASE_URL="+database.url, "BILLFOLD_SECRET_KEY="+secretKey)
+	}
 	t := newTarget("the server", exec.Command(options.Executable, "serve",
-		"--addr", addr, "--data-dir", filepath.Join(dir, dataDirName), "--log-level", "warn"))
+		"--addr", addr, "--data-dir", dataDir, "--log-level", "warn"), environment...)
 	t.addr, t.graceful = addr, true
 	t.command.Stdout = t.log
 	began := time.Now()
@@ -94,10 +103,10 @@ func freeAddr(ctx context.Context) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-func newTarget(name string, command *exec.Cmd) *target {
+func newTarget(name string, command *exec.Cmd, environment ...string) *target {
 	t := &target{name: name, command: command, log: new(tailWriter), exited: make(chan struct{})}
 	command.Stderr = t.log
-	command.Env = append(environ(), "BILLFOLD_BOOTSTRAP_TEST_KEY="+apiKey, "BILLFOLD_BOOTSTRAP_LIVE_KEY="+liveAPIKey)
+	command.Env = append(environ(), environment...)
 	// A generator that is killed takes its targets with it.
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return t

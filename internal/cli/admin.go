@@ -11,13 +11,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/billfold/billfold/internal/bench"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
 func (p *program) adminCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.businessCommand(), p.keysCommand(), p.verifyCommand(), p.backupCommand(), p.restoreCommand(),
-		p.doctorCommand(), p.migrateCommand(), p.seedCommand(), p.benchCommand(), p.benchTargetCommand(),
+		p.doctorCommand(), p.migrateCommand(), p.seedCommand(), p.benchCommand(),
+		p.benchTargetCommand(bench.EmptyCommand, bench.ServeEmpty), p.benchTargetCommand(bench.NaiveCommand, bench.ServeNaive),
 	}
 }
 

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,6 +35,8 @@ func (p *program) benchCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringSliceVar(&options.Scenarios, "scenario", nil, "`names` of scenarios, with commas between; by default those that take seconds")
 	flags.StringVar(&options.Dir, "dir", "", "`directory` on the disk to measure; by default that for temporary files")
+	flags.StringVar(&options.DatabaseURL, "database-url", "",
+		"`URL` of a PostgreSQL server to measure too, in databases that the bench makes and drops there")
 	flags.DurationVar(&options.Duration, "duration", 0, "how long one round lasts; 3s by default")
 	flags.DurationVar(&options.Warmup, "warmup", 0, "what goes before a round and does not count; 500ms by default")
 	flags.IntVar(&options.Rounds, "rounds", 0, "how often empty handler and server take turns; 3 by default")
@@ -62,14 +66,16 @@ func scenarioList() string {
 	return b.String() + "\nThose with a star run when none is named."
 }
 
-// benchTargetCommand is the other process of a bench; nobody else calls it.
-func (p *program) benchTargetCommand() *cobra.Command {
+// benchTargetCommand is another process of a bench; nobody else calls it.
+func (p *program) benchTargetCommand(
+	name string, serve func(ctx context.Context, in io.Reader, out io.Writer) error,
+) *cobra.Command {
 	return &cobra.Command{
-		Use:    bench.EmptyCommand,
+		Use:    name,
 		Hidden: true,
 		Args:   arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
-			return bench.ServeEmpty(command.Context(), p.stdin, p.stdout)
+			return serve(command.Context(), p.stdin, p.stdout)
 		},
 	}
 }

@@ -86,9 +86,10 @@ var rooms = map[string]room{
 	// Bench fills ledgers through the store, because ten million entries over
 	// HTTP would take the better part of an hour.
 	"internal/bench": {
-		imports: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},
-		tests:   []string{"internal/cli"},
-		modules: []string{"github.com/jedib0t/go-pretty/v6"},
+		imports: []string{"internal/access", "internal/ledger", "internal/money", "internal/postgres", "internal/sqlite",
+			"internal/verify"},
+		tests:   []string{"internal/cli", "internal/pgtest"},
+		modules: []string{"github.com/jackc/pgx/v5", "github.com/jedib0t/go-pretty/v6"},
 	},
 	"internal/storetest": {
 		imports:  []string{"internal/access", "internal/ledger", "internal/money"},
