@@ -201,10 +201,15 @@ func (db *DB) queueBegin(trip *pgx.Batch) {
 }
 
 // The time-outs are shorter than commitWithin, so that the server ends what a
-// client no longer waits for.
+// client no longer waits for. The rest keeps the plans: statements are planned
+// once, when the tables may be empty, and a plan that reads a whole table would
+// stay after it has grown.
 const beginSettings = `
 	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', '4s', true),
-	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true)`
+	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true),
+	       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+	       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+	       set_config('enable_mergejoin', 'off', true)`
 
 // keyArrays are the columns of a set of keys, as the statements take them: every
 // column of a key is passed, because with one of them as a constant a table
@@ -276,6 +281,12 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 	b.entries = append(b.entries, placed{key.tenant, entry})
 }
 
+const readCreditsQuery = `
+	select seq, category, expires_at, amount
+	  from ledger_entries
+	 where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and is_credit
+	 order by seq`
+
 // readCredits returns the lots that a wallet's credits opened: those in the
 // database, and those of this batch.
 func readCredits(
@@ -283,12 +294,7 @@ func readCredits(
 ) ([]ledger.Lot, error) {
 	var lots []ledger.Lot
 	if from <= wallet.stored {
-		const query = `
-		  select seq, category, expires_at, amount
-		    from ledger_entries
-		   where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and is_credit
-		   order by seq`
-		rows, err := conn.Query(ctx, query, key.id, key.tenant, wallet.Currency, from, to)
+		rows, err := conn.Query(ctx, readCreditsQuery, key.id, key.tenant, wallet.Currency, from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -325,6 +331,11 @@ func (b *batch) happened() (happened bool, err error) {
 	return false, err
 }
 
+const lookQuery = `
+	select count(*) > 0
+	  from ledger_entries
+	 where customer_id = $1 and tenant = $2 and position = $3 and id = $4`
+
 func (b *batch) look() (happened bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
 	defer cancel()
@@ -339,11 +350,7 @@ func (b *batch) look() (happened bool, err error) {
 	b.db.queueBegin(trip)
 	trip.Queue(`select 1 from customers where customer_id = $1 and tenant = $2 for no key update`,
 		first.entry.CustomerID, first.tenant)
-	const query = `
-	  select count(*) > 0
-	    from ledger_entries
-	   where customer_id = $1 and tenant = $2 and position = $3 and id = $4`
-	trip.Queue(query, first.entry.CustomerID, first.tenant, first.entry.Position, first.entry.ID).
+	trip.Queue(lookQuery, first.entry.CustomerID, first.tenant, first.entry.Position, first.entry.ID).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&happened) })
 	trip.Queue("rollback")
 	return happened, conn.SendBatch(ctx, trip).Close()

@@ -50,3 +50,6 @@ func open(t testing.TB) storetest.Stores {
 	})
 	return storetest.Stores{Ledger: db, Access: db}
 }
+
+// BenchmarkTransact also tells what an entry costs the server in processor time.
+func BenchmarkTransact(b *testing.B) { storetest.Benchmark(b, open, cluster.CPU) }
