@@ -25,6 +25,7 @@ type batch struct {
 	customers map[customerKey]*customerState
 	priors    map[priorKey]*ledger.Entry
 	entries   []placed // accepted, in the order of their decisions
+	replayed  bool     // an answer of before is to be given again
 }
 
 type customerKey struct {
@@ -99,14 +100,30 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 		}
 	}
 	if len(b.entries) == 0 {
-		_, err := conn.Exec(ctx, "rollback")
-		return lost(conn.Conn(), err)
+		return lost(conn.Conn(), b.nothingNew(ctx, conn.Conn()))
 	}
 	err := b.write(ctx, conn.Conn())
+	if err == nil {
+		err = replicated(conn.Conn())
+	}
 	if err == nil || isDefinite(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errInDoubt, err)
+}
+
+// nothingNew ends a transaction that writes nothing. One that answers from an
+// entry of before is committed, see look: the entry may be one whose own commit
+// was never heard of.
+func (b *batch) nothingNew(ctx context.Context, conn *pgx.Conn) error {
+	if !b.replayed {
+		_, err := conn.Exec(ctx, "rollback")
+		return err
+	}
+	if _, err := conn.Exec(ctx, "commit"); err != nil {
+		return err
+	}
+	return replicated(conn)
 }
 
 // acquire takes a connection from the pool. Whatever keeps it from that counts
@@ -259,6 +276,7 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		Prior:    b.priors[priorKey{key, cmd.scope.Key}],
 	})
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
+		b.replayed = b.replayed || change.Replayed
 		return nil
 	}
 	b.apply(key, state, wallet, n, change)
@@ -314,44 +332,4 @@ func readCredits(
 		}
 	}
 	return lots, nil
-}
-
-// happened finds out whether a transaction was committed of which the answer was
-// lost. It waits for the locks that the transaction holds as long as it lives,
-// so what it sees then is final.
-func (b *batch) happened() (happened bool, err error) {
-	for try := range 3 {
-		if try > 0 {
-			time.Sleep(time.Duration(try) * time.Second)
-		}
-		if happened, err = b.look(); err == nil {
-			return happened, nil
-		}
-	}
-	return false, err
-}
-
-const lookQuery = `
-	select count(*) > 0
-	  from ledger_entries
-	 where customer_id = $1 and tenant = $2 and position = $3 and id = $4`
-
-func (b *batch) look() (happened bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
-	defer cancel()
-	conn, err := b.db.acquire(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Release()
-	// One entry speaks for all: they were to be committed together.
-	first := b.entries[0]
-	trip := &pgx.Batch{}
-	b.db.queueBegin(trip)
-	trip.Queue(`select 1 from customers where customer_id = $1 and tenant = $2 for no key update`,
-		first.entry.CustomerID, first.tenant)
-	trip.Queue(lookQuery, first.entry.CustomerID, first.tenant, first.entry.Position, first.entry.ID).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&happened) })
-	trip.Queue("rollback")
-	return happened, conn.SendBatch(ctx, trip).Close()
 }

@@ -106,10 +106,6 @@ func (c *committer) report(err error) {
 	c.db.config.Logger.Error("a transaction failed", "error", err)
 }
 
-// errInDoubt says that a transaction may or may not have been committed: the
-// answer to its COMMIT was lost.
-var errInDoubt = errors.New("the answer to a commit was lost")
-
 // commit runs commands in a transaction until it is committed, or has failed
 // without effect, or, with CodeOutcomeUnknown, nobody can say.
 func (c *committer) commit(items []*item) (err error) {

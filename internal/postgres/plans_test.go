@@ -35,27 +35,31 @@ func TestPlansLookUpByWholeKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := cluster.Database(t, "")
-			migrated(t, url)
-			conn := connect(t, url)
-			exec(t, conn, "begin")
-			if _, err := conn.Exec(t.Context(), postgres.BeginSettings, "on"); err != nil {
-				t.Fatal(err)
-			}
-			exec(t, conn, `alter table ledger_entries set (autovacuum_enabled = off);
-				alter table wallets set (autovacuum_enabled = off); alter table customers set (autovacuum_enabled = off)`)
-			exec(t, conn, fill)
-			for i, s := range postgres.HotStatements {
-				if got := plan(t, conn, i, s.Query); !looksUpBy(got, s.Key) {
-					t.Errorf("%s: got a plan that does not look up by %v:\n%s", s.Name, s.Key, got)
-				}
-			}
-			bad := plan(t, conn, len(postgres.HotStatements),
-				`select id from ledger_entries where customer_id = $1 and tenant = $2 and idempotency_key || '' = $3`)
-			if looksUpBy(bad, []string{"customer_id", "tenant", "idempotency_key"}) {
-				t.Errorf("a statement that cannot look up by its key passes:\n%s", bad)
-			}
+			onOwnServers(t, func(t *testing.T, s server) { checkPlans(t, s.database(t), fill) })
 		})
+	}
+}
+
+func checkPlans(t *testing.T, url, fill string) {
+	t.Helper()
+	migrated(t, url)
+	conn := connect(t, url)
+	exec(t, conn, "begin")
+	if _, err := conn.Exec(t.Context(), postgres.BeginSettings, "on"); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, conn, `alter table ledger_entries set (autovacuum_enabled = off);
+		alter table wallets set (autovacuum_enabled = off); alter table customers set (autovacuum_enabled = off)`)
+	exec(t, conn, fill)
+	for i, s := range postgres.HotStatements {
+		if got := plan(t, conn, i, s.Query); !looksUpBy(got, s.Key) {
+			t.Errorf("%s: got a plan that does not look up by %v:\n%s", s.Name, s.Key, got)
+		}
+	}
+	bad := plan(t, conn, len(postgres.HotStatements),
+		`select id from ledger_entries where customer_id = $1 and tenant = $2 and idempotency_key || '' = $3`)
+	if looksUpBy(bad, []string{"customer_id", "tenant", "idempotency_key"}) {
+		t.Errorf("a statement that cannot look up by its key passes:\n%s", bad)
 	}
 }
 

@@ -95,6 +95,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
 		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
 	}
+	settings.ConnConfig.OnNotice = hearNotices
 	settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return refuseUnsafe(ctx, conn) }
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
