@@ -111,6 +111,7 @@ var rooms = map[string]room{
 	"e2e/crash":    {},
 	"e2e/power":    {tests: []string{"internal/access", "internal/ledger", "internal/sqlite", "internal/verify"}},
 	"e2e/races":    {},
+	"e2e/mutants":  {},
 	"e2e/postgres": {},
 	"e2e/faultdisk": {
 		tests:    []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},
