@@ -74,7 +74,7 @@ campaign/postgres: deps ## Cut CUTS (2000) commits off from their answers, resta
 	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts' -cuts=$(or $(CUTS),2000) -restarts=$(or $(RESTARTS),50)
 
 .PHONY: campaign/races
-campaign/races: deps ## Race requests over HTTP, ROUNDS times (2000)
+campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)
 
 .PHONY: campaign/properties

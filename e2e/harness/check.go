@@ -185,13 +185,18 @@ type Verified struct {
 // every law holds.
 func Verify(t testing.TB, path string) Verified {
 	t.Helper()
-	result := Run(t, "verify", "--data-dir", path, "-o", "json")
+	return verifyStore(t, "--data-dir", path)
+}
+
+func verifyStore(t testing.TB, store ...string) Verified {
+	t.Helper()
+	result := Run(t, append([]string{"verify", "-o", "json"}, store...)...)
 	var verified Verified
 	if err := json.Unmarshal([]byte(result.Stdout), &verified); err != nil {
-		t.Fatalf("verify %s: got exit code %d and %q, want JSON: %v\n%s", path, result.Code, result.Stdout, err, result.Stderr)
+		t.Fatalf("verify %v: got exit code %d and %q, want JSON: %v\n%s", store, result.Code, result.Stdout, err, result.Stderr)
 	}
 	if result.Code != 0 || !verified.Clean {
-		t.Errorf("verify %s: got exit code %d, want 0 and every law kept: %s", path, result.Code, result.Stdout)
+		t.Errorf("verify %v: got exit code %d, want 0 and every law kept: %s", store, result.Code, result.Stdout)
 	}
 	return verified
 }

@@ -3,6 +3,8 @@ package harness
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,6 +34,23 @@ type Client struct {
 func NewClient(base, key string) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}
 	return &Client{base: base, key: key, transport: transport,
+		http: &http.Client{Transport: transport, Timeout: requestMax}}
+}
+
+// newSecureClient returns a client that speaks HTTP/2 to a server whose
+// certificate it trusts.
+func newSecureClient(base, key string, roots *x509.CertPool) *Client {
+	c := NewClient(base, key)
+	c.transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	c.transport.ForceAttemptHTTP2 = true
+	return c
+}
+
+// As returns a client of the same server with another key and connections of
+// its own.
+func (c *Client) As(key string) *Client {
+	transport := c.transport.Clone()
+	return &Client{base: c.base, key: key, transport: transport,
 		http: &http.Client{Transport: transport, Timeout: requestMax}}
 }
 
@@ -159,18 +178,40 @@ func (c *Client) Post(ctx context.Context, post Post) (Answer, error) {
 
 // NewPost makes the request of a post.
 func (c *Client) NewPost(ctx context.Context, post Post) (*http.Request, error) {
-	body := post
-	if post.HeaderKey {
-		body.Key = ""
+	request, err := c.NewCall(ctx, post.Call())
+	if err == nil && post.RetryCount > 0 {
+		request.Header.Set(retryCountHeader, strconv.Itoa(post.RetryCount))
 	}
-	text, err := json.Marshal(body)
+	return request, err
+}
+
+// Call is the request of a post, but for its retry count.
+func (p Post) Call() Call {
+	call := Call{Method: http.MethodPost, Path: "/customers/" + p.CustomerID + "/wallets/ledger-entries"}
+	if p.HeaderKey {
+		call.Key, p.Key = p.Key, ""
+	}
+	call.Body = p
+	return call
+}
+
+// Call is any request with a body.
+type Call struct {
+	Method string
+	Path   string
+	Body   any    // is sent as JSON
+	Key    string // the Idempotency-Key header, empty for none
+}
+
+// NewCall makes the request of a call.
+func (c *Client) NewCall(ctx context.Context, call Call) (*http.Request, error) {
+	text, err := json.Marshal(call.Body)
 	if err != nil {
 		return nil, err
 	}
-	path := "/customers/" + post.CustomerID + "/wallets/ledger-entries"
 	// The transport must not send a request again by itself, or the client
 	// would not know how often it was sent; so it is not given the body again.
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path,
+	request, err := http.NewRequestWithContext(ctx, call.Method, c.base+call.Path,
 		struct{ io.Reader }{bytes.NewReader(text)})
 	if err != nil {
 		return nil, err
@@ -178,17 +219,25 @@ func (c *Client) NewPost(ctx context.Context, post Post) (*http.Request, error) 
 	request.ContentLength = int64(len(text))
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("Content-Type", "application/json")
-	if post.HeaderKey {
-		request.Header.Set("Idempotency-Key", post.Key)
-	}
-	if post.RetryCount > 0 {
-		request.Header.Set(retryCountHeader, strconv.Itoa(post.RetryCount))
+	if call.Key != "" {
+		request.Header.Set("Idempotency-Key", call.Key)
 	}
 	return request, nil
 }
 
-func (c *Client) do(request *http.Request) (Answer, error) {
-	response, err := c.http.Do(request)
+// Do sends a call. An error means that no answer came.
+func (c *Client) Do(ctx context.Context, call Call) (Answer, error) {
+	request, err := c.NewCall(ctx, call)
+	if err != nil {
+		return Answer{}, err
+	}
+	return c.do(request)
+}
+
+func (c *Client) do(request *http.Request) (Answer, error) { return answerOf(c.http.Do(request)) }
+
+// answerOf reads the whole of a response.
+func answerOf(response *http.Response, err error) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
@@ -227,17 +276,9 @@ func (c *Client) Get(ctx context.Context, path string, value any) error {
 
 // CreateCustomer makes a customer and returns its id.
 func (c *Client) CreateCustomer(ctx context.Context, name string) (string, error) {
-	text, err := json.Marshal(map[string]string{"email": "e2e@example.com", "name": name})
-	if err != nil {
-		return "", err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/customers", bytes.NewReader(text))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+c.key)
-	request.Header.Set("Content-Type", "application/json")
-	answer, err := c.do(request)
+	answer, err := c.Do(ctx, Call{
+		Method: http.MethodPost, Path: "/customers", Body: map[string]string{"email": "e2e@example.com", "name": name},
+	})
 	if err != nil {
 		return "", err
 	}

@@ -2,36 +2,43 @@ package harness
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 )
 
-// gate is where clients learn which server to speak to. It is closed while no
-// server runs, and clients wait at it.
+// gate is where clients learn which servers they may speak to. It is closed
+// while no server runs, and clients wait at it.
 type gate struct {
-	mu     sync.Mutex
-	client *Client
-	moved  chan struct{} // closed at the next change
+	mu      sync.Mutex
+	clients []*Client
+	moved   chan struct{} // closed at the next change
 }
 
 func newGate() *gate { return &gate{moved: make(chan struct{})} }
 
-// open lets the waiting clients through; nil closes the gate.
-func (g *gate) open(client *Client) {
+// open lets the waiting clients through to servers; without any it closes the
+// gate.
+func (g *gate) open(servers ...*Server) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.client = client
+	g.clients = nil
+	for _, server := range servers {
+		g.clients = append(g.clients, server.Client())
+	}
 	close(g.moved)
 	g.moved = make(chan struct{})
 }
 
-// next returns a client other than the last one, whose server went away.
-func (g *gate) next(ctx context.Context, last *Client) (*Client, error) {
+// next returns a client of any server but the last one, which went away.
+func (g *gate) next(ctx context.Context, last *Client, random *rand.Rand) (*Client, error) {
 	for {
 		g.mu.Lock()
-		client, moved := g.client, g.moved
+		clients, moved := g.clients, g.moved
 		g.mu.Unlock()
-		if client != nil && client != last {
-			return client, nil
+		for _, n := range random.Perm(len(clients)) {
+			if clients[n] != last {
+				return clients[n], nil
+			}
 		}
 		select {
 		case <-moved:

@@ -68,6 +68,13 @@ type record struct {
 // StartLoad makes the customers and starts the writers against a server.
 func StartLoad(t testing.TB, campaign *Campaign, server *Server, options LoadOptions) *Load {
 	t.Helper()
+	return StartLoadOn(t, campaign, []*Server{server}, options)
+}
+
+// StartLoadOn starts the writers against several instances. Each request goes
+// to any of them, and one that got no answer is sent again to another.
+func StartLoadOn(t testing.TB, campaign *Campaign, servers []*Server, options LoadOptions) *Load {
+	t.Helper()
 	l := &Load{t: t, campaign: campaign, options: options, gate: newGate()}
 	l.ctx, l.cancel = context.WithCancel(t.Context())
 	t.Cleanup(func() {
@@ -75,13 +82,13 @@ func StartLoad(t testing.TB, campaign *Campaign, server *Server, options LoadOpt
 		l.done.Wait()
 	})
 	for i := range options.Customers {
-		id, err := server.Client().CreateCustomer(t.Context(), fmt.Sprintf("Customer %d", i))
+		id, err := servers[i%len(servers)].Client().CreateCustomer(t.Context(), fmt.Sprintf("Customer %d", i))
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.customers = append(l.customers, id)
 	}
-	l.gate.open(server.Client())
+	l.gate.open(servers...)
 	for i := range options.Writers {
 		w := &writer{load: l, number: i, random: campaign.Rand(uint64(1000 + i))}
 		l.writers = append(l.writers, w)
@@ -95,10 +102,10 @@ func StartLoad(t testing.TB, campaign *Campaign, server *Server, options LoadOpt
 func (l *Load) Customers() []string { return l.customers }
 
 // Down holds back what is not yet sent.
-func (l *Load) Down() { l.gate.open(nil) }
+func (l *Load) Down() { l.gate.open() }
 
-// Up sends the writers to a server that has come.
-func (l *Load) Up(server *Server) { l.gate.open(server.Client()) }
+// Up sends the writers to the servers that are there now.
+func (l *Load) Up(servers ...*Server) { l.gate.open(servers...) }
 
 // Stop lets each writer finish what it has begun and returns when all have. A
 // server must be up.
@@ -203,14 +210,11 @@ func (w *writer) draw(n int) Post {
 // settle sends a request until it has an answer. An error means that the load
 // was cancelled.
 func (w *writer) settle(r *record) error {
+	var err error
+	if w.client, err = w.load.gate.next(w.load.ctx, nil, w.random); err != nil {
+		return err
+	}
 	for {
-		if w.client == nil {
-			client, err := w.load.gate.next(w.load.ctx, nil)
-			if err != nil {
-				return err
-			}
-			w.client = client
-		}
 		post := r.post
 		if r.attempts > 0 && w.random.IntN(2) == 0 {
 			post.RetryCount = r.attempts // as the SDKs do; else as a new call
@@ -221,7 +225,7 @@ func (w *writer) settle(r *record) error {
 		}
 		if err != nil {
 			w.unanswered(r, err)
-			if w.client, err = w.load.gate.next(w.load.ctx, w.client); err != nil {
+			if w.client, err = w.load.gate.next(w.load.ctx, w.client, w.random); err != nil {
 				return err
 			}
 			continue

@@ -44,6 +44,11 @@ type Options struct {
 
 	// Before is a command that runs the server, such as "prlimit --nofile=64".
 	Before []string
+
+	// Binary is what to run, empty for the one that is tested.
+	Binary string
+
+	certificate *certificate // nil: plain HTTP
 }
 
 // Server is a running binary.
@@ -97,12 +102,20 @@ func Begin(t testing.TB, options Options) *Server {
 	if server.Addr == "" {
 		server.Addr = freeAddr(t)
 	}
-	line := slices.Concat(options.Before, []string{Binary(t), "serve", "--addr", server.Addr, "--data-dir", server.Dir}, options.Arguments)
+	binary := options.Binary
+	if binary == "" {
+		binary = Binary(t)
+	}
+	line := slices.Concat(options.Before, []string{binary, "serve", "--addr", server.Addr, "--data-dir", server.Dir}, options.Arguments)
+	server.client = NewClient("http://"+server.Addr, TestKey)
+	if c := options.certificate; c != nil {
+		line = append(line, "--tls-cert", c.cert, "--tls-key", c.key)
+		server.client = newSecureClient("https://"+server.Addr, TestKey, c.roots)
+	}
 	server.command = exec.Command(line[0], line[1:]...)
 	server.command.Env = environ("BILLFOLD_BOOTSTRAP_TEST_KEY="+TestKey, "BILLFOLD_BOOTSTRAP_LIVE_KEY="+LiveKey)
 	server.command.Stdout, server.command.Stderr = &server.log, &server.log
 	server.command.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	server.client = NewClient("http://"+server.Addr, TestKey)
 	server.began = time.Now()
 	if err := server.command.Start(); err != nil {
 		t.Fatalf("start %v: %v", line, err)

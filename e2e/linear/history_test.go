@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -64,9 +65,10 @@ type recorder struct {
 	began     time.Time
 	left      atomic.Int64 // operations still to do
 
-	mu     sync.Mutex
-	server *harness.Server
-	next   chan struct{} // closed when the server is another
+	mu      sync.Mutex
+	servers []*harness.Server
+	away    []bool        // by server, whether it was killed and has not come back
+	moved   chan struct{} // closed when a server has come back
 }
 
 const (
@@ -75,13 +77,16 @@ const (
 )
 
 func record(
-	t testing.TB, campaign *harness.Campaign, server *harness.Server, customers int, operations int64,
+	t testing.TB, campaign *harness.Campaign, servers []*harness.Server, customers int, operations int64,
 ) *recorder {
 	t.Helper()
-	r := &recorder{t: t, campaign: campaign, server: server, began: time.Now(), next: make(chan struct{})}
+	r := &recorder{
+		t: t, campaign: campaign, servers: slices.Clone(servers), away: make([]bool, len(servers)),
+		began: time.Now(), moved: make(chan struct{}),
+	}
 	r.left.Store(operations)
 	for i := range customers {
-		id, err := server.Client().CreateCustomer(t.Context(), fmt.Sprintf("Customer %d", i))
+		id, err := servers[i%len(servers)].Client().CreateCustomer(t.Context(), fmt.Sprintf("Customer %d", i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,19 +114,47 @@ func (r *recorder) run(clients int) []*operation {
 	return all
 }
 
-// replace tells the clients that another server has come.
-func (r *recorder) replace(server *harness.Server) {
+// lose tells the clients that a server is about to go.
+func (r *recorder) lose(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.server = server
-	close(r.next)
-	r.next = make(chan struct{})
+	r.away[n] = true
 }
 
-func (r *recorder) current() (*harness.Client, <-chan struct{}) {
+// replace tells the clients that another server has come.
+func (r *recorder) replace(n int, server *harness.Server) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.server.Client(), r.next
+	r.servers[n], r.away[n] = server, false
+	close(r.moved)
+	r.moved = make(chan struct{})
+}
+
+// any returns a client of one of the servers that are there, and waits while
+// there is none.
+func (r *recorder) any(ctx context.Context, random *rand.Rand) *harness.Client {
+	for {
+		r.mu.Lock()
+		var there []*harness.Server
+		for n, server := range r.servers {
+			if !r.away[n] {
+				there = append(there, server)
+			}
+		}
+		moved, all := r.moved, len(there) == len(r.servers)
+		r.mu.Unlock()
+		if len(there) > 0 {
+			if !all {
+				r.campaign.Add("operations while an instance was away", 1)
+			}
+			return there[random.IntN(len(there))].Client()
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return r.servers[0].Client() // whatever is asked of it is cancelled
+		}
+	}
 }
 
 func (r *recorder) now() int64 { return time.Since(r.began).Nanoseconds() }
@@ -136,7 +169,7 @@ type client struct {
 
 func (c *client) run(ctx context.Context) {
 	for ctx.Err() == nil && c.recorder.left.Add(-1) >= 0 {
-		http, next := c.recorder.current()
+		http := c.recorder.any(ctx, c.random)
 		wallet := c.draw()
 		var err error
 		switch c.random.IntN(10) {
@@ -154,10 +187,9 @@ func (c *client) run(ctx context.Context) {
 			err = c.write(ctx, http, wallet)
 		}
 		if err != nil {
-			select {
-			case <-next:
-			case <-ctx.Done():
-			}
+			c.recorder.campaign.Add("operations without an answer", 1)
+			// Until the server that went is known to be away.
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
@@ -220,7 +252,8 @@ func (c *client) send(ctx context.Context, client *harness.Client, op *operation
 	return nil
 }
 
-// writeTwice sends one request twice at once. If both are accepted there is
+// writeTwice sends one request twice at once, to two instances where there are
+// so many. If both are accepted there is
 // one effect, and it lies between the first call and the first answer.
 func (c *client) writeTwice(ctx context.Context, http *harness.Client, wallet walletKey) error {
 	first, post := c.newWrite(wallet)
@@ -228,7 +261,8 @@ func (c *client) writeTwice(ctx context.Context, http *harness.Client, wallet wa
 	var errs [2]error
 	var both sync.WaitGroup
 	both.Go(func() { errs[0] = c.send(ctx, http, first, post) })
-	both.Go(func() { errs[1] = c.send(ctx, http, &second, post) })
+	other := c.recorder.any(ctx, c.random)
+	both.Go(func() { errs[1] = c.send(ctx, other, &second, post) })
 	both.Wait()
 	if first.kind == accepted && second.kind == accepted {
 		if first.seq != second.seq || first.balance != second.balance {
@@ -283,7 +317,7 @@ func (c *client) readList(ctx context.Context, http *harness.Client, wallet wall
 func (r *recorder) finish(operations []*operation) *history {
 	r.t.Helper()
 	h := &history{truth: map[string][]harness.Entry{}, byKey: map[string]harness.Entry{}}
-	client, _ := r.current()
+	client := r.servers[0].Client()
 	for _, id := range r.customers {
 		entries, err := client.AllEntries(r.t.Context(), id)
 		if err != nil {

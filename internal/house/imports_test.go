@@ -74,6 +74,7 @@ var rooms = map[string]room{
 		modules:  []string{"github.com/jackc/pgx/v5"},
 		forTests: true,
 	},
+	"internal/mutant": {forTests: true},
 	// Verify shares no code with the write path, so that it cannot share a bug.
 	"internal/verify": {
 		tests:   []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite"},
@@ -103,12 +104,14 @@ var rooms = map[string]room{
 		forTests: true,
 	},
 	"e2e/harness": {
+		imports:  []string{"internal/pgtest"},
 		modules:  []string{"golang.org/x/sys"},
 		forTests: true,
 	},
 	"e2e/crash":    {},
 	"e2e/power":    {tests: []string{"internal/access", "internal/ledger", "internal/sqlite", "internal/verify"}},
 	"e2e/races":    {},
+	"e2e/mutants":  {},
 	"e2e/postgres": {},
 	"e2e/faultdisk": {
 		tests:    []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},

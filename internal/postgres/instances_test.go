@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,6 +174,67 @@ func instancesReadEachOthersWrites(t *testing.T, s server) {
 		}
 	}
 	i.verify()
+}
+
+// Instances that change one customer at once lose no change.
+func TestInstancesUpdateOneCustomer(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, servers[0], 3)
+	c := i.customer("cus_1")
+	const changes = 90
+	change := func(c ledger.Customer) (ledger.Customer, error) {
+		c.Name += "+"
+		return c, nil
+	}
+	i.together(changes, func(instance, _ int) {
+		_, _, err := i.instances[instance].UpdateCustomer(t.Context(), i.tenant, c, change, nil)
+		if err != nil {
+			t.Errorf("update: got %v", err)
+		}
+	})
+	customer, err := i.instances[0].Customer(t.Context(), i.tenant, c)
+	if want := "A" + strings.Repeat("+", changes); err != nil || customer.Name != want {
+		t.Errorf("name: got %q, %v; want %q", customer.Name, err, want)
+	}
+}
+
+// Transactions about several customers each, of all instances, with changes of
+// the same customers between them, never wait for each other in a circle: the
+// server would find a deadlock, and the store would hide that it had to.
+func TestInstancesDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, servers[0], 3)
+	var customers []string
+	for n := range 24 {
+		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
+	}
+	i.together(90, func(instance, hand int) {
+		for n := range 40 {
+			c := customers[(hand+7*n)%len(customers)]
+			var err error
+			if n%16 == 15 {
+				_, _, err = i.instances[instance].UpdateCustomer(t.Context(), i.tenant, c,
+					func(c ledger.Customer) (ledger.Customer, error) { return c, nil }, nil)
+			} else {
+				_, err = i.post(t.Context(), instance, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 1})
+			}
+			if err != nil {
+				t.Errorf("customer %s: got %v", c, err)
+			}
+		}
+	})
+	i.verify()
+	// A server process says what it has counted when it ends.
+	for _, db := range i.instances {
+		db.Disconnect()
+	}
+	var deadlocks int
+	conn := connect(t, i.url)
+	time.Sleep(time.Second)
+	const query = `select deadlocks from pg_stat_database where datname = current_database()`
+	if err := conn.QueryRow(t.Context(), query).Scan(&deadlocks); err != nil || deadlocks != 0 {
+		t.Errorf("deadlocks: got %d, %v; want none", deadlocks, err)
+	}
 }
 
 // Instances that start at once on an empty database bring its schema up to date

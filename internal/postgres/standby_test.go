@@ -89,7 +89,7 @@ func TestFailOverToSynchronousStandby(t *testing.T) {
 	campaign(t)
 	p := newPair(t, synchronous)
 	i := newInstallation(t, p.server(), 2)
-	l := startLoad(i, 16)
+	l := startLoad(i, 16, false)
 	for range *failOversFlag {
 		l.await(200)
 		p.failOver()
