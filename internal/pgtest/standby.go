@@ -39,4 +39,3 @@ func (c *Cluster) Promote() error {
 	}
 	return nil
 }
-
