@@ -22,6 +22,7 @@ import (
 type batch struct {
 	db        *DB
 	items     []*item
+	lockWait  string // how long to wait for a lock
 	customers map[customerKey]*customerState
 	priors    map[priorKey]*ledger.Entry
 	entries   []placed // accepted, in the order of their decisions
@@ -188,7 +189,7 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 	customers.unique()
 	keys.unique()
 	trip := &pgx.Batch{}
-	b.db.queueBegin(trip)
+	b.db.queueBegin(trip, b.lockWait)
 	if len(customers.ids) == 1 {
 		b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
 	} else {
@@ -208,21 +209,24 @@ func (b *batch) queueLoadMany(trip *pgx.Batch, customers, keys *keyArrays) {
 // queueBegin begins a transaction that says for itself how durable it is and
 // how long it may wait, so that it needs nothing of the session that a pooler
 // happens to give it.
-func (db *DB) queueBegin(trip *pgx.Batch) {
+func (db *DB) queueBegin(trip *pgx.Batch, lockWait string) {
 	durability := "on"
 	if db.config.ReplicaApplies {
 		durability = "remote_apply"
 	}
 	trip.Queue("begin isolation level read committed")
-	trip.Queue(beginSettings, durability)
+	trip.Queue(beginSettings, durability, lockWait)
 }
+
+// lockWaitLong is how long what has nobody behind it waits for a lock.
+const lockWaitLong = "4s"
 
 // The time-outs are shorter than commitWithin, so that the server ends what a
 // client no longer waits for. The rest keeps the plans: statements are planned
 // once, when the tables may be empty, and a plan that reads a whole table would
 // stay after it has grown.
 const beginSettings = `
-	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', '4s', true),
+	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true),
 	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true),
 	       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
 	       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),

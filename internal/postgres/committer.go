@@ -34,6 +34,7 @@ const (
 type committer struct {
 	db    *DB
 	queue *groupcommit.Queue[command]
+	stuck map[owner]time.Time // customers that somebody else had locked, and when that was noticed
 }
 
 // command is one decision on its way through a transaction.
@@ -47,7 +48,7 @@ type command struct {
 type item = groupcommit.Item[command]
 
 func newCommitter(db *DB) *committer {
-	c := &committer{db: db}
+	c := &committer{db: db, stuck: map[owner]time.Time{}}
 	c.queue = groupcommit.New(db.config.QueueMax, c.batch)
 	c.queue.Start()
 	return c
@@ -67,15 +68,28 @@ func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.De
 
 // batch carries out commands in one transaction and answers them.
 func (c *committer) batch(items []*item) {
+	if items = c.passBy(items); len(items) > 0 {
+		c.try(items, lockWait)
+	}
+}
+
+// try carries out commands in one transaction, which waits so long for locks.
+// When the transaction fails because of some of them, the others must not pay
+// for it. It reports whether all of them were refused for a lock.
+func (c *committer) try(items []*item, wait string) (stuck bool) {
 	begin := time.Now()
-	err := c.commit(items)
-	if err != nil && len(items) > 1 && !isStorage(err) {
+	err := c.commit(items, wait)
+	switch {
+	case isLockWait(err) && wait != lockWaitAlone:
+		c.apart(items)
+		return false
+	case err != nil && len(items) > 1 && !isStorage(err):
 		// One command broke a constraint or failed in some other way that is
-		// our bug, but its neighbours must not pay for it.
+		// our bug.
 		for i := range items {
-			c.batch(items[i : i+1])
+			c.try(items[i:i+1], wait)
 		}
-		return
+		return false
 	}
 	c.db.meter.Batch(len(items), time.Since(begin), err)
 	if err != nil {
@@ -89,6 +103,7 @@ func (c *committer) batch(items []*item) {
 		}
 		item.Answer(item.Command.err)
 	}
+	return isLockWait(err)
 }
 
 // isStorage reports whether an error says that the database cannot serve, so
@@ -108,10 +123,11 @@ func (c *committer) report(err error) {
 
 // commit runs commands in a transaction until it is committed, or has failed
 // without effect, or, with CodeOutcomeUnknown, nobody can say.
-func (c *committer) commit(items []*item) (err error) {
+func (c *committer) commit(items []*item, wait string) (err error) {
 	giveUp := time.Now().Add(retryFor)
 	for conflicts := 0; ; {
 		b := newBatch(c.db, items)
+		b.lockWait = wait
 		if err = b.run(); err == nil {
 			return nil
 		}
@@ -132,6 +148,8 @@ func (c *committer) commit(items []*item) (err error) {
 			if conflicts++; conflicts > conflictsMax {
 				return withoutEffect(err)
 			}
+		case isLockWait(err):
+			return errStuck.WithCause(err)
 		case !isPassing(err) || time.Now().After(giveUp):
 			return withoutEffect(err)
 		}

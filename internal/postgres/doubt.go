@@ -49,7 +49,7 @@ func (b *batch) look(ctx context.Context) (happened bool, err error) {
 	// One entry speaks for all: they were to be committed together.
 	first := b.entries[0]
 	trip := &pgx.Batch{}
-	b.db.queueBegin(trip)
+	b.db.queueBegin(trip, lockWaitLong)
 	trip.Queue(`select 1 from customers where customer_id = $1 and tenant = $2 for no key update`,
 		first.entry.CustomerID, first.tenant)
 	trip.Queue(lookQuery, first.entry.CustomerID, first.tenant, first.entry.Position, first.entry.ID).

@@ -45,7 +45,7 @@ func checkPlans(t *testing.T, url, fill string) {
 	migrated(t, url)
 	conn := connect(t, url)
 	exec(t, conn, "begin")
-	if _, err := conn.Exec(t.Context(), postgres.BeginSettings, "on"); err != nil {
+	if _, err := conn.Exec(t.Context(), postgres.BeginSettings, "on", "4s"); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, conn, `alter table ledger_entries set (autovacuum_enabled = off);

@@ -97,7 +97,7 @@ func TestFailOverToSynchronousStandby(t *testing.T) {
 		p.follow(p.standby.Port())
 	}
 	l.await(200)
-	l.end()
+	l.end(0)
 }
 
 // A standby that does not answer keeps everything from being acknowledged,

@@ -1,7 +1,7 @@
 package postgres
 
-// BeginSettings are what each transaction sets; its parameter is how durable it
-// is.
+// BeginSettings are what each transaction sets; its parameters are how durable
+// it is and how long it waits for a lock.
 const BeginSettings = beginSettings
 
 // HotStatements are the statements that a transaction of ledger entries runs on

@@ -50,7 +50,7 @@ func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) 
 	}
 	defer conn.Release()
 	trip := &pgx.Batch{}
-	db.queueBegin(trip)
+	db.queueBegin(trip, lockWaitLong)
 	if err := conn.SendBatch(ctx, trip).Close(); err != nil {
 		return lost(conn.Conn(), err)
 	}
