@@ -90,6 +90,10 @@ func newFaces(from facesConfig) (*faces, error) {
 // errStopping is what /readyz says while the server starts or stops.
 var errStopping = ledger.Errorf(ledger.CodeStorageUnavailable, "the server is starting or stopping")
 
+// readyWithin is how long the store may take to show that it can serve: a load
+// balancer does not wait longer.
+const readyWithin = 2 * time.Second
+
 // ready asks the store for something small, so that a disk that went away
 // shows before the first customer notices.
 func (f *faces) ready(store access.Store) func(context.Context) error {
@@ -97,6 +101,8 @@ func (f *faces) ready(store access.Store) func(context.Context) error {
 		if !f.serving.Load() {
 			return errStopping
 		}
+		ctx, cancel := context.WithTimeout(ctx, readyWithin)
+		defer cancel()
 		_, err := store.Businesses(ctx)
 		return err
 	}

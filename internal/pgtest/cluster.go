@@ -80,33 +80,35 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// prepare gives the directory to an unprivileged user: the server refuses to
-// run as root.
-func (c *Cluster) prepare() error {
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return err
-	}
-	if os.Geteuid() != 0 {
-		return nil
+// prepare gives the directory to an unprivileged user.
+func (c *Cluster) prepare() (err error) {
+	c.owner, err = Unprivileged(c.dir)
+	return err
+}
+
+// Unprivileged makes a directory for whom the server is to run as, because it
+// refuses to run as root. It returns nil when this process is not root.
+func Unprivileged(dir string) (*syscall.Credential, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil || os.Geteuid() != 0 {
+		return nil, err
 	}
 	owner, err := user.Lookup("nobody")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	uid, uidErr := strconv.Atoi(owner.Uid)
 	gid, gidErr := strconv.Atoi(owner.Gid)
 	if err := errors.Join(uidErr, gidErr); err != nil {
-		return err
+		return nil, err
 	}
-	c.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	// The way there must be open to that user too.
 	temporary := os.TempDir() + "/"
-	for above := filepath.Dir(c.dir); strings.HasPrefix(above, temporary); above = filepath.Dir(above) {
+	for above := filepath.Dir(dir); strings.HasPrefix(above, temporary); above = filepath.Dir(above) {
 		if err := os.Chmod(above, 0o755); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return os.Chown(c.dir, uid, gid)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, uid, gid)
 }
 
 func (c *Cluster) command(name string, arguments ...string) *exec.Cmd {
@@ -215,6 +217,9 @@ func (c *Cluster) URL(database string) string {
 
 // Port is the server's port.
 func (c *Cluster) Port() int { return c.port }
+
+// Address is where the server listens.
+func (c *Cluster) Address() string { return address(c.port) }
 
 // Database makes an empty database, a copy of template unless that is empty,
 // and drops it when the test ends.

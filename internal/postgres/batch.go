@@ -26,7 +26,6 @@ type batch struct {
 	customers map[customerKey]*customerState
 	priors    map[priorKey]*ledger.Entry
 	entries   []placed // accepted, in the order of their decisions
-	replayed  bool     // an answer of before is to be given again
 }
 
 type customerKey struct {
@@ -77,7 +76,7 @@ func newBatch(db *DB, items []*item) *batch {
 // run loads, decides and commits. An error leaves nothing behind, unless it is
 // errInDoubt.
 func (b *batch) run() error {
-	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), b.db.config.CommitWithin)
 	defer cancel()
 	conn, err := b.db.acquire(ctx)
 	if err != nil {
@@ -93,45 +92,34 @@ func (b *batch) run() error {
 
 func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 	if err := b.load(ctx, conn.Conn()); err != nil {
-		return lost(conn.Conn(), err)
+		return b.db.lost(conn.Conn(), err)
 	}
 	for _, item := range b.items {
 		if err := b.decide(ctx, conn.Conn(), &item.Command); err != nil {
-			return lost(conn.Conn(), err)
+			return b.db.lost(conn.Conn(), err)
 		}
 	}
-	if len(b.entries) == 0 {
-		return lost(conn.Conn(), b.nothingNew(ctx, conn.Conn()))
+	if len(b.entries) > 0 {
+		return b.write(ctx, conn.Conn())
 	}
-	err := b.write(ctx, conn.Conn())
-	if err == nil {
-		err = replicated(conn.Conn())
+	if len(b.customers) > 0 {
+		// Repeats and refusals are answers too, and what they rest on may have
+		// become visible without its standby. The locks are in the log, so a
+		// commit waits for the standby to have all that was seen.
+		return unconfirmed(b.db.finish(ctx, conn.Conn(), &pgx.Batch{}))
 	}
-	if err == nil || isDefinite(err) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errInDoubt, err)
-}
-
-// nothingNew ends a transaction that writes nothing. One that answers from an
-// entry of before is committed, see look: the entry may be one whose own commit
-// was never heard of.
-func (b *batch) nothingNew(ctx context.Context, conn *pgx.Conn) error {
-	if !b.replayed {
-		_, err := conn.Exec(ctx, "rollback")
-		return err
-	}
-	if _, err := conn.Exec(ctx, "commit"); err != nil {
-		return err
-	}
-	return replicated(conn)
+	_, err := conn.Exec(ctx, "rollback")
+	return b.db.lost(conn.Conn(), err)
 }
 
 // acquire takes a connection from the pool. Whatever keeps it from that counts
 // as a lost connection, except that a caller has gone away.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	conn, err := db.pool.Acquire(ctx)
-	if err != nil && (answerOf(err) == nil || answerOf(err).Severity == "FATAL") {
+	if err != nil && (answerOf(err) == nil || answerOf(err).SeverityUnlocalized == "FATAL") {
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			db.pool.Reset() // what is in it may be connections to a server that has become silent
+		}
 		err = fmt.Errorf("%w: %w", errLost, err)
 	}
 	return conn, err
@@ -221,16 +209,17 @@ func (db *DB) queueBegin(trip *pgx.Batch, lockWait string) {
 // lockWaitLong is how long what has nobody behind it waits for a lock.
 const lockWaitLong = "4s"
 
-// The time-outs are shorter than commitWithin, so that the server ends what a
-// client no longer waits for. The rest keeps the plans: statements are planned
-// once, when the tables may be empty, and a plan that reads a whole table would
-// stay after it has grown.
+// The time-outs are shorter than CommitWithin, so that the server ends what a
+// client no longer waits for. None of them ends the wait for a standby. Warnings
+// are asked for because one of them tells of a commit without its standby. The
+// rest keeps the plans: statements are planned once, when the tables may be
+// empty, and a plan that reads a whole table would stay after it has grown.
 const beginSettings = `
 	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true),
 	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true),
-	       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-	       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-	       set_config('enable_mergejoin', 'off', true)`
+	       set_config('client_min_messages', 'warning', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+	       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+	       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
 // keyArrays are the columns of a set of keys, as the statements take them: every
 // column of a key is passed, because with one of them as a constant a table
@@ -280,7 +269,6 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		Prior:    b.priors[priorKey{key, cmd.scope.Key}],
 	})
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
-		b.replayed = b.replayed || change.Replayed
 		return nil
 	}
 	b.apply(key, state, wallet, n, change)

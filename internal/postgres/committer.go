@@ -12,10 +12,6 @@ import (
 )
 
 const (
-	// commitWithin bounds one try of a batch; a database that takes longer is
-	// treated as one whose answer was lost.
-	commitWithin = 10 * time.Second
-
 	// retryFor is how long a batch that had no effect is tried again: long
 	// enough for a restart of the server, short enough for its callers.
 	retryFor = 3 * time.Second
@@ -134,9 +130,7 @@ func (c *committer) commit(items []*item, wait string) (err error) {
 		if errors.Is(err, errInDoubt) {
 			happened, lookErr := b.happened()
 			if lookErr != nil {
-				return ledger.Errorf(ledger.CodeOutcomeUnknown,
-					"the database failed while saving; the same request with the same idempotency key is safe to send again").
-					WithCause(errors.Join(err, lookErr))
+				return outcomeUnknown(errors.Join(err, lookErr))
 			}
 			if happened {
 				return nil
@@ -157,8 +151,17 @@ func (c *committer) commit(items []*item, wait string) (err error) {
 	}
 }
 
+func outcomeUnknown(cause error) error {
+	return ledger.Errorf(ledger.CodeOutcomeUnknown,
+		"the database failed while saving; the same request with the same idempotency key is safe to send again").
+		WithCause(cause)
+}
+
 // withoutEffect says of a failed transaction that it changed nothing.
 func withoutEffect(err error) error {
+	if errors.Is(err, errUnconfirmed) {
+		return outcomeUnknown(err)
+	}
 	if isPassing(err) {
 		return ledger.Errorf(ledger.CodeStorageUnavailable, "the database cannot serve at the moment; nothing was changed").WithCause(err)
 	}

@@ -215,7 +215,7 @@ func readCustomer(
 
 // Customer implements ledger.Store.
 func (db *DB) Customer(ctx context.Context, tenant ledger.Tenant, id string) (customer ledger.Customer, err error) {
-	err = db.read(ctx, func(tx pgx.Tx) error {
+	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		number, err := db.tenants.number(ctx, tx, tenant)
 		if err != nil {
 			return ignoreAs(err, errNoBusiness, errNoCustomer)
@@ -234,7 +234,7 @@ func (db *DB) Customers(
 	if !storable(filter.Email) || !storable(filter.Name) {
 		return list, nil
 	}
-	err = db.read(ctx, func(tx pgx.Tx) error {
+	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		number, err := db.tenants.number(ctx, tx, tenant)
 		if err != nil {
 			return ignore(err, errNoBusiness)

@@ -204,8 +204,7 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	} else {
 		b.queueArrays(trip)
 	}
-	trip.Queue("commit")
-	return conn.SendBatch(ctx, trip).Close()
+	return b.db.finish(ctx, conn, trip)
 }
 
 func (b *batch) queueArrays(trip *pgx.Batch) {

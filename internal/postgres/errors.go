@@ -65,7 +65,7 @@ func isPassing(err error) bool {
 	if err == nil || errors.As(err, &ours) {
 		return false
 	}
-	if errors.Is(err, errLost) || errors.Is(err, errInDoubt) || errors.Is(err, errUnreplicated) {
+	if errors.Is(err, errLost) || errors.Is(err, errInDoubt) || errors.Is(err, errUnconfirmed) {
 		return true
 	}
 	state := stateOf(err)
@@ -77,8 +77,12 @@ var errLost = errors.New("the connection to the database was lost")
 
 // lost adds errLost to an error after which a connection is gone. An error that
 // leaves the connection is the server's, or our own use of the driver.
-func lost(conn *pgx.Conn, err error) error {
+//
+// The other connections may be to the same server, which has gone or has become
+// silent, so none of them is used again.
+func (db *DB) lost(conn *pgx.Conn, err error) error {
 	if err != nil && answerOf(err) == nil && conn.IsClosed() {
+		db.pool.Reset()
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
 	return err
@@ -101,5 +105,5 @@ func isConstraint(err error) bool { return strings.HasPrefix(stateOf(err), "23")
 // waited for its standby.
 func isDefinite(err error) bool {
 	answered := answerOf(err)
-	return answered != nil && answered.Severity == "ERROR"
+	return answered != nil && answered.SeverityUnlocalized == "ERROR"
 }

@@ -26,16 +26,24 @@ const beginRead = `
 	set local enable_bitmapscan = off;
 	set local enable_sort = off`
 
+// readWithin bounds a read: a server that has become silent is given up.
+const readWithin = 10 * time.Second
+
 // read runs f in a read transaction.
-func (db *DB) read(ctx context.Context, f func(tx pgx.Tx) error) error {
-	conn, err := db.acquire(ctx)
+func (db *DB) read(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
+	within, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	conn, err := db.acquire(within)
 	if err == nil {
 		defer conn.Release()
-		err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginRead}, f)
-		err = lost(conn.Conn(), err)
+		options := pgx.TxOptions{BeginQuery: beginRead}
+		err = pgx.BeginTxFunc(within, conn, options, func(tx pgx.Tx) error { return f(within, tx) })
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ctx.Err() // a caller who went away says nothing about the server
+	}
+	if conn != nil {
+		err = db.lost(conn.Conn(), err)
 	}
 	return unavailable(err)
 }
@@ -44,9 +52,9 @@ func (db *DB) read(ctx context.Context, f func(tx pgx.Tx) error) error {
 // they are there, sorted by currency.
 func (db *DB) readWallets(
 	ctx context.Context, tenant ledger.Tenant, customerID string,
-	f func(tx pgx.Tx, key customerKey, customer ledger.Customer, wallets []walletrow.Row) error,
+	f func(ctx context.Context, tx pgx.Tx, key customerKey, customer ledger.Customer, wallets []walletrow.Row) error,
 ) error {
-	return db.read(ctx, func(tx pgx.Tx) error {
+	return db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		number, err := db.tenants.number(ctx, tx, tenant)
 		if err != nil {
 			return ignoreAs(err, errNoBusiness, errNoCustomer)
@@ -66,7 +74,7 @@ func (db *DB) readWallets(
 		if err != nil {
 			return err
 		}
-		return f(tx, customerKey{customerID, number}, customer, wallets)
+		return f(ctx, tx, customerKey{customerID, number}, customer, wallets)
 	})
 }
 
@@ -75,7 +83,7 @@ func (db *DB) Wallets(
 	ctx context.Context, tenant ledger.Tenant, customerID string,
 ) (list ledger.WalletList, err error) {
 	err = db.readWallets(ctx, tenant, customerID,
-		func(_ pgx.Tx, _ customerKey, customer ledger.Customer, wallets []walletrow.Row) error {
+		func(_ context.Context, _ pgx.Tx, _ customerKey, customer ledger.Customer, wallets []walletrow.Row) error {
 			list = ledger.WalletList{Customer: customer, Chain: walletrow.Chain(wallets)}
 			for i := range wallets {
 				list.Wallets = append(list.Wallets, wallets[i].Wallet(&customer, wallets[i].Prefix()))
@@ -91,7 +99,7 @@ func (db *DB) Entry(
 	ctx context.Context, tenant ledger.Tenant, customerID, entryID string,
 ) (entry ledger.Entry, err error) {
 	err = db.readWallets(ctx, tenant, customerID,
-		func(tx pgx.Tx, key customerKey, _ ledger.Customer, _ []walletrow.Row) error {
+		func(ctx context.Context, tx pgx.Tx, key customerKey, _ ledger.Customer, _ []walletrow.Row) error {
 			position, ok := ledger.EntryIDPosition(entryID)
 			if !ok {
 				return errNoEntry
@@ -130,7 +138,7 @@ func (db *DB) Entries(
 	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.EntryFilter, page ledger.Page,
 ) (list ledger.EntryList, err error) {
 	err = db.readWallets(ctx, tenant, customerID,
-		func(tx pgx.Tx, key customerKey, _ ledger.Customer, wallets []walletrow.Row) error {
+		func(ctx context.Context, tx pgx.Tx, key customerKey, _ ledger.Customer, wallets []walletrow.Row) error {
 			list.AsOfPosition = walletrow.Chain(wallets).Position
 			p := &entryPage{tx: tx, key: key, wallets: wallets, filter: filter, page: page}
 			if err := p.run(ctx, list.AsOfPosition); err != nil {

@@ -49,6 +49,10 @@ type Config struct {
 	// with CodeOverloaded. 0 means 65,536.
 	QueueMax int
 
+	// CommitWithin bounds one try of a transaction; a database that takes
+	// longer is treated as one whose answer was lost. 0 means 10 seconds.
+	CommitWithin time.Duration
+
 	// ReplicaApplies asks each commit to wait until the synchronous standby
 	// shows it, not only keeps it.
 	ReplicaApplies bool
@@ -66,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueueMax <= 0 {
 		c.QueueMax = 65_536
+	}
+	if c.CommitWithin <= 0 {
+		c.CommitWithin = 10 * time.Second
 	}
 	return c
 }
@@ -91,11 +98,12 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	settings.MaxConns = int32(config.ConnectionsMax)
 	settings.MinConns = 1
 	settings.MaxConnIdleTime = 5 * time.Minute
+	settings.PingTimeout = pingTimeout
 	settings.ConnConfig.ConnectTimeout = connectTimeout
+	settings.ConnConfig.OnNotice = keepWarning
 	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
 		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
 	}
-	settings.ConnConfig.OnNotice = hearNotices
 	settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return refuseUnsafe(ctx, conn) }
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
@@ -112,8 +120,13 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	return db, nil
 }
 
-// connectTimeout bounds how long a new connection may take to be made.
-const connectTimeout = 5 * time.Second
+const (
+	// connectTimeout bounds how long a new connection may take to be made.
+	connectTimeout = 3 * time.Second
+
+	// pingTimeout is how long an idle connection has to show that it lives.
+	pingTimeout = time.Second
+)
 
 // address is where a database is, without the credentials.
 func address(config *pgx.ConnConfig) string {

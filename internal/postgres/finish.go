@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	// errInDoubt says that a transaction may or may not have been committed
+	// for good: the answer to its COMMIT was lost, or had a warning.
+	errInDoubt = errors.New("the outcome of a commit is in doubt")
+
+	// errUnconfirmed says that what a decision saw may not be on the standby.
+	errUnconfirmed = errors.New("what is in the database could not be confirmed")
+)
+
+// finish sends the last statements of a transaction and its COMMIT. An error
+// means that nothing was committed, unless it is errInDoubt.
+//
+// Success is not enough. When the wait for a synchronous standby is cancelled,
+// by an operator or by a client that went away, PostgreSQL commits without the
+// standby, says success, and adds a warning; a failover would lose what such an
+// answer acknowledged. No warning is expected from a COMMIT, so any is a doubt.
+func (db *DB) finish(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error {
+	delete(conn.PgConn().CustomData(), warningKey)
+	ended := ""
+	trip.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		ended = tag.String()
+		return nil
+	})
+	err := conn.SendBatch(ctx, trip).Close()
+	warning, warned := conn.PgConn().CustomData()[warningKey].(*pgconn.Notice)
+	switch {
+	case err != nil && isDefinite(err):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", errInDoubt, db.lost(conn, err))
+	case warned:
+		return fmt.Errorf("%w: %s (%s)", errInDoubt, warning.Message, warning.Detail)
+	case ended != "COMMIT":
+		return fmt.Errorf("the transaction had failed before its commit: %s", ended)
+	}
+	return nil
+}
+
+// warningKey is where a connection keeps the last warning that it received.
+const warningKey = "billfold.warning"
+
+func keepWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
+	if notice.SeverityUnlocalized == "WARNING" {
+		conn.CustomData()[warningKey] = notice
+	}
+}
+
+// unconfirmed says of a transaction that changed nothing, and only had to show
+// that what it saw is there for good, that it failed to show it.
+func unconfirmed(err error) error {
+	if errors.Is(err, errInDoubt) {
+		return fmt.Errorf("%w: %v", errUnconfirmed, err) // the doubt is about the earlier one
+	}
+	return err
+}
