@@ -70,8 +70,10 @@ campaign/faultdisk: deps ## Put every fault of the disk at every operation of th
 	$(GOTEST) -count=1 -timeout=0 ./e2e/faultdisk -stride=1 -rounds=$(or $(ROUNDS),50)
 
 .PHONY: campaign/postgres
-campaign/postgres: deps ## Cut CUTS (2000) commits off from their answers, restart PostgreSQL RESTARTS (50) times
-	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts' -cuts=$(or $(CUTS),2000) -restarts=$(or $(RESTARTS),50)
+campaign/postgres: deps ## Break PostgreSQL: CUTS (2000) commits, RESTARTS (50), FAILOVERS (20), POWERCUTS (300); needs root
+	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts|FailOver' -cuts=$(or $(CUTS),2000) \
+		-restarts=$(or $(RESTARTS),50) -failovers=$(or $(FAILOVERS),20) --- -count=1 -timeout=0 ./e2e/postgres \
+		-restarts=$(or $(RESTARTS),50) -backends=$(or $(CUTS),2000) -cuts=$(or $(POWERCUTS),300)
 
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)

@@ -19,6 +19,7 @@ npm npm
 mkfs.ext4 e2fsprogs
 losetup mount
 mount mount
+pgbouncer pgbouncer
 LIST
 # The server's programs are not on the PATH; no cluster of the machine's own is
 # wanted, the tests make theirs.
@@ -40,6 +41,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+  fi
+  # No service is wanted either: the tests run their own pooler.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
   fi
   apt-get update -qq </dev/null
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null

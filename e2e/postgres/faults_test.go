@@ -1,0 +1,287 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/e2e/harness"
+	"github.com/billfold/billfold/internal/pgtest"
+)
+
+var (
+	restartsFlag = flag.Int("restarts", 20, "how often PostgreSQL is restarted under two instances")
+	backendsFlag = flag.Int("backends", 100, "how many of its sessions are terminated, cancelled or killed")
+	cutsFlag     = flag.Int("cuts", 30, "how often the power of PostgreSQL's disk is cut")
+)
+
+// trial is two instances on one server, each with writers of its own.
+type trial struct {
+	*installation
+	t         *testing.T
+	campaign  *harness.Campaign
+	instances []*harness.Server
+	loads     []*harness.Load
+}
+
+func (i *installation) trial(t *testing.T) *trial {
+	t.Helper()
+	r := &trial{installation: i, t: t, campaign: harness.NewCampaign(t)}
+	for range 2 {
+		instance := harness.Start(t, i.options(t, ""))
+		r.instances = append(r.instances, instance)
+		r.loads = append(r.loads, harness.StartLoad(t, r.campaign, instance,
+			harness.LoadOptions{Writers: 12, Customers: 12, Patient: true}))
+	}
+	return r
+}
+
+// await waits until each instance has acknowledged so many entries more.
+func (r *trial) await(n int64) {
+	r.t.Helper()
+	for _, load := range r.loads {
+		load.Await("acknowledged entries", load.Acknowledged, n)
+	}
+}
+
+// end accounts for everything that was acknowledged, wherever.
+func (r *trial) end() {
+	r.t.Helper()
+	var entries int64
+	for n, load := range r.loads {
+		load.Stop()
+		entries += load.Check(r.t, r.instances[n]).Entries
+		r.campaign.Add("unavailable", load.Unavailable())
+	}
+	if got := r.verify(r.t); got != entries {
+		r.t.Errorf("verify: got %d entries, want %d", got, entries)
+	}
+	for _, instance := range r.instances {
+		instance.Stop(r.t)
+	}
+	r.campaign.Want("acknowledged", 500)
+}
+
+// ask runs a statement on the server and returns the number that it answers, 0
+// while the server cannot be asked.
+func (r *trial) ask(query string) (n int) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, r.url)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_ = conn.QueryRow(ctx, query).Scan(&n) // no row, or no server: 0
+	return n
+}
+
+func (r *trial) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestServerRestarts stops PostgreSQL in every way that it has, under load.
+func TestServerRestarts(t *testing.T) {
+	r := newInstallation(t).trial(t)
+	random := r.campaign.Rand(1)
+	for n := range *restartsFlag {
+		r.await(20)
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+		how := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}[n%4]
+		if how == syscall.SIGTERM {
+			// It takes no new sessions and waits for those that there are.
+			r.must(r.cluster.Send(how))
+			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
+			r.must(r.cluster.Signal(syscall.SIGINT))
+		} else {
+			r.must(r.cluster.Signal(how))
+		}
+		r.must(r.cluster.Start())
+		r.campaign.Add("restarts by "+how.String(), 1)
+	}
+	r.await(20)
+	r.end()
+}
+
+// TestSessions ends the sessions of the instances in the middle of their work.
+// One in twenty is killed, whereupon PostgreSQL starts anew.
+func TestSessions(t *testing.T) {
+	r := newInstallation(t).trial(t)
+	random := r.campaign.Rand(1)
+	const busy = ` from pg_stat_activity where application_name = 'billfold' and state <> 'idle' order by random() limit 1`
+	for done := 0; done < *backendsFlag; {
+		r.await(2)
+		how := []string{"pg_terminate_backend", "pg_cancel_backend"}[random.IntN(2)]
+		if random.IntN(20) == 0 {
+			if pid := r.ask("select pid" + busy); pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				r.campaign.Add("killed", 1)
+				done++
+			}
+			continue
+		}
+		n := r.ask("select " + how + "(pid)::int" + busy)
+		r.campaign.Add(how, int64(n))
+		done += n
+	}
+	r.await(20)
+	r.end()
+}
+
+// TestConnectionsTaken lets others take every session that PostgreSQL has: the
+// instances refuse what they cannot do, and serve again when there is room.
+func TestConnectionsTaken(t *testing.T) {
+	r := newInstallation(t).trial(t)
+	admin, err := pgx.Connect(t.Context(), r.url)
+	r.must(err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	for range 3 {
+		r.await(50)
+		var hogs []*pgx.Conn
+		refused := func() int64 { return r.loads[0].Unavailable() + r.loads[1].Unavailable() }
+		for before, deadline := refused(), time.Now().Add(time.Minute); refused() == before; {
+			if time.Now().After(deadline) {
+				t.Fatal("every session is taken: got no refusal, want some")
+			}
+			_, err := admin.Exec(t.Context(),
+				`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'billfold'`)
+			r.must(err)
+			for {
+				hog, err := pgx.Connect(t.Context(), r.url)
+				if err != nil {
+					break
+				}
+				hogs = append(hogs, hog)
+			}
+		}
+		for _, hog := range hogs {
+			_ = hog.Close(t.Context())
+		}
+		r.campaign.Add("sessions taken", int64(len(hogs)))
+	}
+	r.await(50)
+	r.end()
+}
+
+// onDisk is an installation whose server has a disk of its own.
+func onDisk(t *testing.T) (*installation, *harness.Disk) {
+	t.Helper()
+	disk := harness.NewDisk(t, t.TempDir(), 1024)
+	return serverIn(t, filepath.Join(disk.Dir, "server", "data")), disk
+}
+
+// serverIn is an installation whose server keeps its data in a directory.
+func serverIn(t *testing.T, dir string) *installation {
+	t.Helper()
+	cluster, err := pgtest.New(dir, "max_connections=100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Crash() }) // the test may have ended it
+	cluster.Exec(t, "postgres", "create database billfold")
+	i := &installation{cluster: cluster, url: cluster.URL("billfold"), secret: filepath.Join(t.TempDir(), "secret.key")}
+	if err := os.WriteFile(i.secret, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// TestPowerCuts cuts the power of PostgreSQL's disk under load.
+func TestPowerCuts(t *testing.T) {
+	i, disk := onDisk(t)
+	r := i.trial(t)
+	random := r.campaign.Rand(1)
+	for range *cutsFlag {
+		r.await(10)
+		time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
+		r.must(r.cluster.Crash())
+		disk.CutPower(t)
+		r.must(r.cluster.Start())
+		r.campaign.Add("cuts", 1)
+	}
+	r.await(10)
+	r.end()
+}
+
+// TestPowerCutsLoseWhatIsNotSynced is the control: on the same disk, sessions
+// that do not wait for the disk lose what was acknowledged to them.
+func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
+	campaign := harness.NewCampaign(t)
+	i, disk := onDisk(t)
+	i.cluster.Exec(t, "billfold", "create table control (n integer)")
+	acknowledged := 0
+	for range 5 {
+		conn, err := pgx.Connect(t.Context(), i.url+"&synchronous_commit=off")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for began := time.Now(); time.Since(began) < 300*time.Millisecond; acknowledged++ {
+			if _, err := conn.Exec(t.Context(), "insert into control values ($1)", acknowledged); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := i.cluster.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close(t.Context())
+		disk.CutPower(t)
+		if err := i.cluster.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kept := (&trial{installation: i, t: t}).ask("select count(*)::int from control")
+		campaign.Add("lost", int64(acknowledged-kept))
+		acknowledged = kept
+	}
+	campaign.Want("lost", 1)
+}
+
+// TestDiskFull fills PostgreSQL's disk under load. The instances refuse writes,
+// and serve again when there is room.
+func TestDiskFull(t *testing.T) {
+	disk := harness.Tmpfs(t, 400)
+	i := serverIn(t, filepath.Join(disk, "server", "data"))
+	r := i.trial(t)
+	for range 2 {
+		r.await(50)
+		filler := filepath.Join(disk, "filler")
+		fill(t, filler)
+		for _, load := range r.loads {
+			load.Await("refusals", load.Unavailable, 20)
+		}
+		r.must(os.Remove(filler))
+		if r.ask("select 1") == 0 {
+			// A server that could not write its log has ended, or is about to.
+			_ = r.cluster.Signal(syscall.SIGQUIT)
+			r.must(r.cluster.Start())
+			r.campaign.Add("servers that ended", 1)
+		}
+		r.campaign.Add("disks filled", 1)
+	}
+	r.await(50)
+	r.end()
+	r.campaign.Want("unavailable", 80)
+}
+
+// fill writes a file until there is no room for more.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for size := 1 << 20; size >= 512; {
+		if _, err := file.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+}
