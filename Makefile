@@ -75,6 +75,10 @@ campaign/postgres: deps ## Break PostgreSQL: CUTS (2000) commits, RESTARTS (50),
 		-restarts=$(or $(RESTARTS),50) -failovers=$(or $(FAILOVERS),20) --- -count=1 -timeout=0 ./e2e/postgres \
 		-restarts=$(or $(RESTARTS),50) -backends=$(or $(CUTS),2000) -cuts=$(or $(POWERCUTS),300)
 
+.PHONY: campaign/failover
+campaign/failover: deps ## Fail PostgreSQL over in every way, ROUNDS times (20)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/failover -run TestFailover -rounds=$(or $(ROUNDS),20)
+
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)

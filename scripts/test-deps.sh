@@ -20,6 +20,9 @@ mkfs.ext4 e2fsprogs
 losetup mount
 mount mount
 pgbouncer pgbouncer
+pkill procps
+patroni patroni
+etcd etcd-server
 LIST
 # The server's programs are not on the PATH; no cluster of the machine's own is
 # wanted, the tests make theirs.
@@ -42,11 +45,20 @@ if [ ${#missing[@]} -gt 0 ]; then
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
   fi
-  # No service is wanted either: the tests run their own pooler.
+  # Neither are the machine's own etcd and Patroni: their units are masked before
+  # there is anything that could start them, here or at the next boot.
+  for package in patroni etcd-server; do
+    unit=/etc/systemd/system/${package%-server}.service
+    if [[ " ${missing[*]} " == *" $package "* ]] && [ ! -e "$unit" ] && [ ! -L "$unit" ]; then
+      mkdir -p "${unit%/*}"
+      ln -s /dev/null "$unit"
+    fi
+  done
+  # Where there is no systemd, a policy keeps packages from starting services.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
+    chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT
   fi
   apt-get update -qq </dev/null

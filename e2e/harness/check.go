@@ -18,11 +18,28 @@ type Checked struct {
 	Problems []string
 }
 
-// Check holds a server to everything that the load was told: each
-// acknowledged entry is there as it was acknowledged, each key has at most one
-// entry, nothing is there that nobody asked for, and every chain is whole. The
+// Check holds a server to everything that the load was told, and counts it. The
 // load must have been stopped.
 func (l *Load) Check(t testing.TB, server *Server) Checked {
+	t.Helper()
+	checked := l.Inspect(t, server)
+	for _, problem := range checked.Problems[:min(len(checked.Problems), 20)] {
+		t.Error(problem)
+	}
+	if more := len(checked.Problems) - 20; more > 0 {
+		t.Errorf("and %d more", more)
+	}
+	l.campaign.Add("entries", checked.Entries)
+	l.campaign.Add("acknowledged", l.Acknowledged())
+	l.campaign.Add("unanswered", l.Unanswered())
+	l.campaign.Add("unanswered that happened", l.Happened())
+	return checked
+}
+
+// Inspect looks whether each acknowledged entry is there as it was acknowledged,
+// each key has at most one entry, nothing is there that nobody asked for, and
+// every chain is whole. The load must have been stopped.
+func (l *Load) Inspect(t testing.TB, server *Server) Checked {
 	t.Helper()
 	client := server.Client()
 	histories := l.read(t, client)
@@ -49,16 +66,6 @@ func (l *Load) Check(t testing.TB, server *Server) Checked {
 	l.mu.Lock()
 	checked.problems(l.violations)
 	l.mu.Unlock()
-	for _, problem := range checked.Problems[:min(len(checked.Problems), 20)] {
-		t.Error(problem)
-	}
-	if more := len(checked.Problems) - 20; more > 0 {
-		t.Errorf("and %d more", more)
-	}
-	l.campaign.Add("entries", checked.Entries)
-	l.campaign.Add("acknowledged", l.Acknowledged())
-	l.campaign.Add("unanswered", l.Unanswered())
-	l.campaign.Add("unanswered that happened", l.Happened())
 	return checked
 }
 

@@ -37,8 +37,15 @@ func NewInstallation(t testing.TB) *Installation {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return InstallOn(t, cluster, cluster.Database(t, ""))
+}
+
+// InstallOn is an installation on an empty database of a server, which it stops
+// when the test ends.
+func InstallOn(t testing.TB, cluster *pgtest.Cluster, url string) *Installation {
+	t.Helper()
 	t.Cleanup(func() { _ = cluster.Signal(syscall.SIGQUIT) }) // the test may have ended it
-	i := &Installation{Cluster: cluster, URL: cluster.Database(t, ""), secret: filepath.Join(t.TempDir(), "secret.key")}
+	i := &Installation{Cluster: cluster, URL: url, secret: filepath.Join(t.TempDir(), "secret.key")}
 	writeFile(t, i.secret, []byte(hex.EncodeToString(make([]byte, 32))))
 	return i
 }

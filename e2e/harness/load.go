@@ -18,8 +18,8 @@ type LoadOptions struct {
 	Writers   int // how many write at once
 	Customers int // how many customers they share
 
-	// Patient writers take 503 STORAGE_UNAVAILABLE for an answer and send the
-	// same request again a little later, until the load stops.
+	// Patient writers take 503 for an answer and send the same request again a
+	// little later, until the load stops.
 	Patient bool
 }
 
@@ -124,7 +124,8 @@ func (l *Load) Unanswered() int64 { return l.unanswered.Load() }
 // their re-sending showed.
 func (l *Load) Happened() int64 { return l.happened.Load() }
 
-// Unavailable is how many answers so far were STORAGE_UNAVAILABLE.
+// Unavailable is how many answers so far said that the store cannot serve now
+// and that nothing was changed.
 func (l *Load) Unavailable() int64 { return l.unavailable.Load() }
 
 // Await waits until a count of the load has grown by n, or fails the test.
@@ -342,7 +343,7 @@ func (w *writer) refusedByStorage(r *record, post Post, answer Answer) (again bo
 	case failure.Code == "OUTCOME_UNKNOWN":
 		r.attempts++
 		w.load.unanswered.Add(1)
-	case failure.Code == "STORAGE_UNAVAILABLE":
+	case failure.Code == "STORAGE_UNAVAILABLE", failure.Code == "OVERLOADED":
 		w.load.unavailable.Add(1)
 	default:
 		w.load.violate("%+v: got %s, want another code", post, answer)

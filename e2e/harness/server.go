@@ -100,7 +100,7 @@ func Begin(t testing.TB, options Options) *Server {
 	t.Helper()
 	server := &Server{Dir: options.Dir, Addr: options.Addr, exited: make(chan struct{})}
 	if server.Addr == "" {
-		server.Addr = freeAddr(t)
+		server.Addr = FreeAddr(t)
 	}
 	binary := options.Binary
 	if binary == "" {
@@ -224,10 +224,10 @@ func (s *Server) Stopped(t testing.TB, began time.Time) time.Duration {
 	return time.Since(began)
 }
 
-// freeAddr returns an address that nobody serves. Its port is below those that
+// FreeAddr returns an address that nobody serves. Its port is below those that
 // the kernel gives to outgoing connections, so that a client of another test
 // does not take it while a server is away.
-func freeAddr(t testing.TB) string {
+func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))

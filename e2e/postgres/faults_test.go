@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/hex"
 	"flag"
 	"os"
 	"path/filepath"
@@ -24,18 +23,18 @@ var (
 
 // trial is two instances on one server, each with writers of its own.
 type trial struct {
-	*installation
+	*harness.Installation
 	t         *testing.T
 	campaign  *harness.Campaign
 	instances []*harness.Server
 	loads     []*harness.Load
 }
 
-func (i *installation) trial(t *testing.T) *trial {
+func newTrial(t *testing.T, i *harness.Installation) *trial {
 	t.Helper()
-	r := &trial{installation: i, t: t, campaign: harness.NewCampaign(t)}
+	r := &trial{Installation: i, t: t, campaign: harness.NewCampaign(t)}
 	for range 2 {
-		instance := harness.Start(t, i.options(t, ""))
+		instance := harness.Start(t, i.Options(t, ""))
 		r.instances = append(r.instances, instance)
 		r.loads = append(r.loads, harness.StartLoad(t, r.campaign, instance,
 			harness.LoadOptions{Writers: 12, Customers: 12, Patient: true}))
@@ -60,7 +59,7 @@ func (r *trial) end() {
 		entries += load.Check(r.t, r.instances[n]).Entries
 		r.campaign.Add("unavailable", load.Unavailable())
 	}
-	if got := r.verify(r.t); got != entries {
+	if got := r.Verify(r.t).Entries; got != entries {
 		r.t.Errorf("verify: got %d entries, want %d", got, entries)
 	}
 	for _, instance := range r.instances {
@@ -74,7 +73,7 @@ func (r *trial) end() {
 func (r *trial) ask(query string) (n int) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, r.url)
+	conn, err := pgx.Connect(ctx, r.URL)
 	if err != nil {
 		return 0
 	}
@@ -92,7 +91,7 @@ func (r *trial) must(err error) {
 
 // TestServerRestarts stops PostgreSQL in every way that it has, under load.
 func TestServerRestarts(t *testing.T) {
-	r := newInstallation(t).trial(t)
+	r := newTrial(t, harness.NewInstallation(t))
 	random := r.campaign.Rand(1)
 	for n := range *restartsFlag {
 		r.await(20)
@@ -100,13 +99,13 @@ func TestServerRestarts(t *testing.T) {
 		how := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}[n%4]
 		if how == syscall.SIGTERM {
 			// It takes no new sessions and waits for those that there are.
-			r.must(r.cluster.Send(how))
+			r.must(r.Cluster.Send(how))
 			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
-			r.must(r.cluster.Signal(syscall.SIGINT))
+			r.must(r.Cluster.Signal(syscall.SIGINT))
 		} else {
-			r.must(r.cluster.Signal(how))
+			r.must(r.Cluster.Signal(how))
 		}
-		r.must(r.cluster.Start())
+		r.must(r.Cluster.Start())
 		r.campaign.Add("restarts by "+how.String(), 1)
 	}
 	r.await(20)
@@ -116,7 +115,7 @@ func TestServerRestarts(t *testing.T) {
 // TestSessions ends the sessions of the instances in the middle of their work.
 // One in twenty is killed, whereupon PostgreSQL starts anew.
 func TestSessions(t *testing.T) {
-	r := newInstallation(t).trial(t)
+	r := newTrial(t, harness.NewInstallation(t))
 	random := r.campaign.Rand(1)
 	const busy = ` from pg_stat_activity where application_name = 'billfold' and state <> 'idle' order by random() limit 1`
 	for done := 0; done < *backendsFlag; {
@@ -140,8 +139,8 @@ func TestSessions(t *testing.T) {
 // TestConnectionsTaken lets others take every session that PostgreSQL has: the
 // instances refuse what they cannot do, and serve again when there is room.
 func TestConnectionsTaken(t *testing.T) {
-	r := newInstallation(t).trial(t)
-	admin, err := pgx.Connect(t.Context(), r.url)
+	r := newTrial(t, harness.NewInstallation(t))
+	admin, err := pgx.Connect(t.Context(), r.URL)
 	r.must(err)
 	defer func() { _ = admin.Close(context.Background()) }()
 	for range 3 {
@@ -156,7 +155,7 @@ func TestConnectionsTaken(t *testing.T) {
 				`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'billfold'`)
 			r.must(err)
 			for {
-				hog, err := pgx.Connect(t.Context(), r.url)
+				hog, err := pgx.Connect(t.Context(), r.URL)
 				if err != nil {
 					break
 				}
@@ -173,14 +172,14 @@ func TestConnectionsTaken(t *testing.T) {
 }
 
 // onDisk is an installation whose server has a disk of its own.
-func onDisk(t *testing.T) (*installation, *harness.Disk) {
+func onDisk(t *testing.T) (*harness.Installation, *harness.Disk) {
 	t.Helper()
 	disk := harness.NewDisk(t, t.TempDir(), 1024)
 	return serverIn(t, filepath.Join(disk.Dir, "server", "data")), disk
 }
 
 // serverIn is an installation whose server keeps its data in a directory.
-func serverIn(t *testing.T, dir string) *installation {
+func serverIn(t *testing.T, dir string) *harness.Installation {
 	t.Helper()
 	cluster, err := pgtest.New(dir, "max_connections=100")
 	if err != nil {
@@ -188,24 +187,20 @@ func serverIn(t *testing.T, dir string) *installation {
 	}
 	t.Cleanup(func() { _ = cluster.Crash() }) // the test may have ended it
 	cluster.Exec(t, "postgres", "create database billfold")
-	i := &installation{cluster: cluster, url: cluster.URL("billfold"), secret: filepath.Join(t.TempDir(), "secret.key")}
-	if err := os.WriteFile(i.secret, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return i
+	return harness.InstallOn(t, cluster, cluster.URL("billfold"))
 }
 
 // TestPowerCuts cuts the power of PostgreSQL's disk under load.
 func TestPowerCuts(t *testing.T) {
 	i, disk := onDisk(t)
-	r := i.trial(t)
+	r := newTrial(t, i)
 	random := r.campaign.Rand(1)
 	for range *cutsFlag {
 		r.await(10)
 		time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
-		r.must(r.cluster.Crash())
+		r.must(r.Cluster.Crash())
 		disk.CutPower(t)
-		r.must(r.cluster.Start())
+		r.must(r.Cluster.Start())
 		r.campaign.Add("cuts", 1)
 	}
 	r.await(10)
@@ -217,10 +212,10 @@ func TestPowerCuts(t *testing.T) {
 func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
 	campaign := harness.NewCampaign(t)
 	i, disk := onDisk(t)
-	i.cluster.Exec(t, "billfold", "create table control (n integer)")
+	i.Cluster.Exec(t, "billfold", "create table control (n integer)")
 	acknowledged := 0
 	for range 5 {
-		conn, err := pgx.Connect(t.Context(), i.url+"&synchronous_commit=off")
+		conn, err := pgx.Connect(t.Context(), i.URL+"&synchronous_commit=off")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,15 +224,15 @@ func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := i.cluster.Crash(); err != nil {
+		if err := i.Cluster.Crash(); err != nil {
 			t.Fatal(err)
 		}
 		_ = conn.Close(t.Context())
 		disk.CutPower(t)
-		if err := i.cluster.Start(); err != nil {
+		if err := i.Cluster.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kept := (&trial{installation: i, t: t}).ask("select count(*)::int from control")
+		kept := (&trial{Installation: i, t: t}).ask("select count(*)::int from control")
 		campaign.Add("lost", int64(acknowledged-kept))
 		acknowledged = kept
 	}
@@ -249,7 +244,7 @@ func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	disk := harness.Tmpfs(t, 400)
 	i := serverIn(t, filepath.Join(disk, "server", "data"))
-	r := i.trial(t)
+	r := newTrial(t, i)
 	for range 2 {
 		r.await(50)
 		filler := filepath.Join(disk, "filler")
@@ -260,8 +255,8 @@ func TestDiskFull(t *testing.T) {
 		r.must(os.Remove(filler))
 		if r.ask("select 1") == 0 {
 			// A server that could not write its log has ended, or is about to.
-			_ = r.cluster.Signal(syscall.SIGQUIT)
-			r.must(r.cluster.Start())
+			_ = r.Cluster.Signal(syscall.SIGQUIT)
+			r.must(r.Cluster.Start())
 			r.campaign.Add("servers that ended", 1)
 		}
 		r.campaign.Add("disks filled", 1)

@@ -113,6 +113,7 @@ var rooms = map[string]room{
 	"e2e/races":    {},
 	"e2e/mutants":  {},
 	"e2e/postgres": {},
+	"e2e/failover": {modules: []string{"github.com/jackc/pgx/v5"}},
 	"e2e/faultdisk": {
 		tests:    []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},
 		modules:  []string{"modernc.org/libc", "modernc.org/sqlite/lib", "zombiezen.com/go/sqlite"},

@@ -22,7 +22,7 @@ func TestPoolerKilled(t *testing.T) {
 	campaign(t)
 	s, pooler := pooled(t)
 	i := newInstallation(t, s, 2)
-	l := startLoad(i, 16)
+	l := startLoad(i, 16, false)
 	for range 5 {
 		l.await(200)
 		if err := pooler.Kill(); err != nil {
