@@ -73,6 +73,11 @@ campaign/faultdisk: deps ## Put every fault of the disk at every operation of th
 campaign/postgres: deps ## Cut CUTS (2000) commits off from their answers, restart PostgreSQL RESTARTS (50) times
 	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts' -cuts=$(or $(CUTS),2000) -restarts=$(or $(RESTARTS),50)
 
+.PHONY: campaign/copy
+campaign/copy: deps ## Stop and cut copies CUTS times (300), kill them KILLS times (200), in both directions
+	$(GOTEST) -count=1 -timeout=0 ./internal/transfer -run 'Stopped|Cut' -cuts=$(or $(CUTS),300)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/copy -kills=$(or $(KILLS),200)
+
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)
