@@ -29,6 +29,7 @@ func copyConnect(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	settings.ConnectTimeout = connectTimeout
 	settings.RuntimeParams["application_name"] = copyName
+	settings.OnNotice = hearNotices
 	conn, err := pgx.ConnectConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL at %s: %w", address(settings), err)
@@ -105,31 +106,35 @@ func (s *CopySource) prepare(ctx context.Context) error {
 	return refuseUnfinished(ctx, s.conn)
 }
 
+// goneWithin is how long a copy waits for the connections of instances that have
+// ended: the server takes a moment to notice.
+const goneWithin = 2 * time.Second
+
 // refuseInstances refuses a database to which instances are connected.
 func refuseInstances(ctx context.Context, conn *pgx.Conn) error {
 	const query = `
 	  select count(*)
 	    from pg_stat_activity
 	   where datname = current_database() and application_name = 'billfold' and pid <> pg_backend_pid()`
-	var connections int64
-	if err := conn.QueryRow(ctx, query).Scan(&connections); err != nil {
-		return err
+	for giveUp := time.Now().Add(goneWithin); ; time.Sleep(50 * time.Millisecond) {
+		// In a transaction the server shows its connections as they were when it
+		// was first asked, unless it is told to look again.
+		if _, err := conn.Exec(ctx, "select pg_stat_clear_snapshot()"); err != nil {
+			return err
+		}
+		var connections int64
+		if err := conn.QueryRow(ctx, query).Scan(&connections); err != nil || connections == 0 {
+			return err
+		}
+		if time.Now().After(giveUp) {
+			return fmt.Errorf("instances have %d connections to it (application_name billfold in pg_stat_activity); "+
+				"stop all of them first: what they write during a copy would not be in it", connections)
+		}
 	}
-	if connections > 0 {
-		return fmt.Errorf("instances have %d connections to it (application_name billfold in pg_stat_activity); "+
-			"stop all of them first: what they write during a copy would not be in it", connections)
-	}
-	return nil
 }
 
-// Confirm implements transfer.Source. What the server shows of its connections
-// stands still in a transaction, unless it is asked to look again.
-func (s *CopySource) Confirm(ctx context.Context) error {
-	if _, err := s.conn.Exec(ctx, "select pg_stat_clear_snapshot()"); err != nil {
-		return err
-	}
-	return refuseInstances(ctx, s.conn)
-}
+// Confirm implements transfer.Source.
+func (s *CopySource) Confirm(ctx context.Context) error { return refuseInstances(ctx, s.conn) }
 
 // Close ends the transaction, and with it the lock.
 func (s *CopySource) Close() error { return copyClose(s.conn) }

@@ -59,9 +59,9 @@ func (t *CopyTarget) prepare(ctx context.Context) error {
 func (t *CopyTarget) Close() error { return copyClose(t.conn) }
 
 // inTransaction runs f in a transaction whose commit is durable, whatever the
-// server's default is.
+// server's default is, also with a synchronous standby if there is one.
 func (t *CopyTarget) inTransaction(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, t.conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, t.conn, func(tx pgx.Tx) error {
 		const settings = `
 		  select set_config('synchronous_commit', 'on', true), set_config('statement_timeout', '0', true),
 		         set_config('idle_in_transaction_session_timeout', '0', true)`
@@ -70,6 +70,10 @@ func (t *CopyTarget) inTransaction(ctx context.Context, f func(tx pgx.Tx) error)
 		}
 		return f(tx)
 	})
+	if err == nil {
+		err = replicated(t.conn)
+	}
+	return err
 }
 
 // Record implements transfer.Target. It waits for the last transaction of a run
