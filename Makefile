@@ -79,6 +79,11 @@ campaign/postgres: deps ## Break PostgreSQL: CUTS (2000) commits, RESTARTS (50),
 campaign/failover: deps ## Fail PostgreSQL over in every way, ROUNDS times (20)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/failover -run TestFailover -rounds=$(or $(ROUNDS),20)
 
+.PHONY: campaign/copy
+campaign/copy: deps ## Stop and cut copies CUTS times (300), kill them KILLS times (200), in both directions
+	$(GOTEST) -count=1 -timeout=0 ./internal/transfer -run 'Stopped|Cut' -cuts=$(or $(CUTS),300)
+	$(GOTEST) -count=1 -timeout=0 ./e2e/copy -kills=$(or $(KILLS),200)
+
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)

@@ -95,8 +95,7 @@ func makeSecretKey(path string) ([]byte, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("secret key: %w", err)
 	}
-	text := base64.StdEncoding.EncodeToString(key) + "\n"
-	err := writeFileWhole(path, []byte(text))
+	err := writeSecretKey(path, key)
 	if errors.Is(err, fs.ErrExist) {
 		return readSecretKey(path)
 	}
@@ -104,6 +103,11 @@ func makeSecretKey(path string) ([]byte, error) {
 		return nil, fmt.Errorf("secret key: %w", err)
 	}
 	return key, nil
+}
+
+// writeSecretKey keeps a key in a file that is not there yet.
+func writeSecretKey(path string, key []byte) error {
+	return writeFileWhole(path, []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
 }
 
 // writeFileWhole writes a file that only its owner may read and that is not

@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/demo", "internal/httpapi",
-			"internal/ledger", "internal/money", "internal/postgres", "internal/sqlite", "internal/verify"},
+			"internal/ledger", "internal/money", "internal/postgres", "internal/sqlite", "internal/transfer", "internal/verify"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
@@ -60,13 +60,18 @@ var rooms = map[string]room{
 		imports: []string{"internal/ledger"},
 		modules: []string{"github.com/prometheus/client_golang"},
 	},
+	// What a copy asks of both stores.
+	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
+		"internal/sqlite", "internal/verify"}},
 	"internal/sqlite": {
-		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/walletrow"},
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/transfer",
+			"internal/walletrow"},
 		tests:   []string{"internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
-		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/walletrow"},
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/transfer",
+			"internal/walletrow"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
@@ -113,6 +118,7 @@ var rooms = map[string]room{
 	"e2e/races":    {},
 	"e2e/mutants":  {},
 	"e2e/postgres": {},
+	"e2e/copy":     {},
 	"e2e/failover": {modules: []string{"github.com/jackc/pgx/v5"}},
 	"e2e/faultdisk": {
 		tests:    []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite", "internal/verify"},

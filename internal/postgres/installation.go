@@ -14,12 +14,17 @@ import (
 // were there before it.
 var ErrOtherSecret = errors.New("this database belongs to instances with another secret key; give this one theirs")
 
+// SecretCheck is what a database keeps of the secret key of its instances.
+func SecretCheck(secret []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("billfold.installation.v1"))
+	return mac.Sum(nil)
+}
+
 // Join makes sure that all instances have one secret key. The first leaves
 // behind what the others can compare theirs with, and no more.
 func (db *DB) Join(ctx context.Context, secret []byte) error {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte("billfold.installation.v1"))
-	check := mac.Sum(nil)
+	check := SecretCheck(secret)
 	same := func(ctx context.Context, conn *pgx.Conn) (there bool, err error) {
 		err = conn.QueryRow(ctx, `select secret_check = $1 from installation where no = 1`, check).Scan(&there)
 		return there, ignore(err, pgx.ErrNoRows)
@@ -30,6 +35,11 @@ func (db *DB) Join(ctx context.Context, secret []byte) error {
 		  values (1, $1, $2)
 		  on conflict do nothing`
 		if _, err := conn.Exec(ctx, insert, time.Now(), check); err != nil {
+			return err
+		}
+		// A copy that was begun after this instance was opened is seen here,
+		// because it leaves its installation in the same transaction.
+		if err := refuseUnfinished(ctx, conn); err != nil {
 			return err
 		}
 		there, err := same(ctx, conn)

@@ -128,6 +128,16 @@ const (
 	pingTimeout = time.Second
 )
 
+// Address is where the database of a connection string is, without the
+// credentials; the text "PostgreSQL" when it is none.
+func Address(url string) string {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	return "postgres://" + address(config)
+}
+
 // address is where a database is, without the credentials.
 func address(config *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
@@ -139,7 +149,10 @@ func (db *DB) prepare(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	return migrate(ctx, conn.Conn(), db.config.Logger)
+	if err := migrate(ctx, conn.Conn(), db.config.Logger); err != nil {
+		return err
+	}
+	return refuseUnfinished(ctx, conn.Conn())
 }
 
 // oldestServer is the oldest version of PostgreSQL that is tested.

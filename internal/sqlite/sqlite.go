@@ -140,6 +140,9 @@ func open(ctx context.Context, config Config) (_ *DB, err error) {
 	if err := migrate(conn, config.Logger); err != nil {
 		return nil, explain(path, err)
 	}
+	if err := refuseUnfinished(conn); err != nil {
+		return nil, fmt.Errorf("the data directory %s: %w", config.Dir, err)
+	}
 	if err := syncDir(config.Dir); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,113 @@
+// Package transfer moves a whole installation from one store to another: row by
+// row, without the rules, so that ids, hashes, times and numbers stay what they
+// were. What was interrupted goes on where it stopped, and nothing counts as
+// finished before the copy was proved equal to its source.
+//
+// A store takes part by reading and writing the tables that are listed here,
+// see [Source] and [Target].
+package transfer
+
+// Kind says what a column holds, and with it the type of its value in a [Row].
+type Kind int
+
+// The kinds. The stores keep some of them in ways of their own.
+const (
+	Text         Kind = iota // string
+	OptionalText             // string, or nil for none
+	Number                   // int64
+	Flag                     // bool
+	Bytes                    // []byte
+	Time                     // int64, microseconds since 1970
+	OptionalTime             // int64, 0 for none
+	Numbers                  // []int64, nil for null
+)
+
+// Column is one column of a table.
+type Column struct {
+	Name string
+	Kind Kind
+}
+
+// Table is a table as it is carried from store to store.
+type Table struct {
+	Name    string
+	Columns []Column
+
+	// Key names the columns that tell rows apart. Rows are read in their
+	// order, in every store alike; those of Entries in the order that suits the
+	// store, where only each customer's own order counts.
+	Key []string
+}
+
+// Row holds a value for each column of its table.
+type Row []any
+
+// The tables, in the order in which they are copied: what others refer to comes
+// first.
+var (
+	Businesses = &Table{Name: "businesses", Key: []string{"id"}, Columns: []Column{
+		{"id", Text}, {"name", Text}, {"created_at", Time},
+	}}
+	Tenants = &Table{Name: "tenants", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"business_id", Text}, {"mode", Text}, {"settings", Text},
+	}}
+	Keys = &Table{Name: "api_keys", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"id", Text}, {"tenant", Number}, {"name", Text}, {"scope", Text}, {"hash", Bytes},
+		{"hint", Text}, {"created_at", Time}, {"expires_at", OptionalTime}, {"revoked_at", OptionalTime},
+	}}
+	Customers = &Table{Name: "customers", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
+		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
+	}}
+	Wallets = &Table{Name: "wallets", Key: []string{"tenant", "customer_id", "currency"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"balance", Number}, {"held", Number},
+		{"seq", Number}, {"position", Number}, {"hash", Bytes}, {"updated_at", Time}, {"lots", Bytes},
+		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
+	}}
+	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
+		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
+		{"created_at", Time}, {"keep_until", OptionalTime},
+	}}
+	Entries = &Table{Name: "ledger_entries", Key: []string{"customer_id", "tenant", "position"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"position", Number}, {"currency", Text}, {"seq", Number},
+		{"id", Text}, {"is_credit", Flag}, {"amount", Number}, {"before_balance", Number}, {"after_balance", Number},
+		{"available", Number}, {"event_type", Text}, {"account", Text}, {"category", Text},
+		{"expires_at", OptionalTime}, {"allocations", Numbers}, {"reason", OptionalText},
+		{"reference_object_id", OptionalText}, {"metadata", OptionalText}, {"idempotency_key", OptionalText},
+		{"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time}, {"hash", Bytes},
+	}}
+)
+
+// Tables lists every table in the order of copying. The entries come last: the
+// wallets that they link to are there by then.
+func Tables() []*Table {
+	return []*Table{Businesses, Tenants, Keys, Customers, Wallets, Answers, Entries}
+}
+
+// Index returns the place of a column in the table's rows, -1 when it has no
+// such column.
+func (t *Table) Index(column string) int {
+	for i, c := range t.Columns {
+		if c.Name == column {
+			return i
+		}
+	}
+	return -1
+}
+
+// size is roughly how many bytes a row holds.
+func (r Row) size() int {
+	size := 0
+	for _, value := range r {
+		size += 16
+		switch value := value.(type) {
+		case string:
+			size += len(value)
+		case []byte:
+			size += len(value)
+		case []int64:
+			size += 8 * len(value)
+		}
+	}
+	return size
+}
