@@ -68,9 +68,14 @@ var mutation = regexp.MustCompile(`(?is)\b(update(\s+or\s+\w+)?|delete\s+from|tr
 	`\s+(only\s+)?("?main"?\.)?"?ledger_entries\b` +
 	`|\binto\s+"?ledger_entries\b[^;]*\bdo\s+update\b|\binsert\s+or\s+replace\s+into\s+"?ledger_entries\b|\bdrop\s+trigger\b[^;]*\bledger_entries`)
 
+// mutators are the files that may do so all the same, each with the reason.
+var mutators = map[string]string{
+	"internal/postgres/migrations/0001_ledger.sql": "takes away the rows that it showed the planner, before there are others",
+}
+
 // checkImmutable looks through SQL files.
 func checkImmutable(file textFile) []string {
-	if path.Ext(file.path) != ".sql" {
+	if path.Ext(file.path) != ".sql" || mutators[file.path] != "" {
 		return nil
 	}
 	var complaints []string
@@ -84,7 +89,7 @@ func checkImmutable(file textFile) []string {
 // checkImmutableStrings looks through the texts of a Go file, joined where they
 // are added up. Tests may break the ledger on purpose, to see it noticed.
 func checkImmutableStrings(s *source) []string {
-	if s.isTest() {
+	if s.isTest() || mutators[s.path] != "" {
 		return nil
 	}
 	var complaints []string

@@ -29,7 +29,7 @@ func copyConnect(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	settings.ConnectTimeout = connectTimeout
 	settings.RuntimeParams["application_name"] = copyName
-	settings.OnNotice = hearNotices
+	settings.OnNotice = keepWarning
 	conn, err := pgx.ConnectConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL at %s: %w", address(settings), err)

@@ -61,17 +61,19 @@ func (t *CopyTarget) Close() error { return copyClose(t.conn) }
 // inTransaction runs f in a transaction whose commit is durable, whatever the
 // server's default is, also with a synchronous standby if there is one.
 func (t *CopyTarget) inTransaction(ctx context.Context, f func(tx pgx.Tx) error) error {
+	delete(t.conn.PgConn().CustomData(), warningKey)
 	err := pgx.BeginFunc(ctx, t.conn, func(tx pgx.Tx) error {
 		const settings = `
 		  select set_config('synchronous_commit', 'on', true), set_config('statement_timeout', '0', true),
-		         set_config('idle_in_transaction_session_timeout', '0', true)`
+		         set_config('idle_in_transaction_session_timeout', '0', true),
+		         set_config('client_min_messages', 'warning', true)`
 		if _, err := tx.Exec(ctx, settings); err != nil {
 			return err
 		}
 		return f(tx)
 	})
 	if err == nil {
-		err = replicated(t.conn)
+		err = warned(t.conn)
 	}
 	return err
 }

@@ -33,16 +33,21 @@ func (db *DB) finish(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error
 		return nil
 	})
 	err := conn.SendBatch(ctx, trip).Close()
-	warning, warned := conn.PgConn().CustomData()[warningKey].(*pgconn.Notice)
 	switch {
 	case err != nil && isDefinite(err):
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", errInDoubt, db.lost(conn, err))
-	case warned:
-		return fmt.Errorf("%w: %s (%s)", errInDoubt, warning.Message, warning.Detail)
 	case ended != "COMMIT":
 		return fmt.Errorf("the transaction had failed before its commit: %s", ended)
+	}
+	return warned(conn)
+}
+
+// warned returns a doubt when the server has warned of something.
+func warned(conn *pgx.Conn) error {
+	if warning, found := conn.PgConn().CustomData()[warningKey].(*pgconn.Notice); found {
+		return fmt.Errorf("%w: %s (%s)", errInDoubt, warning.Message, warning.Detail)
 	}
 	return nil
 }
