@@ -32,15 +32,15 @@ type Proxy struct {
 	conns    map[net.Conn]struct{}
 }
 
-// NewProxy starts a proxy in front of a cluster. Decide is asked at every
+// NewProxy starts a proxy in front of a server. Decide is asked at every
 // COMMIT that has something before it.
-func NewProxy(t testing.TB, c *Cluster, decide func() Cut) *Proxy {
+func NewProxy(t testing.TB, server Server, decide func() Cut) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, server: address(c.port), decide: decide, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{listener: listener, server: server.Address(), decide: decide, conns: map[net.Conn]struct{}{}}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {

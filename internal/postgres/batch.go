@@ -25,6 +25,7 @@ type batch struct {
 	customers map[customerKey]*customerState
 	priors    map[priorKey]*ledger.Entry
 	entries   []placed // accepted, in the order of their decisions
+	written   bool     // everything but the commit has been answered
 }
 
 type customerKey struct {
@@ -103,7 +104,7 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 		return lost(conn.Conn(), err)
 	}
 	err := b.write(ctx, conn.Conn())
-	if err == nil || isDefinite(err) {
+	if err == nil || isDefinite(err) && !(b.db.sharded && b.written) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errInDoubt, err)
@@ -172,9 +173,11 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 	keys.unique()
 	trip := &pgx.Batch{}
 	b.db.queueBegin(trip)
-	if len(customers.ids) == 1 {
+	switch len(customers.ids) {
+	case 0: // there can be no such customers
+	case 1:
 		b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
-	} else {
+	default:
 		b.queueLoadMany(trip, &customers, &keys)
 	}
 	return conn.SendBatch(ctx, trip).Close()
@@ -197,6 +200,10 @@ func (db *DB) queueBegin(trip *pgx.Batch) {
 		durability = "remote_apply"
 	}
 	trip.Queue("begin isolation level read committed")
+	if db.sharded {
+		queueShardedSettings(trip, durability)
+		return
+	}
 	trip.Queue(beginSettings, durability)
 }
 

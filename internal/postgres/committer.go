@@ -65,15 +65,27 @@ func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.De
 	return item.Command.change, nil
 }
 
-// batch carries out commands in one transaction and answers them.
+// batch carries out what has gathered.
 func (c *committer) batch(items []*item) {
+	giveUp := time.Now().Add(retryFor)
+	if !c.db.sharded {
+		c.together(items, giveUp)
+		return
+	}
+	for _, group := range byCustomer(items) {
+		c.together(group, giveUp)
+	}
+}
+
+// together carries out commands in one transaction and answers them.
+func (c *committer) together(items []*item, giveUp time.Time) {
 	begin := time.Now()
-	err := c.commit(items)
+	err := c.commit(items, giveUp)
 	if err != nil && len(items) > 1 && !isStorage(err) {
 		// One command broke a constraint or failed in some other way that is
 		// our bug, but its neighbours must not pay for it.
 		for i := range items {
-			c.batch(items[i : i+1])
+			c.together(items[i:i+1], giveUp)
 		}
 		return
 	}
@@ -111,9 +123,9 @@ func (c *committer) report(err error) {
 var errInDoubt = errors.New("the answer to a commit was lost")
 
 // commit runs commands in a transaction until it is committed, or has failed
-// without effect, or, with CodeOutcomeUnknown, nobody can say.
-func (c *committer) commit(items []*item) (err error) {
-	giveUp := time.Now().Add(retryFor)
+// without effect, or, with CodeOutcomeUnknown, nobody can say. After giveUp a
+// transaction that had no effect is not tried again.
+func (c *committer) commit(items []*item, giveUp time.Time) (err error) {
 	for conflicts := 0; ; {
 		b := newBatch(c.db, items)
 		if err = b.run(); err == nil {

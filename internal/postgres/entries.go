@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/walletrow"
@@ -199,11 +200,16 @@ func (a *walletArrays) args() []any {
 // write stores the entries and the wallets that they moved, and commits.
 func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	trip := &pgx.Batch{}
-	if b.isSmall() {
+	if b.byRows() {
 		b.queueRows(trip)
 	} else {
 		b.queueArrays(trip)
 	}
+	// Once the last of these has been answered, only the commit is left.
+	trip.QueuedQueries[len(trip.QueuedQueries)-1].Exec(func(pgconn.CommandTag) error {
+		b.written = true
+		return nil
+	})
 	trip.Queue("commit")
 	return conn.SendBatch(ctx, trip).Close()
 }

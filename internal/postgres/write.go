@@ -61,7 +61,7 @@ func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) 
 		return lost(conn.Conn(), err)
 	}
 	_, err = conn.Exec(ctx, "commit")
-	if err == nil || isDefinite(err) {
+	if err == nil || isDefinite(err) && !db.sharded {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errInDoubt, err)
