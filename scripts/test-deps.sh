@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks: Debian packages, and the
-# npm packages of the end-to-end tests. It does nothing where all is there, and
-# says what is missing where it may not install it.
+# Installs what the tests need and the machine lacks: Debian packages, and npm
+# packages, which are the SDKs of the end-to-end tests and a second release of
+# PostgreSQL. It does nothing where all is there, and says what is missing where
+# it may not install it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,7 +45,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 fi
 
-for lock in e2e/node/package-lock.json; do
+for lock in e2e/node/package-lock.json internal/pgtest/server18/package-lock.json; do
   [ -f "$lock" ] || continue
   folder=$(dirname "$lock")
   # npm writes this file last, so it is newer than the lock file exactly when

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -35,30 +34,25 @@ type Cluster struct {
 	serial  atomic.Int64
 }
 
-// Bin returns the folder with the programs of the newest PostgreSQL here.
-func Bin() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if err != nil || len(found) == 0 {
-		return "", errors.Join(errors.New("no PostgreSQL server on this machine; run scripts/test-deps.sh"), err)
-	}
-	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
-	return filepath.Dir(found[len(found)-1]), nil
-}
-
-func version(path string) int {
-	number, _ := strconv.Atoi(strings.Split(path, "/")[4]) // another name counts as oldest
-	return number
-}
-
-// New makes a cluster in a directory that it makes, and starts it with more
-// settings such as "max_connections=50".
+// New makes a cluster of the machine's own release, see Release.New.
 func New(dir string, settings ...string) (*Cluster, error) {
-	bin, err := Bin()
+	release, err := packagedRelease()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, bin: bin, options: settings}
+	return release.New(dir, settings...)
+}
+
+// New makes a cluster in a directory that it makes, and starts it with more
+// settings such as "max_connections=50". What else it needs is beside the
+// directory, which should have a folder to itself.
+func (r Release) New(dir string, settings ...string) (*Cluster, error) {
+	c := &Cluster{dir: dir, options: settings}
 	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.bin, err = r.programs(filepath.Join(filepath.Dir(dir), fmt.Sprintf("postgres-%d", r.Version))); err != nil {
 		return nil, err
 	}
 	initdb := c.command("initdb", "--pgdata="+dir, "--username=billfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
@@ -239,14 +233,5 @@ func (c *Cluster) Database(t testing.TB, template string) (url string) {
 // Exec runs a statement in a database as its owner.
 func (c *Cluster) Exec(t testing.TB, database, statement string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, c.URL(database))
-	if err == nil {
-		_, err = conn.Exec(ctx, statement)
-		err = errors.Join(err, conn.Close(ctx))
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
+	Exec(t, c.URL(database), statement)
 }

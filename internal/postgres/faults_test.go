@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,7 +17,7 @@ import (
 )
 
 var (
-	cutsFlag     = flag.Int64("cuts", 200, "how many commits are cut off from their answer")
+	cutsFlag     = flag.Int("cuts", 200, "how many commits are cut off from their answer")
 	restartsFlag = flag.Int("restarts", 6, "how often the server is restarted under load")
 	seedFlag     = flag.Uint64("seed", 0, "seed of a campaign; 0 draws one")
 )
@@ -125,17 +124,18 @@ func campaign(t *testing.T) *rand.Rand {
 // Connections that are cut at their COMMIT, before the server has it or before
 // its answer is heard: the store finds out which it was, and nothing is lost or
 // happens twice.
-func TestCutsAtCommit(t *testing.T) {
-	t.Parallel()
-	random := campaign(t)
-	i := newInstallation(t, 1)
+func TestCutsAtCommit(t *testing.T) { onOwnServers(t, cutsAtCommit) }
+
+func cutsAtCommit(t *testing.T, s server) {
+	random, cuts := campaign(t), int64(s.share(*cutsFlag))
+	i := newInstallation(t, s, 1)
 	var mu sync.Mutex
 	var before, after int64
-	proxy := pgtest.NewProxy(t, cluster, func() pgtest.Cut {
+	proxy := pgtest.NewProxy(t, s.cluster, func() pgtest.Cut {
 		mu.Lock()
 		defer mu.Unlock()
 		switch n := random.IntN(40); {
-		case before+after >= *cutsFlag || n > 1:
+		case before+after >= cuts || n > 1:
 			return pgtest.CutNothing
 		case n == 0:
 			before++
@@ -144,11 +144,11 @@ func TestCutsAtCommit(t *testing.T) {
 		after++
 		return pgtest.CutAfter
 	})
-	i.instances = append(i.instances, i.open(proxy.URL(i.url)))
+	i.instances = append(i.instances, s.open(t, proxy.URL(i.url)))
 	l := startLoad(i, 16)
-	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < *cutsFlag; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < cuts; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("got %d cuts, want %d", proxy.Cuts(), *cutsFlag)
+			t.Fatalf("got %d cuts, want %d", proxy.Cuts(), cuts)
 		}
 	}
 	l.end()
@@ -160,17 +160,15 @@ func TestCutsAtCommit(t *testing.T) {
 
 // Restarts of the server under load, in order, at once, and by a crash. The
 // instances serve again by themselves.
-func TestServerRestarts(t *testing.T) {
+func TestServerRestarts(t *testing.T) { onOwnServers(t, serverRestarts) }
+
+func serverRestarts(t *testing.T, s server) {
 	random := campaign(t)
-	own, err := pgtest.New(filepath.Join(pgtest.Dir(t), "data"), "max_connections=100")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Signal(syscall.SIGQUIT) })
-	i := &installation{t: t}
-	i.start(own, 2)
+	s = s.another(t, "max_connections=100")
+	own := s.cluster
+	i := newInstallation(t, s, 2)
 	l := startLoad(i, 16)
-	for n := range *restartsFlag {
+	for n := range s.share(*restartsFlag) {
 		l.await(200)
 		how := []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}[n%3]
 		time.Sleep(time.Duration(random.IntN(50)) * time.Millisecond)
@@ -203,14 +201,15 @@ func (l *load) await(more int) {
 
 // Backends that are terminated and transactions that wait too long for a lock
 // end in a refusal without effect, or are tried again unseen.
-func TestTerminatedBackends(t *testing.T) {
-	t.Parallel()
+func TestTerminatedBackends(t *testing.T) { onOwnServers(t, terminatedBackends) }
+
+func terminatedBackends(t *testing.T, s server) {
 	campaign(t)
-	i := newInstallation(t, 2)
+	i := newInstallation(t, s, 2)
 	l := startLoad(i, 16)
 	killer := connect(t, i.url)
 	killed := 0
-	for killed < 50 {
+	for killed < s.share(50) {
 		l.await(20)
 		var n int
 		const kill = `
@@ -228,9 +227,10 @@ func TestTerminatedBackends(t *testing.T) {
 
 // A customer whose row somebody else has locked for too long is refused without
 // effect; the others are served meanwhile.
-func TestLockWaitIsOver(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t, 1)
+func TestLockWaitIsOver(t *testing.T) { onOwnServers(t, lockWaitIsOver) }
+
+func lockWaitIsOver(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
 	stuck := i.customer("cus_stuck")
 	holder := connect(t, i.url)
 	if _, err := holder.Exec(t.Context(), `begin; select 1 from customers where customer_id = 'cus_stuck' for update`); err != nil {

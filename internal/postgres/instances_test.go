@@ -12,7 +12,6 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
-	"github.com/billfold/billfold/internal/pgtest"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/verify"
 )
@@ -20,45 +19,24 @@ import (
 // installation is one database with several instances on it.
 type installation struct {
 	t         testing.TB
+	server    server
 	url       string
 	tenant    ledger.Tenant
 	instances []*postgres.DB
 }
 
-func newInstallation(t testing.TB, instances int) *installation {
+// newInstallation opens instances on a new database and makes the business.
+func newInstallation(t testing.TB, on server, instances int) *installation {
 	t.Helper()
-	i := &installation{t: t}
-	i.start(cluster, instances)
-	return i
-}
-
-// start opens instances on a new database of a cluster and makes the business.
-func (i *installation) start(on *pgtest.Cluster, instances int) {
-	t := i.t
-	t.Helper()
-	i.url, i.tenant = on.Database(t, ""), ledger.Tenant{BusinessID: "bus_1", Mode: ledger.Test}
+	i := &installation{t: t, server: on, url: on.database(t), tenant: ledger.Tenant{BusinessID: "bus_1", Mode: ledger.Test}}
 	for range instances {
-		i.instances = append(i.instances, i.open(i.url))
+		i.instances = append(i.instances, on.open(t, i.url))
 	}
 	business := access.Business{ID: i.tenant.BusinessID, Name: "Shared", CreatedAt: time.Now().Truncate(time.Microsecond)}
 	if err := i.instances[0].CreateBusiness(t.Context(), business, access.DefaultSettings(), nil); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// open opens one more instance, on the database or on what stands before it.
-func (i *installation) open(url string) *postgres.DB {
-	i.t.Helper()
-	db, err := postgres.Open(i.t.Context(), postgres.Config{URL: url, ConnectionsMax: 8})
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	i.t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			i.t.Error(err)
-		}
-	})
-	return db
+	return i
 }
 
 func (i *installation) customer(id string) string {
@@ -111,9 +89,10 @@ func (i *installation) together(n int, f func(instance, n int)) {
 
 // Instances that take from one wallet at once take no more than there is, and
 // refuse nothing that there is (law O2).
-func TestInstancesDoNotOverdraw(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t, 3)
+func TestInstancesDoNotOverdraw(t *testing.T) { onServers(t, instancesDoNotOverdraw) }
+
+func instancesDoNotOverdraw(t *testing.T, s server) {
+	i := newInstallation(t, s, 3)
 	for round := range 5 {
 		c := i.customer(fmt.Sprintf("cus_%d", round))
 		credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100}
@@ -140,9 +119,10 @@ func TestInstancesDoNotOverdraw(t *testing.T) {
 }
 
 // One key that several instances are given at once has one effect (law K6).
-func TestInstancesShareKeys(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t, 3)
+func TestInstancesShareKeys(t *testing.T) { onServers(t, instancesShareKeys) }
+
+func instancesShareKeys(t *testing.T, s server) {
+	i := newInstallation(t, s, 3)
 	c := i.customer("cus_1")
 	for round := range 10 {
 		key := fmt.Sprintf("key %d", round)
@@ -172,9 +152,10 @@ func TestInstancesShareKeys(t *testing.T) {
 }
 
 // What one instance has acknowledged, every other shows at once (law R2).
-func TestInstancesReadEachOthersWrites(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t, 2)
+func TestInstancesReadEachOthersWrites(t *testing.T) { onServers(t, instancesReadEachOthersWrites) }
+
+func instancesReadEachOthersWrites(t *testing.T, s server) {
+	i := newInstallation(t, s, 2)
 	c := i.customer("cus_1")
 	for n := range 200 {
 		change, err := i.post(t.Context(), n%2, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 7})
@@ -191,13 +172,14 @@ func TestInstancesReadEachOthersWrites(t *testing.T) {
 
 // Instances that start at once on an empty database bring its schema up to date
 // together.
-func TestInstancesMigrateTogether(t *testing.T) {
-	t.Parallel()
-	url := cluster.Database(t, "")
+func TestInstancesMigrateTogether(t *testing.T) { onServers(t, instancesMigrateTogether) }
+
+func instancesMigrateTogether(t *testing.T, s server) {
+	url := s.database(t)
 	var running sync.WaitGroup
 	for range 8 {
 		running.Go(func() {
-			db, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+			db, err := postgres.Open(t.Context(), s.at(url))
 			if err != nil {
 				t.Error(err)
 				return
@@ -211,9 +193,10 @@ func TestInstancesMigrateTogether(t *testing.T) {
 }
 
 // Verify names what is broken in a database as in a file.
-func TestVerifyNamesTheBrokenLaw(t *testing.T) {
-	t.Parallel()
-	i := newInstallation(t, 1)
+func TestVerifyNamesTheBrokenLaw(t *testing.T) { onServers(t, verifyNamesTheBrokenLaw) }
+
+func verifyNamesTheBrokenLaw(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
 	c := i.customer("cus_1")
 	for n := range 40 {
 		r := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100, IdempotencyKey: fmt.Sprint(n)}
