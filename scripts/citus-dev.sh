@@ -112,6 +112,7 @@ shared_preload_libraries = 'citus'
 port = ${port[$node]}
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
+wal_level = logical
 max_connections = 600
 max_prepared_transactions = 600
 max_worker_processes = 300

@@ -6,24 +6,13 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
-
-// Server gives tests databases of their own.
-type Server interface {
-	// Database makes an empty database and drops it when the test ends.
-	Database(t testing.TB, template string) (url string)
-
-	// Address is where the server listens, host:port.
-	Address() string
-}
-
-// Address implements [Server].
-func (c *Cluster) Address() string { return address(c.port) }
 
 // Citus is a coordinator and its workers, which somebody else has started; see
 // scripts/citus-dev.sh. Its databases are distributed.
@@ -107,25 +96,12 @@ func (c *Citus) findWorkers(ctx context.Context) error {
 	return err
 }
 
-// Workers are the addresses of the workers, in the order of their numbers.
-func (c *Citus) Workers() (addresses []string) {
+// OnWorkers is where the parts of a database are.
+func (c *Citus) OnWorkers(database string) (urls []string) {
 	for _, worker := range c.workers {
-		addresses = append(addresses, worker.Host)
+		urls = append(urls, strings.Replace(database, c.coordinator.Host, worker.Host, 1))
 	}
-	return addresses
-}
-
-// Address implements [Server].
-func (c *Citus) Address() string { return c.coordinator.Host }
-
-// OnWorker is the address of a database on a worker.
-func (c *Citus) OnWorker(n int, database string) string {
-	parsed, err := url.Parse(database)
-	if err != nil {
-		return err.Error() // and nothing will connect to it
-	}
-	parsed.Host = c.workers[n].Host
-	return parsed.String()
+	return urls
 }
 
 // exec runs statements in a database of a node.
@@ -143,8 +119,9 @@ func (c *Citus) exec(ctx context.Context, node *url.URL, database, statements st
 	return nil
 }
 
-// Database makes a distributed database without rows. It has no other template.
-func (c *Citus) Database(t testing.TB, _ string) string {
+// Database makes a distributed database without rows, and drops it when the
+// test ends.
+func (c *Citus) Database(t testing.TB) (url string) {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", c.template, c.serial.Add(1))
 	t.Cleanup(func() {

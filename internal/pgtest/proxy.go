@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,8 +33,28 @@ type Proxy struct {
 	conns    map[net.Conn]struct{}
 }
 
-// NewProxy starts a proxy in front of a server. Decide is asked at every
-// COMMIT that has something before it.
+// Server is what a proxy can stand in front of: a [Cluster], or [At] a URL.
+type Server interface{ Address() string }
+
+// Address is where the server listens.
+func (c *Cluster) Address() string {
+	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: c.port}).String()
+}
+
+// At is the server that a URL leads to.
+type At string
+
+// Address implements [Server]. Nothing is at what is no URL.
+func (a At) Address() string {
+	server, err := url.Parse(string(a))
+	if err != nil {
+		return ""
+	}
+	return server.Host
+}
+
+// NewProxy starts a proxy in front of a server. Decide is asked at every COMMIT
+// that has something before it.
 func NewProxy(t testing.TB, server Server, decide func() Cut) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,8 +79,6 @@ func NewProxy(t testing.TB, server Server, decide func() Cut) *Proxy {
 	})
 	return p
 }
-
-func address(port int) string { return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String() }
 
 // URL is how a database is reached through the proxy.
 func (p *Proxy) URL(direct string) string {
