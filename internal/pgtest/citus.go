@@ -34,33 +34,35 @@ func NewCitus(ctx context.Context, coordinator string, distribute func(ctx conte
 	if err := c.findWorkers(ctx); err != nil {
 		return nil, err
 	}
-	for _, node := range c.nodes() {
-		if err := c.exec(ctx, node, "", "create database "+c.template); err != nil {
-			return nil, err
-		}
-		if err := c.exec(ctx, node, c.template, "create extension citus"); err != nil {
-			return nil, err
-		}
-	}
-	add := fmt.Sprintf("select citus_set_coordinator_host('%s', %s)", parsed.Hostname(), parsed.Port())
-	for _, worker := range c.workers {
-		add += fmt.Sprintf("; select citus_add_node('%s', %s)", worker.Hostname(), worker.Port())
-	}
-	if err := c.exec(ctx, parsed, c.template, add); err != nil {
+	if err := c.create(ctx, c.template); err != nil {
 		return nil, err
 	}
 	if err := distribute(ctx, at(parsed, c.template)); err != nil {
 		return nil, err
 	}
 	for _, node := range c.nodes() {
-		// A daemon of Citus is connected, and nobody may be to what is copied.
-		close := "alter database " + c.template + " allow_connections false"
-		leave := "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '" + c.template + "'"
-		if err := c.exec(ctx, node, "", close+"; "+leave); err != nil {
+		if err := c.exec(ctx, node, "", "alter database "+c.template+" allow_connections false"); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// create makes a database on every node, with everything but tables.
+func (c *Citus) create(ctx context.Context, name string) error {
+	for _, node := range c.nodes() {
+		if err := c.exec(ctx, node, "", "create database "+name); err != nil {
+			return err
+		}
+		if err := c.exec(ctx, node, name, "create extension citus"); err != nil {
+			return err
+		}
+	}
+	add := fmt.Sprintf("select citus_set_coordinator_host('%s', %s)", c.coordinator.Hostname(), c.coordinator.Port())
+	for _, worker := range c.workers {
+		add += fmt.Sprintf("; select citus_add_node('%s', %s)", worker.Hostname(), worker.Port())
+	}
+	return c.exec(ctx, c.coordinator, name, add)
 }
 
 func (c *Citus) nodes() []*url.URL { return append([]*url.URL{c.coordinator}, c.workers...) }
@@ -123,18 +125,49 @@ func (c *Citus) exec(ctx context.Context, node *url.URL, database, statements st
 // test ends.
 func (c *Citus) Database(t testing.TB) (url string) {
 	t.Helper()
+	return c.named(t, func(name string) error {
+		for _, node := range c.nodes() {
+			if err := c.copy(t.Context(), node, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Plain makes a database that is yet to be distributed.
+func (c *Citus) Plain(t testing.TB) (url string) {
+	t.Helper()
+	return c.named(t, func(name string) error { return c.create(t.Context(), name) })
+}
+
+func (c *Citus) named(t testing.TB, create func(name string) error) (url string) {
+	t.Helper()
 	name := fmt.Sprintf("%s_%d", c.template, c.serial.Add(1))
 	t.Cleanup(func() {
 		if err := c.drop(name); err != nil {
 			t.Error(err)
 		}
 	})
-	for _, node := range c.nodes() {
-		if err := c.exec(t.Context(), node, "", "create database "+name+" template "+c.template); err != nil {
-			t.Fatal(err)
-		}
+	if err := create(name); err != nil {
+		t.Fatal(err)
 	}
 	return at(c.coordinator, name)
+}
+
+// copy makes a database of a node from the template. A daemon of Citus may be
+// connected to it, and nobody may be to what is copied.
+func (c *Citus) copy(ctx context.Context, node *url.URL, name string) (err error) {
+	leave := "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '" + c.template + "'"
+	for range 10 {
+		if err = c.exec(ctx, node, "", leave); err != nil {
+			return err
+		}
+		if err = c.exec(ctx, node, "", "create database "+name+" template "+c.template); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // drop removes a database from every node. A transaction that a test left
