@@ -117,7 +117,7 @@ max_connections = 600
 max_prepared_transactions = 600
 max_worker_processes = 300
 max_locks_per_transaction = 256
-citus.shard_count = 8
+citus.node_conninfo = 'sslmode=disable'
 CONF
     unprivileged pg_ctl -D "$data/$node" -l "$data/$node.log" -w start >/dev/null
     sql -p "${port[$node]}" -d postgres -c 'create database billfold'

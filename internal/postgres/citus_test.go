@@ -4,8 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/pgtest"
@@ -100,6 +104,90 @@ func TestTerminatedWorkers(t *testing.T) {
 		l.end()
 		t.Logf("%d backends of workers terminated in the middle of a transaction", killed)
 	})
+}
+
+// Connections between the coordinator and its workers that are cut at a COMMIT,
+// before the worker has it or before its answer is heard. The coordinator says
+// in both cases that it could not commit; the store finds out what is true. No
+// entry has a key, so nothing but that keeps one from happening twice.
+func TestCutsAtWorkers(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		entries, acknowledged := cutsAtWorkers(t, newInstallation(t, s, 1), int64(s.share(*cutsFlag)), 8)
+		if entries != acknowledged {
+			t.Errorf("got %d entries, want the %d that were acknowledged", entries, acknowledged)
+		}
+	})
+}
+
+// An instance that took the coordinator's word for it would post twice.
+func TestCutsAtWorkersHaveTeeth(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 1)
+		i.instances[0].WriteAsPlain()
+		if entries, acknowledged := cutsAtWorkers(t, i, 20, 1); entries <= acknowledged {
+			t.Errorf("got %d entries where %d were acknowledged, want the bug to show", entries, acknowledged)
+		}
+	})
+}
+
+func cutsAtWorkers(t *testing.T, i *installation, cuts int64, writers int) (entries, acknowledged int64) {
+	random, s := campaign(t), i.server
+	var customers []string // made in two phases, whose cuts nobody can look up
+	for n := range writers {
+		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
+	}
+	var mu sync.Mutex
+	var done [3]int64
+	decide := func() pgtest.Cut {
+		mu.Lock()
+		defer mu.Unlock()
+		cut := pgtest.CutNothing
+		if n := random.IntN(20); n < 2 && done[pgtest.CutBefore]+done[pgtest.CutAfter] < cuts {
+			cut = []pgtest.Cut{pgtest.CutBefore, pgtest.CutAfter}[n]
+		}
+		done[cut]++
+		return cut
+	}
+	conn := connect(t, i.url)
+	for n, worker := range s.citus.OnWorkers(i.url) {
+		_, port, err := net.SplitHostPort(pgtest.At(pgtest.NewProxy(t, pgtest.At(worker), decide).URL(worker)).Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const query = `
+		  select citus_update_node((select nodeid from pg_dist_node where groupid <> 0 order by nodeid offset $2 limit 1), '127.0.0.1', $1)`
+		if _, err := conn.Exec(t.Context(), query, port, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var posted atomic.Int64
+	var running sync.WaitGroup
+	deadline := time.Now().Add(10 * time.Minute)
+	for _, c := range customers {
+		running.Go(func() {
+			for cutsLeft := true; cutsLeft && time.Now().Before(deadline); {
+				_, err := i.post(t.Context(), 0, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5})
+				switch ledger.CodeOf(err) {
+				case "":
+					posted.Add(1)
+				case ledger.CodeStorageUnavailable, ledger.CodeOverloaded:
+				default:
+					t.Errorf("post: got %v, want each outcome found out: the workers are there to ask", err)
+					return
+				}
+				mu.Lock()
+				cutsLeft = done[pgtest.CutBefore]+done[pgtest.CutAfter] < cuts
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	before, after := done[pgtest.CutBefore], done[pgtest.CutAfter]
+	if before+after < cuts || before == 0 || after == 0 {
+		t.Errorf("got %d cuts before the worker had the COMMIT and %d after, want %d in all", before, after, cuts)
+	}
+	t.Logf("%d commits cut before the worker had them, %d after", before, after)
+	return i.verify().Entries, posted.Load()
 }
 
 // Nobody may be connected while the tables are being distributed, and an

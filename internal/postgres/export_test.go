@@ -12,6 +12,9 @@ import (
 // its only connection by then.
 func (db *DB) WriteAsSharded() { db.sharded = true }
 
+// WriteAsPlain has a store on Citus write as on plain PostgreSQL: a planted bug.
+func (db *DB) WriteAsPlain() { db.sharded = false }
+
 // Prepared returns the statements that the only connection of a store has run.
 func (db *DB) Prepared(ctx context.Context) ([]string, error) {
 	rows, err := db.pool.Query(ctx, `select statement from pg_prepared_statements`)
