@@ -118,10 +118,6 @@ func (c *committer) report(err error) {
 	c.db.config.Logger.Error("a transaction failed", "error", err)
 }
 
-// errInDoubt says that a transaction may or may not have been committed: the
-// answer to its COMMIT was lost.
-var errInDoubt = errors.New("the answer to a commit was lost")
-
 // commit runs commands in a transaction until it is committed, or has failed
 // without effect, or, with CodeOutcomeUnknown, nobody can say. After giveUp a
 // transaction that had no effect is not tried again.

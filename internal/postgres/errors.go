@@ -65,7 +65,7 @@ func isPassing(err error) bool {
 	if err == nil || errors.As(err, &ours) {
 		return false
 	}
-	if errors.Is(err, errLost) || errors.Is(err, errInDoubt) {
+	if errors.Is(err, errLost) || errors.Is(err, errInDoubt) || errors.Is(err, errUnreplicated) {
 		return true
 	}
 	state := stateOf(err)

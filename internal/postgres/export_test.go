@@ -27,5 +27,33 @@ func (db *DB) Prepared(ctx context.Context) ([]string, error) {
 // Happened looks for an entry as after a lost answer to its commit.
 func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
 	number, _ := db.tenants.known(entry.Tenant)
-	return (&batch{db: db, entries: []placed{{number, entry}}}).look()
+	return (&batch{db: db, entries: []placed{{number, entry}}}).happened()
 }
+
+// BeginSettings are what each transaction sets; its parameter is how durable it
+// is.
+const BeginSettings = beginSettings
+
+// HotStatements are the statements that a transaction of ledger entries runs on
+// tables that grow, each with the columns of the key that it must look up by.
+var HotStatements = []struct {
+	Name, Query string
+	Key         []string
+}{
+	{"lock customers", lockCustomersQuery, customerKeyColumns},
+	{"read wallets", readWalletsQuery, customerKeyColumns},
+	{"read priors", readPriorsQuery, priorKeyColumns},
+	{"update wallets", updateWalletsQuery, walletKeyColumns},
+	{"lock a customer", lockCustomerQuery, customerKeyColumns},
+	{"read a customer's wallets", readCustomerWalletsQuery, customerKeyColumns},
+	{"read a customer's priors", readCustomerPriorsQuery, priorKeyColumns},
+	{"update a wallet", updateWalletQuery, walletKeyColumns},
+	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
+}
+
+var (
+	customerKeyColumns = []string{"customer_id", "tenant"}
+	priorKeyColumns    = []string{"customer_id", "tenant", "idempotency_key"}
+	walletKeyColumns   = []string{"customer_id", "tenant", "currency"}
+)

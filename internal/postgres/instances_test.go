@@ -42,12 +42,17 @@ func newInstallation(t testing.TB, on server, instances int) *installation {
 
 func (i *installation) customer(id string) string {
 	i.t.Helper()
-	now := time.Now().Truncate(time.Microsecond)
-	c := ledger.Customer{Tenant: i.tenant, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: now, UpdatedAt: now}
-	if _, err := i.instances[0].CreateCustomer(i.t.Context(), c, nil); err != nil {
+	if _, err := i.instances[0].CreateCustomer(i.t.Context(), i.newCustomer(id), nil); err != nil {
 		i.t.Fatal(err)
 	}
 	return id
+}
+
+func (i *installation) newCustomer(id string) ledger.Customer {
+	now := time.Now().Truncate(time.Microsecond)
+	return ledger.Customer{
+		Tenant: i.tenant, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: now, UpdatedAt: now,
+	}
 }
 
 func (i *installation) post(ctx context.Context, instance int, r ledger.PostRequest) (ledger.Change, error) {

@@ -18,12 +18,20 @@ import (
 // lets few of them pass. The page then ends early and its cursor goes on.
 const scanMax = 100_000
 
-// read runs f in a read transaction: everything that f sees is of one moment.
+// beginRead begins a transaction in which everything that is seen is of one
+// moment. Pages are read in the order of an index: the planner likes to collect
+// a long history and sort it, for a page of ten.
+const beginRead = `
+	begin isolation level repeatable read read only;
+	set local enable_bitmapscan = off;
+	set local enable_sort = off`
+
+// read runs f in a read transaction.
 func (db *DB) read(ctx context.Context, f func(tx pgx.Tx) error) error {
 	conn, err := db.acquire(ctx)
 	if err == nil {
 		defer conn.Release()
-		err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
+		err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{BeginQuery: beginRead}, f)
 		err = lost(conn.Conn(), err)
 	}
 	if ctx.Err() != nil {

@@ -105,6 +105,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	settings.MaxConns = int32(db.config.ConnectionsMax)
 	settings.MinConns = 1
 	settings.MaxConnIdleTime = 5 * time.Minute
+	settings.ConnConfig.OnNotice = hearNotices
 	settings.AfterConnect = db.admit
 	if db.pool, err = pgxpool.NewWithConfig(ctx, settings); err != nil {
 		return nil, fmt.Errorf("PostgreSQL at %s: %w", at, err)

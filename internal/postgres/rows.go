@@ -22,10 +22,16 @@ const lockCustomerQuery = lockedColumns + `
 const readCustomerWalletsQuery = walletColumns + `
 	 where w.customer_id = $1 and w.tenant = $2`
 
+// The offset keeps the planner from reading all entries of the customer and
+// comparing their keys with the list afterwards.
 const readCustomerPriorsQuery = `
 	select e.tenant, ` + entryColumns + `
-	  from ledger_entries e
-	 where e.customer_id = $1 and e.tenant = $2 and e.idempotency_key = any($3::text[])`
+	  from unnest($3::text[]) as u (idempotency_key)
+	 cross join lateral (
+	       select *
+	         from ledger_entries e
+	        where e.customer_id = $1 and e.tenant = $2 and e.idempotency_key = u.idempotency_key
+	       offset 0) as e`
 
 // queueLoadOne reads what decisions on one customer need.
 func (b *batch) queueLoadOne(trip *pgx.Batch, customer customerKey, keys []string) {

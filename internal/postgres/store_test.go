@@ -15,3 +15,12 @@ func TestStore(t *testing.T) {
 		})
 	})
 }
+
+// BenchmarkTransact also tells what an entry costs the server in processor time.
+func BenchmarkTransact(b *testing.B) {
+	s := servers[0]
+	storetest.Benchmark(b, func(t testing.TB) storetest.Stores {
+		db := s.open(t, s.database(t))
+		return storetest.Stores{Ledger: db, Access: db}
+	}, s.cluster.CPU)
+}

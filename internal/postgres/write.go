@@ -61,6 +61,9 @@ func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) 
 		return lost(conn.Conn(), err)
 	}
 	_, err = conn.Exec(ctx, "commit")
+	if err == nil {
+		err = replicated(conn.Conn())
+	}
 	if err == nil || isDefinite(err) && !db.sharded {
 		return err
 	}
@@ -69,11 +72,18 @@ func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) 
 
 // lookFor decides about a commit whose answer was lost.
 func (db *DB) lookFor(ctx context.Context, cause error, happened func(context.Context, *pgx.Conn) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, commitWithin)
+	defer cancel()
 	for try := range 3 {
 		time.Sleep(time.Duration(try) * time.Second)
 		found := false
 		err := db.writeOnce(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			found, err = happened(ctx, conn)
+			if found, err = happened(ctx, conn); err != nil || !found {
+				return err
+			}
+			// Something for the log, so that this commit waits for the standby as
+			// the first one did, see look.
+			_, err = conn.Exec(ctx, `select pg_logical_emit_message(true, 'billfold', '')`)
 			return err
 		})
 		if err == nil && found {

@@ -25,3 +25,5 @@ func open(t testing.TB) storetest.Stores {
 	})
 	return storetest.Stores{Ledger: db, Access: db}
 }
+
+func BenchmarkTransact(b *testing.B) { storetest.Benchmark(b, open, nil) }

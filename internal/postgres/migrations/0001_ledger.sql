@@ -121,6 +121,31 @@ create table ledger_entries (
   unique (customer_id, tenant, idempotency_key)
 );
 
+-- What the planner is to believe: a customer may have very many entries, and a
+-- business very many customers. Left to itself it learns that most have a few, or
+-- nothing yet, takes every index that begins with the customer for equally good,
+-- and reads a customer's whole history to find one entry. Without statistics it
+-- assumes that a column has 200 different values; so the customer of an entry
+-- gets none, and the tenant, of which there may be one or thousands, counts as
+-- one. The rows are there for the planner to look at once, so that it believes
+-- this from the first entry on.
+alter table ledger_entries
+  alter column customer_id set statistics 0,
+  alter column tenant set (n_distinct = 1);
+alter table customers
+  alter column tenant set (n_distinct = 1);
+
+insert into ledger_entries
+select '', -n, n, '', n, '', true, 1, 0, 1, 0, '', '', '', null, null, null, null, null, n::text, decode(repeat('00', 16), 'hex'),
+       '', now(), decode(repeat('00', 32), 'hex')
+  from generate_series(1, 20) as n;
+insert into customers
+select n::text, -n, n, '', '', '', '', '{}', now(), now()
+  from generate_series(1, 20) as n;
+analyze ledger_entries, customers;
+delete from ledger_entries;
+delete from customers;
+
 create function ledger_entries_are_immutable() returns trigger language plpgsql as $$
 begin
   raise exception 'ledger entries are immutable';

@@ -1,7 +1,6 @@
-package sqlite
+package storetest
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -14,29 +13,29 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// BenchmarkTransact posts single entries with a key each from many goroutines
-// at once: 10,000 customers, 80 % credits. One operation is one durable entry.
-func BenchmarkTransact(b *testing.B) {
+// Benchmark posts single entries with a key each from many goroutines at once:
+// 10,000 customers, 80 % credits. One operation is one durable entry. Open
+// gives each benchmark an empty store of its own; cpu says what processor time
+// a server behind the store has used, and is nil where there is none.
+func Benchmark(b *testing.B, open func(t testing.TB) Stores, cpu func() time.Duration) {
 	for _, submitters := range []int{1, 16, 64, 256, 1024} {
 		b.Run(fmt.Sprintf("submitters=%d", submitters), func(b *testing.B) {
-			benchmarkTransact(b, submitters, 10_000)
+			benchmark(b, open(b), cpu, submitters, 10_000)
 		})
 	}
-	b.Run("hot/submitters=64", func(b *testing.B) { benchmarkTransact(b, 64, 1) })
+	b.Run("hot/submitters=64", func(b *testing.B) { benchmark(b, open(b), cpu, 64, 1) })
 }
 
-func benchmarkTransact(b *testing.B, submitters, customers int) {
-	ctx := context.Background()
-	db, err := Open(ctx, Config{Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { closeStore(b, db) })
-	tenant := benchTenant(b, db)
-	ids := benchCustomers(b, db, tenant, customers)
+func benchmark(b *testing.B, stores Stores, cpu func() time.Duration, submitters, customers int) {
+	tenant := benchTenant(b, stores)
+	ids := benchCustomers(b, stores, tenant, customers)
 	var random atomic.Uint64
-	book := ledger.NewBook(db, time.Now, func() uint64 { return random.Add(0x9E3779B97F4A7C15) })
+	book := ledger.NewBook(stores.Ledger, time.Now, func() uint64 { return random.Add(0x9E3779B97F4A7C15) })
 
+	var before time.Duration
+	if cpu != nil {
+		before = cpu()
+	}
 	b.ResetTimer()
 	var left atomic.Int64
 	left.Store(int64(b.N))
@@ -46,7 +45,7 @@ func benchmarkTransact(b *testing.B, submitters, customers int) {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
 			for left.Add(-1) >= 0 {
 				request := benchRequest(tenant, ids, random)
-				if _, err := book.Post(ctx, request); err != nil && ledger.CodeOf(err) != ledger.CodeInsufficientFunds {
+				if _, err := book.Post(b.Context(), request); err != nil && ledger.CodeOf(err) != ledger.CodeInsufficientFunds {
 					b.Error(err)
 					return
 				}
@@ -55,6 +54,9 @@ func benchmarkTransact(b *testing.B, submitters, customers int) {
 	}
 	group.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+	if cpu != nil {
+		b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "server-µs/op")
+	}
 }
 
 func benchRequest(tenant ledger.Tenant, ids []string, random *rand.Rand) ledger.PostRequest {
@@ -72,16 +74,16 @@ func benchRequest(tenant ledger.Tenant, ids []string, random *rand.Rand) ledger.
 	return request
 }
 
-func benchTenant(b *testing.B, db *DB) ledger.Tenant {
+func benchTenant(b *testing.B, stores Stores) ledger.Tenant {
 	b.Helper()
 	business := access.Business{ID: "bus_bench", Name: "Bench", CreatedAt: time.Now()}
-	if err := db.CreateBusiness(b.Context(), business, access.Settings{}, nil); err != nil {
+	if err := stores.Access.CreateBusiness(b.Context(), business, access.Settings{}, nil); err != nil {
 		b.Fatal(err)
 	}
 	return ledger.Tenant{BusinessID: business.ID, Mode: ledger.Test}
 }
 
-func benchCustomers(b *testing.B, db *DB, tenant ledger.Tenant, n int) []string {
+func benchCustomers(b *testing.B, stores Stores, tenant ledger.Tenant, n int) []string {
 	b.Helper()
 	ids := make([]string, n)
 	var group sync.WaitGroup
@@ -93,7 +95,7 @@ func benchCustomers(b *testing.B, db *DB, tenant ledger.Tenant, n int) []string 
 					Tenant: tenant, ID: ids[i], Email: "a@example.com", Name: "A", Metadata: "{}",
 					CreatedAt: time.Now(), UpdatedAt: time.Now(),
 				}
-				if _, err := db.CreateCustomer(b.Context(), customer, nil); err != nil {
+				if _, err := stores.Ledger.CreateCustomer(b.Context(), customer, nil); err != nil {
 					b.Error(err)
 				}
 			}
@@ -101,11 +103,4 @@ func benchCustomers(b *testing.B, db *DB, tenant ledger.Tenant, n int) []string 
 	}
 	group.Wait()
 	return ids
-}
-
-func closeStore(t testing.TB, db *DB) {
-	t.Helper()
-	if err := db.Close(); err != nil {
-		t.Error(err)
-	}
 }
