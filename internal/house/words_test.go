@@ -82,9 +82,11 @@ func checkImmutable(file textFile) []string {
 }
 
 // checkImmutableStrings looks through the texts of a Go file, joined where they
-// are added up. Tests may break the ledger on purpose, to see it noticed.
+// are added up. Tests may break the ledger on purpose, to see it noticed. The
+// distribution drops a guard and makes it again in one transaction, because
+// what was moved to other servers has to go from where it was.
 func checkImmutableStrings(s *source) []string {
-	if s.isTest() {
+	if s.isTest() || s.path == "internal/postgres/distribute.go" {
 		return nil
 	}
 	var complaints []string

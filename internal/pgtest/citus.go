@@ -25,7 +25,9 @@ type Citus struct {
 
 // NewCitus prepares a cluster for tests: distribute is called once, with the
 // database that those of the tests are copies of. End gives it back.
-func NewCitus(ctx context.Context, coordinator string, distribute func(ctx context.Context, url string) error) (*Citus, error) {
+func NewCitus(
+	ctx context.Context, coordinator string, distribute func(ctx context.Context, url string) error,
+) (*Citus, error) {
 	parsed, err := url.Parse(coordinator)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the coordinator: %w", err)

@@ -50,7 +50,8 @@ func TestSettingsHoldOnTheWorkers(t *testing.T) {
 		i := newInstallation(t, s, 1)
 		for n := range 16 {
 			c := i.customer(fmt.Sprintf("cus_%d", n))
-			if _, err := i.post(t.Context(), 0, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}); err != nil {
+			credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}
+			if _, err := i.post(t.Context(), 0, credit); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -198,7 +199,8 @@ func TestDistribute(t *testing.T) {
 		i := newInstallation(t, s, 1)
 		for n := range 40 {
 			c := i.customer(fmt.Sprintf("cus_%d", n))
-			if _, err := i.post(t.Context(), 0, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}); err != nil {
+			credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}
+			if _, err := i.post(t.Context(), 0, credit); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -225,6 +227,17 @@ func TestDistribute(t *testing.T) {
 		}
 		if report := i.verify(); report.Entries != 41 || report.Customers != 40 {
 			t.Errorf("got %d entries of %d customers, want 41 of 40", report.Entries, report.Customers)
+		}
+		for _, worker := range s.citus.OnWorkers(i.url) {
+			var guards int
+			const query = `
+			  select count(*)
+			    from pg_trigger
+			   where tgrelid::regclass::text ~ '^ledger_entries_[0-9]+$' and not tgisinternal and tgenabled = 'O'`
+			err := connect(t, worker).QueryRow(t.Context(), query).Scan(&guards)
+			if err != nil || guards != 4 {
+				t.Errorf("a worker: got %d guards of entries, %v, want 2 for each of 2 shards", guards, err)
+			}
 		}
 		for _, statement := range []string{
 			`update ledger_entries set amount = 6`, `delete from ledger_entries where customer_id = 'cus_0'`, `truncate ledger_entries`,
