@@ -128,7 +128,8 @@ func refuseUnreadyNodes(ctx context.Context, conn *pgx.Conn) error {
 
 // distributeTables does it. The guards of the ledger go with their table: Citus
 // takes triggers to be unsafe, because they might reach for other shards, but
-// these only refuse. They fire on the shards, and move with them.
+// these only refuse. That of rows fires on the shards, and moves with them; that
+// of TRUNCATE fires on the coordinator, through which the shards are reached.
 func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, distributeLock); err != nil {
 		return err
