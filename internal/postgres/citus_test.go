@@ -210,7 +210,10 @@ func TestDistribute(t *testing.T) {
 		if d, err := distribute(); err == nil || !strings.Contains(err.Error(), "somebody is connected") {
 			t.Errorf("beside an instance: got %+v, %v, want it refused", d, err)
 		}
-		pgtest.Exec(t, i.url, `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'billfold'`)
+		pgtest.Exec(t, i.url, `
+		  select pg_terminate_backend(pid, 5000)
+		    from pg_stat_activity
+		   where datname = current_database() and application_name = 'billfold'`)
 		if d, err := distribute(); err != nil || d != (postgres.Distribution{Shards: 4, Workers: 2}) {
 			t.Fatalf("got %+v, %v, want 4 shards on 2 workers", d, err)
 		}
