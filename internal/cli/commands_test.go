@@ -393,6 +393,11 @@ func TestMigrateStatus(t *testing.T) {
 	damage(t, dir, `update schema_migrations set checksum = 'x' where version = 1`)
 	run(t, nil, "migrate", "status", "--data-dir", dir).wantCode(t, exitFailed, "do not belong together")
 	run(t, nil, "migrate").wantCode(t, exitDone, "status")
+	run(t, nil, "migrate", "--distribute").wantCode(t, exitUsage, "set database-url")
+	run(t, nil, "migrate", "--shards", "8").wantCode(t, exitUsage, "goes with --distribute")
+	run(t, nil, "migrate", "--distribute", "--shards", "0").wantCode(t, exitUsage, "is not between 1 and")
+	unreachable := []string{"migrate", "--distribute", "--database-url", "postgres://user:hunter2@127.0.0.1:1/none"}
+	run(t, nil, unreachable...).wantCode(t, exitFailed, "PostgreSQL at 127.0.0.1:1/none")
 }
 
 func TestSeed(t *testing.T) {

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
@@ -38,7 +41,68 @@ func (p *program) migrateCommand() *cobra.Command {
 			return p.migrateStatus(config)
 		},
 	}
-	return group("migrate", "Look at the steps of the database schema", p.outputFlag(optionFlags(status, "data-dir")))
+	command := group("migrate", "Look at the steps of the database schema, or distribute it over Citus",
+		p.outputFlag(optionFlags(status, "data-dir")))
+	return p.distributeFlags(command)
+}
+
+// distributeFlags let migrate distribute a database as well.
+func (p *program) distributeFlags(command *cobra.Command) *cobra.Command {
+	var distribute bool
+	var shards int
+	command.Flags().BoolVar(&distribute, "distribute", false, "spread the customers over the workers of Citus; see docs/scaling.md")
+	command.Flags().IntVar(&shards, "shards", postgres.DefaultShards, "number of shards that --distribute makes, for ever")
+	help := command.RunE
+	command.RunE = func(command *cobra.Command, args []string) error {
+		switch {
+		case !distribute && command.Flags().Changed("shards"):
+			return withExit(exitUsage, errors.New("--shards: goes with --distribute"))
+		case !distribute:
+			return help(command, args)
+		case shards < 1 || shards > shardsMax:
+			return withExit(exitUsage, fmt.Errorf("--shards: %d is not between 1 and %d", shards, shardsMax))
+		}
+		config, err := p.config(command)
+		if err != nil {
+			return err
+		}
+		if config.DatabaseURL == "" {
+			return withExit(exitUsage, errors.New("--distribute: set database-url to the coordinator of Citus"))
+		}
+		return p.distribute(command.Context(), config, shards)
+	}
+	return p.outputFlag(optionFlags(command, "database-url"))
+}
+
+// shardsMax is far above any number that is of use.
+const shardsMax = 1024
+
+// distributionDocument is what `migrate --distribute -o json` prints.
+type distributionDocument struct {
+	Shards  int  `json:"shards"`
+	Workers int  `json:"workers"`
+	Already bool `json:"already"`
+}
+
+func (p *program) distribute(ctx context.Context, config Config, shards int) error {
+	logger, err := newLogger(config, p.stderr, lookup(p.environ, "NO_COLOR") != "")
+	if err != nil {
+		return err
+	}
+	d, err := postgres.Distribute(ctx, config.DatabaseURL, shards, logger)
+	if err != nil {
+		return err
+	}
+	status := "distributed"
+	if d.Already {
+		status = "was distributed already"
+	}
+	return p.write(answer{
+		columns:  []string{"SHARDS", "WORKERS", "STATUS"},
+		right:    []string{"SHARDS", "WORKERS"},
+		rows:     [][]string{{strconv.Itoa(d.Shards), strconv.Itoa(d.Workers), status}},
+		document: distributionDocument{d.Shards, d.Workers, d.Already},
+	})
 }
 
 func (p *program) migrateStatus(config Config) error {

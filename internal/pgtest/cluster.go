@@ -240,3 +240,8 @@ func (c *Cluster) Exec(t testing.TB, database, statement string) {
 	t.Helper()
 	Exec(t, c.URL(database), statement)
 }
+
+// address is a port of this machine.
+func address(port int) string {
+	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String()
+}

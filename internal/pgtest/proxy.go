@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,15 +33,30 @@ type Proxy struct {
 	conns    map[net.Conn]struct{}
 }
 
-// NewProxy starts a proxy in front of a cluster. Decide is asked at every
-// COMMIT that has something before it.
-func NewProxy(t testing.TB, c *Cluster, decide func() Cut) *Proxy {
+// Server is what a proxy can stand in front of: a [Cluster], or [At] a URL.
+type Server interface{ Address() string }
+
+// At is the server that a URL leads to.
+type At string
+
+// Address implements [Server]. Nothing is at what is no URL.
+func (a At) Address() string {
+	server, err := url.Parse(string(a))
+	if err != nil {
+		return ""
+	}
+	return server.Host
+}
+
+// NewProxy starts a proxy in front of a server. Decide is asked at every COMMIT
+// that has something before it.
+func NewProxy(t testing.TB, server Server, decide func() Cut) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: listener, server: address(c.port), decide: decide, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{listener: listener, server: server.Address(), decide: decide, conns: map[net.Conn]struct{}{}}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -58,8 +74,6 @@ func NewProxy(t testing.TB, c *Cluster, decide func() Cut) *Proxy {
 	})
 	return p
 }
-
-func address(port int) string { return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String() }
 
 // URL is how a database is reached through the proxy.
 func (p *Proxy) URL(direct string) string {

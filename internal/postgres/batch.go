@@ -178,9 +178,11 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 	keys.unique()
 	trip := &pgx.Batch{}
 	b.db.queueBegin(trip, b.lockWait)
-	if len(customers.ids) == 1 {
+	switch len(customers.ids) {
+	case 0: // there can be no such customers
+	case 1:
 		b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
-	} else {
+	default:
 		b.queueLoadMany(trip, &customers, &keys)
 	}
 	return conn.SendBatch(ctx, trip).Close()
@@ -203,6 +205,10 @@ func (db *DB) queueBegin(trip *pgx.Batch, lockWait string) {
 		durability = "remote_apply"
 	}
 	trip.Queue("begin isolation level read committed")
+	if db.sharded {
+		queueShardedSettings(trip, durability, lockWait)
+		return
+	}
 	trip.Queue(beginSettings, durability, lockWait)
 }
 

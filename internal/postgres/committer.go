@@ -62,19 +62,27 @@ func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.De
 	return item.Command.change, nil
 }
 
-// batch carries out commands in one transaction and answers them.
+// batch carries out what has gathered.
 func (c *committer) batch(items []*item) {
-	if items = c.passBy(items); len(items) > 0 {
-		c.try(items, lockWait)
+	if items = c.passBy(items); len(items) == 0 {
+		return
+	}
+	giveUp := time.Now().Add(retryFor)
+	if !c.db.sharded {
+		c.try(items, lockWait, giveUp)
+		return
+	}
+	for _, group := range byCustomer(items) {
+		c.try(group, lockWait, giveUp)
 	}
 }
 
 // try carries out commands in one transaction, which waits so long for locks.
 // When the transaction fails because of some of them, the others must not pay
 // for it. It reports whether all of them were refused for a lock.
-func (c *committer) try(items []*item, wait string) (stuck bool) {
+func (c *committer) try(items []*item, wait string, giveUp time.Time) (stuck bool) {
 	begin := time.Now()
-	err := c.commit(items, wait)
+	err := c.commit(items, wait, giveUp)
 	switch {
 	case isLockWait(err) && wait != lockWaitAlone:
 		c.apart(items)
@@ -83,7 +91,7 @@ func (c *committer) try(items []*item, wait string) (stuck bool) {
 		// One command broke a constraint or failed in some other way that is
 		// our bug.
 		for i := range items {
-			c.try(items[i:i+1], wait)
+			c.try(items[i:i+1], wait, giveUp)
 		}
 		return false
 	}
@@ -118,9 +126,9 @@ func (c *committer) report(err error) {
 }
 
 // commit runs commands in a transaction until it is committed, or has failed
-// without effect, or, with CodeOutcomeUnknown, nobody can say.
-func (c *committer) commit(items []*item, wait string) (err error) {
-	giveUp := time.Now().Add(retryFor)
+// without effect, or, with CodeOutcomeUnknown, nobody can say. After giveUp a
+// transaction that had no effect is not tried again.
+func (c *committer) commit(items []*item, wait string, giveUp time.Time) (err error) {
 	for conflicts := 0; ; {
 		b := newBatch(c.db, items)
 		b.lockWait = wait

@@ -199,7 +199,7 @@ func (a *walletArrays) args() []any {
 // write stores the entries and the wallets that they moved, and commits.
 func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	trip := &pgx.Batch{}
-	if b.isSmall() {
+	if b.byRows() {
 		b.queueRows(trip)
 	} else {
 		b.queueArrays(trip)

@@ -137,14 +137,14 @@ func campaign(t *testing.T) *rand.Rand {
 // Connections that are cut at their COMMIT, before the server has it or before
 // its answer is heard: the store finds out which it was, and nothing is lost or
 // happens twice.
-func TestCutsAtCommit(t *testing.T) { onOwnServers(t, cutsAtCommit) }
+func TestCutsAtCommit(t *testing.T) { onServers(t, cutsAtCommit) }
 
 func cutsAtCommit(t *testing.T, s server) {
 	random, cuts := campaign(t), int64(s.share(*cutsFlag))
 	i := newInstallation(t, s, 1)
 	var mu sync.Mutex
 	var before, after int64
-	proxy := pgtest.NewProxy(t, s.cluster, func() pgtest.Cut {
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
 		mu.Lock()
 		defer mu.Unlock()
 		switch n := random.IntN(40); {

@@ -25,8 +25,12 @@ var (
 // by an operator or by a client that went away, PostgreSQL commits without the
 // standby, says success, and adds a warning; a failover would lose what such an
 // answer acknowledged. No warning is expected from a COMMIT, so any is a doubt.
+//
+// On a sharded installation an error of the COMMIT is one too: the worker may
+// have committed, and only its answer to the coordinator was lost.
 func (db *DB) finish(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error {
 	delete(conn.PgConn().CustomData(), warningKey)
+	complete := allAnswered(trip)
 	ended := ""
 	trip.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
 		ended = tag.String()
@@ -34,7 +38,7 @@ func (db *DB) finish(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error
 	})
 	err := conn.SendBatch(ctx, trip).Close()
 	switch {
-	case err != nil && isDefinite(err):
+	case err != nil && isDefinite(err) && !(db.sharded && *complete):
 		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", errInDoubt, db.lost(conn, err))
@@ -42,6 +46,27 @@ func (db *DB) finish(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error
 		return fmt.Errorf("the transaction had failed before its commit: %s", ended)
 	}
 	return warned(conn)
+}
+
+// allAnswered says, once a trip was made, whether all that was queued by now
+// succeeded. An error after that is one of the COMMIT.
+func allAnswered(trip *pgx.Batch) *bool {
+	complete := len(trip.QueuedQueries) == 0
+	if complete {
+		return &complete
+	}
+	last := trip.QueuedQueries[len(trip.QueuedQueries)-1]
+	read := last.Fn
+	last.Fn = func(results pgx.BatchResults) (err error) {
+		if read != nil {
+			err = read(results)
+		} else {
+			_, err = results.Exec()
+		}
+		complete = err == nil
+		return err
+	}
+	return &complete
 }
 
 // warned returns a doubt when the server has warned of something.

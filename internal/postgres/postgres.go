@@ -12,6 +12,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,14 @@ type Config struct {
 	// Metrics receives the store's metrics. Nil keeps none.
 	Metrics prometheus.Registerer
 
-	// ConnectionsMax is how many connections are kept at the most. 0 means 16.
+	// ConnectionsMax is how many connections are kept at the most. 0 means 16,
+	// and 48 on a sharded installation.
 	ConnectionsMax int
 
 	// CommittersMax is how many transactions of ledger entries may run at
 	// once. Each takes the customers that fall to it, so that one customer's
-	// commands never wait for each other in the database. 0 means 2.
+	// commands never wait for each other in the database. 0 means 2, and 64 on
+	// a sharded installation.
 	CommittersMax int
 
 	// QueueMax is how many commands may wait for a commit; more are refused
@@ -58,15 +61,19 @@ type Config struct {
 	ReplicaApplies bool
 }
 
-func (c Config) withDefaults() Config {
+func (c Config) withDefaults(sharded bool) Config {
+	connections, committers := 16, 2
+	if sharded {
+		connections, committers = shardedConnectionsMax, shardedCommittersMax
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.ConnectionsMax <= 0 {
-		c.ConnectionsMax = 16
+		c.ConnectionsMax = connections
 	}
 	if c.CommittersMax <= 0 {
-		c.CommittersMax = 2
+		c.CommittersMax = committers
 	}
 	if c.QueueMax <= 0 {
 		c.QueueMax = 65_536
@@ -80,6 +87,7 @@ func (c Config) withDefaults() Config {
 // DB is an open store. It implements ledger.Store and access.Store.
 type DB struct {
 	config     Config
+	sharded    bool // see sharded.go
 	pool       *pgxpool.Pool
 	committers []*committer
 	tenants    tenants
@@ -89,32 +97,28 @@ type DB struct {
 // Open connects to the database, refuses a server that would not keep what it
 // acknowledges, and brings the schema up to date.
 func Open(ctx context.Context, config Config) (*DB, error) {
-	config = config.withDefaults()
-	settings, err := pgxpool.ParseConfig(config.URL)
+	settings, err := parse(config.URL)
 	if err != nil {
-		// The error of the parser may quote the password.
-		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
+		return nil, err
 	}
-	settings.MaxConns = int32(config.ConnectionsMax)
+	at := address(settings.ConnConfig)
+	db := &DB{}
+	db.sharded, err = prepare(ctx, settings.ConnConfig, cmp.Or(config.Logger, slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL at %s: %w", at, err)
+	}
+	db.config = config.withDefaults(db.sharded)
+	db.meter = groupcommit.NewMeter(config.Metrics)
+	settings.MaxConns = int32(db.config.ConnectionsMax)
 	settings.MinConns = 1
 	settings.MaxConnIdleTime = 5 * time.Minute
 	settings.PingTimeout = pingTimeout
-	settings.ConnConfig.ConnectTimeout = connectTimeout
 	settings.ConnConfig.OnNotice = keepWarning
-	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
-		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
+	settings.AfterConnect = db.admit
+	if db.pool, err = pgxpool.NewWithConfig(ctx, settings); err != nil {
+		return nil, fmt.Errorf("PostgreSQL at %s: %w", at, err)
 	}
-	settings.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return refuseUnsafe(ctx, conn) }
-	pool, err := pgxpool.NewWithConfig(ctx, settings)
-	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
-	}
-	db := &DB{config: config, pool: pool, meter: groupcommit.NewMeter(config.Metrics)}
-	if err := db.prepare(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("PostgreSQL at %s: %w", address(settings.ConnConfig), err)
-	}
-	for range config.CommittersMax {
+	for range db.config.CommittersMax {
 		db.committers = append(db.committers, newCommitter(db))
 	}
 	return db, nil
@@ -138,21 +142,51 @@ func Address(url string) string {
 	return "postgres://" + address(config)
 }
 
+// parse reads a connection string.
+func parse(url string) (*pgxpool.Config, error) {
+	settings, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The error of the parser may quote the password.
+		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
+	}
+	settings.ConnConfig.ConnectTimeout = connectTimeout
+	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
+		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
+	}
+	return settings, nil
+}
+
 // address is where a database is, without the credentials.
 func address(config *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s:%d/%s", config.Host, config.Port, config.Database)
 }
 
-func (db *DB) prepare(ctx context.Context) error {
-	conn, err := db.pool.Acquire(ctx)
+// prepare brings the schema up to date and reports whether it is sharded.
+func prepare(ctx context.Context, settings *pgx.ConnConfig, logger *slog.Logger) (sharded bool, err error) {
+	conn, err := connect(ctx, settings)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer conn.Release()
-	if err := migrate(ctx, conn.Conn(), db.config.Logger); err != nil {
-		return err
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := migrate(ctx, conn, logger); err != nil {
+		return false, err
 	}
-	return refuseUnfinished(ctx, conn.Conn())
+	if err := refuseUnfinished(ctx, conn); err != nil {
+		return false, err
+	}
+	return isSharded(ctx, conn)
+}
+
+// connect makes one connection to a server that is safe.
+func connect(ctx context.Context, settings *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseUnsafe(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	}
+	return conn, nil
 }
 
 // oldestServer is the oldest version of PostgreSQL that is tested.

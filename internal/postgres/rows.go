@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"slices"
+	"strconv"
+
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -39,8 +42,34 @@ func (b *batch) queueLoadOne(trip *pgx.Batch, customer customerKey, keys []strin
 	}
 }
 
-const insertEntryQuery = insertEntriesInto + `
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`
+// rowsOf are the numbers of rows for which there is a statement that inserts so
+// many entries at once.
+var rowsOf = []int{64, 8, 1}
+
+var insertRowsQueries = func() map[int]string {
+	queries := map[int]string{}
+	for _, rows := range rowsOf {
+		queries[rows] = insertEntriesInto + "\n\tvalues " + placeholders(rows, entryRowColumns)
+	}
+	return queries
+}()
+
+// placeholders returns ($1, $2), ($3, $4) for 2 rows of 2 columns.
+func placeholders(rows, columns int) string {
+	text := []byte{}
+	for n := range rows * columns {
+		switch {
+		case n == 0:
+			text = append(text, '(')
+		case n%columns == 0:
+			text = append(text, "), ("...)
+		default:
+			text = append(text, ", "...)
+		}
+		text = strconv.AppendInt(append(text, '$'), int64(n+1), 10)
+	}
+	return string(append(text, ')'))
+}
 
 const insertWalletQuery = insertWalletsInto + `
 	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
@@ -54,11 +83,23 @@ const updateWalletQuery = `
 // smallMax is up to how many entries a batch is written row by row.
 const smallMax = 4
 
-func (b *batch) isSmall() bool { return len(b.entries) <= smallMax }
+// byRows reports whether the batch is written by rows. Citus passes a statement
+// with rows of one shard on to its worker; what comes from arrays it would
+// gather on the coordinator and copy.
+func (b *batch) byRows() bool { return b.db.sharded || len(b.entries) <= smallMax }
 
 func (b *batch) queueRows(trip *pgx.Batch) {
-	for _, e := range b.entries {
-		trip.Queue(insertEntryQuery, entryRow(e.tenant, e.entry)...)
+	for rest := b.entries; len(rest) > 0; {
+		rows := 1
+		if b.db.sharded {
+			rows = rowsOf[slices.IndexFunc(rowsOf, func(rows int) bool { return rows <= len(rest) })]
+		}
+		args := make([]any, 0, rows*entryRowColumns)
+		for _, e := range rest[:rows] {
+			args = append(args, entryRow(e.tenant, e.entry)...)
+		}
+		trip.Queue(insertRowsQueries[rows], args...)
+		rest = rest[rows:]
 	}
 	for key, w := range b.moved() {
 		query := updateWalletQuery
@@ -68,6 +109,8 @@ func (b *batch) queueRows(trip *pgx.Batch) {
 		trip.Queue(query, walletRow(key, w)...)
 	}
 }
+
+const entryRowColumns = 24
 
 // entryRow is an entry in the order of insertEntriesInto.
 func entryRow(tenant int32, e *ledger.Entry) []any {

@@ -1,7 +1,9 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -18,6 +20,7 @@ type server struct {
 	config   postgres.Config                 // what the store is told there, beside the URL
 	cluster  *pgtest.Cluster                 // nil when it is not ours to break
 	release  pgtest.Release
+	citus    *pgtest.Citus // nil when it is no coordinator of Citus
 }
 
 // ownServer starts a server in a directory that it makes.
@@ -86,13 +89,31 @@ func startServers(dir string) error {
 		database := func(t testing.TB) string { return more.database(t, url) }
 		servers = append(servers, server{name: more.name, database: database, config: more.config})
 	}
+	if url := os.Getenv("BILLFOLD_TEST_CITUS_URL"); url != "" {
+		citus, err := pgtest.NewCitus(context.Background(), url, distributeForTests)
+		if err != nil {
+			return fmt.Errorf("citus: %w", err)
+		}
+		servers = append(servers, server{name: "citus", database: citus.Database, citus: citus})
+	}
 	return nil
+}
+
+// distributeForTests makes few shards, because each is made anew for each test.
+func distributeForTests(ctx context.Context, url string) error {
+	_, err := postgres.Distribute(ctx, url, 4, slog.New(slog.DiscardHandler))
+	return err
 }
 
 func stopServers() {
 	for _, s := range servers {
 		if s.cluster != nil {
 			_ = s.cluster.Signal(syscall.SIGQUIT)
+		}
+		if s.citus != nil {
+			if err := s.citus.End(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
 		}
 	}
 }
@@ -120,6 +141,18 @@ func onOwnServers(t *testing.T, test func(t *testing.T, s server)) {
 	}
 }
 
+// onCitus runs a test on Citus, where there is one.
+func onCitus(t *testing.T, test func(t *testing.T, s server)) {
+	for _, s := range servers {
+		if s.citus != nil {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				test(t, s)
+			})
+		}
+	}
+}
+
 // another starts one more server of the same release, for a test that breaks it.
 func (s server) another(t testing.TB, settings ...string) server {
 	t.Helper()
@@ -134,7 +167,7 @@ func (s server) another(t testing.TB, settings ...string) server {
 // share is how much of a campaign runs on the server: all of it on the oldest
 // release, which is the one that most run, and a quarter on each other.
 func (s server) share(n int) int {
-	if s.name == servers[0].name {
+	if s.name == servers[0].name || s.citus != nil {
 		return n
 	}
 	return (n + 3) / 4
@@ -146,6 +179,15 @@ func (s server) at(url string) postgres.Config {
 	config := s.config
 	config.URL, config.ConnectionsMax = url, 8
 	return config
+}
+
+// unguard are the statements that let a transaction change ledger entries. Citus
+// knows only a way for all triggers, also on the shards.
+func (s server) unguard() []string {
+	if s.citus == nil {
+		return []string{`alter table ledger_entries disable trigger user`}
+	}
+	return []string{`set local citus.propagate_set_commands = 'local'`, `set local session_replication_role = replica`}
 }
 
 func (s server) open(t testing.TB, url string) *postgres.DB {

@@ -1,5 +1,35 @@
 package postgres
 
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// WriteAsSharded has a store on plain PostgreSQL write as on Citus. It must have
+// its only connection by then.
+func (db *DB) WriteAsSharded() { db.sharded = true }
+
+// WriteAsPlain has a store on Citus write as on plain PostgreSQL: a planted bug.
+func (db *DB) WriteAsPlain() { db.sharded = false }
+
+// Prepared returns the statements that the only connection of a store has run.
+func (db *DB) Prepared(ctx context.Context) ([]string, error) {
+	rows, err := db.pool.Query(ctx, `select statement from pg_prepared_statements`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// Happened looks for an entry as after a lost answer to its commit.
+func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
+	number, _ := db.tenants.known(entry.Tenant)
+	return (&batch{db: db, entries: []placed{{number, entry}}}).happened()
+}
+
 // BeginSettings are what each transaction sets; its parameters are how durable
 // it is and how long it waits for a lock.
 const BeginSettings = beginSettings

@@ -63,11 +63,7 @@ func (c *committer) passBy(items []*item) []*item {
 // apart carries out the commands of each customer in a transaction of their own,
 // after one for all of them waited too long for a lock.
 func (c *committer) apart(items []*item) {
-	groups := map[owner][]*item{}
-	for _, item := range items {
-		groups[ownerOf(item)] = append(groups[ownerOf(item)], item)
-	}
-	for _, group := range groups {
+	for _, group := range byCustomer(items) {
 		c.alone(group)
 	}
 }
@@ -77,7 +73,7 @@ func (c *committer) apart(items []*item) {
 func (c *committer) alone(items []*item) {
 	who := ownerOf(items[0])
 	delete(c.stuck, who)
-	if stuck := c.try(items, lockWaitAlone); stuck {
+	if stuck := c.try(items, lockWaitAlone, time.Now().Add(retryFor)); stuck {
 		maps.DeleteFunc(c.stuck, func(_ owner, since time.Time) bool { return time.Since(since) > 20*stuckFor })
 		c.stuck[who] = time.Now()
 	}

@@ -30,8 +30,18 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 		return Report{}, err
 	}
 	r := &rowReader{ctx: ctx, tx: tx, batch: newBatch(), currencies: make(names)}
-	tenants, err := r.tenants()
+	if err := r.begin(); err != nil {
+		return Report{}, err
+	}
+	// On Citus each worker has a moment of its own, all of them later than that
+	// of the coordinator. What this has is only ever added to, so it is read
+	// again, by a connection that sees it as it is now.
+	late, err := pgx.ConnectConfig(ctx, conn.Config())
 	if err != nil {
+		return Report{}, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	tenants, err := readTenants(ctx, late)
+	if err := errors.Join(err, late.Close(context.WithoutCancel(ctx))); err != nil {
 		return Report{}, err
 	}
 	r.check = newChecker(tenants, options.Progress)
@@ -40,6 +50,22 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 		return Report{}, err
 	}
 	return r.check.report(), nil
+}
+
+// begin fixes the moment that is verified. On Citus the one connection to each
+// worker has a moment of its own, and a customer is on one worker as a whole.
+func (r *rowReader) begin() error {
+	var citus bool
+	err := r.tx.QueryRow(r.ctx, `select exists (select from pg_extension where extname = 'citus')`).Scan(&citus)
+	if err != nil {
+		return err
+	}
+	if citus {
+		if _, err := r.tx.Exec(r.ctx, `set local citus.max_adaptive_executor_pool_size = 1`); err != nil {
+			return err
+		}
+	}
+	return r.tx.QueryRow(r.ctx, `select count(*) from ledger_entries`).Scan(&r.batch.total)
 }
 
 // rowReader reads the tables of a PostgreSQL database side by side.
@@ -118,9 +144,9 @@ func open[T any](r *rowReader, s *stream[T], name, query string, scan func(pgx.C
 	return err
 }
 
-func (r *rowReader) tenants() (*tenants, error) {
+func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	t := &tenants{byNo: make(map[int64]tenant), keyOwner: make(map[string]int64), broken: make(findings)}
-	rows, err := r.tx.Query(r.ctx, `select no, business_id, mode from tenants order by no`)
+	rows, err := conn.Query(ctx, `select no, business_id, mode from tenants order by no`)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +159,7 @@ func (r *rowReader) tenants() (*tenants, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rows, err = r.tx.Query(r.ctx, `select id, tenant from api_keys order by id`); err != nil {
+	if rows, err = conn.Query(ctx, `select id, tenant from api_keys order by id`); err != nil {
 		return nil, err
 	}
 	var id string
@@ -146,10 +172,6 @@ func (r *rowReader) tenants() (*tenants, error) {
 
 func (r *rowReader) read() error {
 	r.keys.max = rangeWeight
-	err := r.tx.QueryRow(r.ctx, `select count(*) from ledger_entries`).Scan(&r.batch.total)
-	if err != nil {
-		return err
-	}
 	const customers = `select customer_id, tenant from customers order by customer_id, tenant`
 	const wallets = `
 	  select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
@@ -162,7 +184,7 @@ func (r *rowReader) read() error {
 	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash
 	    from ledger_entries
 	   order by customer_id, tenant, position`
-	err = errors.Join(
+	err := errors.Join(
 		open(r, &r.customers, "customers_in_order", customers, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", wallets, r.scanWalletLine),
 		open(r, &r.entries, "entries_in_order", entries, r.scanEntryLine),

@@ -1,0 +1,267 @@
+package postgres_test
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/pgtest"
+	"github.com/billfold/billfold/internal/postgres"
+)
+
+var killsFlag = flag.Int("kills", 100, "how many backends of Citus's workers are terminated under load")
+
+// What commits on a worker is durable there and waits no longer than on the
+// coordinator, whatever the worker does by itself.
+func TestSettingsHoldOnTheWorkers(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		url := s.database(t)
+		for _, worker := range s.citus.OnWorkers(url) {
+			conn := connect(t, worker)
+			// A trigger of the test's own notes what the transaction runs with.
+			for _, statement := range []string{
+				`set citus.enable_ddl_propagation = off`, `set citus.enable_manual_changes_to_shards = on`,
+				`set citus.override_table_visibility = off`,
+				`do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$`,
+				`create table seen (synchronous_commit text, lock_timeout text, statement_timeout text)`,
+				`create function note() returns trigger language plpgsql as $$ begin
+				   insert into seen values (current_setting('synchronous_commit'), current_setting('lock_timeout'), current_setting('statement_timeout'));
+				   return null;
+				 end $$`,
+				`do $$ declare shard text; begin
+				   for shard in select relname from pg_class where relkind = 'r' and relname ~ '^ledger_entries_[0-9]+$' loop
+				     execute format('create trigger note after insert on %I for each row execute function note()', shard);
+				   end loop;
+				 end $$`,
+			} {
+				if _, err := conn.Exec(t.Context(), statement); err != nil {
+					t.Fatalf("%s: %v", statement, err)
+				}
+			}
+		}
+		s.database = func(testing.TB) string { return url }
+		i := newInstallation(t, s, 1)
+		for n := range 16 {
+			c := i.customer(fmt.Sprintf("cus_%d", n))
+			credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}
+			if _, err := i.post(t.Context(), 0, credit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entries := 0
+		for _, worker := range s.citus.OnWorkers(i.url) {
+			var all, right int
+			const query = `
+			  select count(*), count(*) filter (where synchronous_commit = 'on' and lock_timeout = '4s' and statement_timeout = '8s')
+			    from seen`
+			if err := connect(t, worker).QueryRow(t.Context(), query).Scan(&all, &right); err != nil {
+				t.Fatal(err)
+			}
+			if all != right || all == 0 {
+				t.Errorf("a worker: got the settings in %d of %d transactions, want in all of some", right, all)
+			}
+			entries += all
+		}
+		if entries != 16 {
+			t.Errorf("got %d entries on the workers, want 16", entries)
+		}
+	})
+}
+
+// Backends of the workers that are killed under load, in the middle of a
+// transaction or of its commit: the coordinator then answers COMMIT with an
+// error, although the worker may have committed.
+func TestTerminatedWorkers(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		campaign(t)
+		i := newInstallation(t, s, 2)
+		l := startLoad(i, 16, false)
+		var killers []func() int
+		for _, worker := range s.citus.OnWorkers(i.url) {
+			conn := connect(t, worker)
+			killers = append(killers, func() (n int) {
+				const kill = `
+				  select count(pg_terminate_backend(pid))
+				    from pg_stat_activity
+				   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend' and state <> 'idle'`
+				if err := conn.QueryRow(t.Context(), kill).Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+				return n
+			})
+		}
+		killed := 0
+		for n := 0; killed < s.share(*killsFlag); n++ {
+			l.await(5)
+			killed += killers[n%len(killers)]()
+		}
+		l.end()
+		t.Logf("%d backends of workers terminated in the middle of a transaction", killed)
+	})
+}
+
+// Connections between the coordinator and its workers that are cut at a COMMIT,
+// before the worker has it or before its answer is heard. The coordinator says
+// in both cases that it could not commit; the store finds out what is true. No
+// entry has a key, so nothing but that keeps one from happening twice.
+func TestCutsAtWorkers(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		entries, acknowledged := cutsAtWorkers(t, newInstallation(t, s, 1), int64(s.share(*cutsFlag)), 8)
+		if entries != acknowledged {
+			t.Errorf("got %d entries, want the %d that were acknowledged", entries, acknowledged)
+		}
+	})
+}
+
+// An instance that took the coordinator's word for it would post twice.
+func TestCutsAtWorkersHaveTeeth(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 1)
+		i.instances[0].WriteAsPlain()
+		if entries, acknowledged := cutsAtWorkers(t, i, 20, 1); entries <= acknowledged {
+			t.Errorf("got %d entries where %d were acknowledged, want the bug to show", entries, acknowledged)
+		}
+	})
+}
+
+func cutsAtWorkers(t *testing.T, i *installation, cuts int64, writers int) (entries, acknowledged int64) {
+	random, s := campaign(t), i.server
+	var customers []string // made in two phases, whose cuts nobody can look up
+	for n := range writers {
+		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
+	}
+	var mu sync.Mutex
+	var done [3]int64
+	decide := func() pgtest.Cut {
+		mu.Lock()
+		defer mu.Unlock()
+		cut := pgtest.CutNothing
+		if n := random.IntN(20); n < 2 && done[pgtest.CutBefore]+done[pgtest.CutAfter] < cuts {
+			cut = []pgtest.Cut{pgtest.CutBefore, pgtest.CutAfter}[n]
+		}
+		done[cut]++
+		return cut
+	}
+	conn := connect(t, i.url)
+	for n, worker := range s.citus.OnWorkers(i.url) {
+		_, port, err := net.SplitHostPort(pgtest.At(pgtest.NewProxy(t, pgtest.At(worker), decide).URL(worker)).Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const query = `
+		  select citus_update_node((select nodeid from pg_dist_node where groupid <> 0 order by nodeid offset $2 limit 1), '127.0.0.1', $1)`
+		if _, err := conn.Exec(t.Context(), query, port, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var posted atomic.Int64
+	var running sync.WaitGroup
+	deadline := time.Now().Add(10 * time.Minute)
+	for _, c := range customers {
+		running.Go(func() {
+			for cutsLeft := true; cutsLeft && time.Now().Before(deadline); {
+				_, err := i.post(t.Context(), 0, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5})
+				switch ledger.CodeOf(err) {
+				case "":
+					posted.Add(1)
+				case ledger.CodeStorageUnavailable, ledger.CodeOverloaded:
+				default:
+					t.Errorf("post: got %v, want each outcome found out: the workers are there to ask", err)
+					return
+				}
+				mu.Lock()
+				cutsLeft = done[pgtest.CutBefore]+done[pgtest.CutAfter] < cuts
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	before, after := done[pgtest.CutBefore], done[pgtest.CutAfter]
+	if before+after < cuts || before == 0 || after == 0 {
+		t.Errorf("got %d cuts before the worker had the COMMIT and %d after, want %d in all", before, after, cuts)
+	}
+	t.Logf("%d commits cut before the worker had them, %d after", before, after)
+	return i.verify().Entries, posted.Load()
+}
+
+// Nobody may be connected while the tables are being distributed, and an
+// instance that was away meanwhile does not go on as if nothing had happened.
+func TestDistribute(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		s.database = s.citus.Plain
+		i := newInstallation(t, s, 1)
+		for n := range 40 {
+			c := i.customer(fmt.Sprintf("cus_%d", n))
+			credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5}
+			if _, err := i.post(t.Context(), 0, credit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		distribute := func() (postgres.Distribution, error) {
+			return postgres.Distribute(t.Context(), i.url, 4, slog.New(slog.DiscardHandler))
+		}
+		if d, err := distribute(); err == nil || !strings.Contains(err.Error(), "somebody is connected") {
+			t.Errorf("beside an instance: got %+v, %v, want it refused", d, err)
+		}
+		pgtest.Exec(t, i.url, `
+		  select pg_terminate_backend(pid, 5000)
+		    from pg_stat_activity
+		   where datname = current_database() and application_name = 'billfold'`)
+		if d, err := distribute(); err != nil || d != (postgres.Distribution{Shards: 4, Workers: 2}) {
+			t.Fatalf("got %+v, %v, want 4 shards on 2 workers", d, err)
+		}
+		if d, err := distribute(); err != nil || d != (postgres.Distribution{Shards: 4, Workers: 2, Already: true}) {
+			t.Errorf("again: got %+v, %v, want it done already", d, err)
+		}
+		debit := ledger.PostRequest{CustomerID: "cus_0", Direction: ledger.Debit, Amount: 5}
+		if _, err := i.post(t.Context(), 0, debit); ledger.CodeOf(err) != ledger.CodeStorageUnavailable {
+			t.Errorf("by the instance that was there before: got %v, want it refused", err)
+		}
+		i.instances = append(i.instances, s.open(t, i.url))
+		if _, err := i.post(t.Context(), 1, debit); err != nil {
+			t.Errorf("after the distribution: got %v", err)
+		}
+		if report := i.verify(); report.Entries != 41 || report.Customers != 40 {
+			t.Errorf("got %d entries of %d customers, want 41 of 40", report.Entries, report.Customers)
+		}
+		for _, worker := range s.citus.OnWorkers(i.url) {
+			var guards int
+			const query = `
+			  select count(*)
+			    from pg_trigger
+			   where tgrelid::regclass::text ~ '^ledger_entries_[0-9]+$' and not tgisinternal and tgenabled = 'O'`
+			err := connect(t, worker).QueryRow(t.Context(), query).Scan(&guards)
+			if err != nil || guards != 2 {
+				t.Errorf("a worker: got %d guards of entries, %v, want one for each of 2 shards", guards, err)
+			}
+		}
+		for _, statement := range []string{
+			`update ledger_entries set amount = 6`, `delete from ledger_entries where customer_id = 'cus_0'`, `truncate ledger_entries`,
+		} {
+			_, err := connect(t, i.url).Exec(t.Context(), statement)
+			if err == nil || !strings.Contains(err.Error(), "immutable") {
+				t.Errorf("%s: got %v, want entries guarded on the shards", statement, err)
+			}
+		}
+	})
+}
+
+// A distribution needs workers.
+func TestDistributeWithoutWorkers(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		if s.citus != nil {
+			return
+		}
+		_, err := postgres.Distribute(t.Context(), s.database(t), 4, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), "the server has no Citus") {
+			t.Errorf("on plain PostgreSQL: got %v, want it refused", err)
+		}
+	})
+}
