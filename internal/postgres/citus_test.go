@@ -102,7 +102,7 @@ func TestTerminatedWorkers(t *testing.T) {
 			l.await(5)
 			killed += killers[n%len(killers)]()
 		}
-		l.end()
+		l.end(0)
 		t.Logf("%d backends of workers terminated in the middle of a transaction", killed)
 	})
 }
