@@ -100,6 +100,7 @@ free_port() {
 start() {
   find_bin
   data=${CITUS_DATA:-$(mktemp -d "${TMPDIR:-/tmp}/billfold-citus-XXXXXX")}
+  mkdir -p "$data"
   chmod 755 "$data"
   echo "$data" >"$dir/data"
   [ "$(id -u)" != 0 ] || chown nobody "$data"

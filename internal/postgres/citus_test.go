@@ -59,7 +59,7 @@ func TestSettingsHoldOnTheWorkers(t *testing.T) {
 		for _, worker := range s.citus.OnWorkers(i.url) {
 			var all, right int
 			const query = `
-			  select count(*), count(*) filter (where synchronous_commit = 'on' and lock_timeout = '4s' and statement_timeout = '8s')
+			  select count(*), count(*) filter (where synchronous_commit = 'on' and lock_timeout = '1s' and statement_timeout = '8s')
 			    from seen`
 			if err := connect(t, worker).QueryRow(t.Context(), query).Scan(&all, &right); err != nil {
 				t.Fatal(err)

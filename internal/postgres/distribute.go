@@ -156,6 +156,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		// Citus has to know these tables, or it would not commit them in two
 		// phases together with a customer.
 		`select citus_add_local_table_to_metadata('request_answers', cascade_via_foreign_keys => true)`,
+		`select citus_add_local_table_to_metadata('copied_from')`, // with the rows of a copy
 	} {
 		var args []any
 		if strings.Contains(step, "$1") {

@@ -18,7 +18,7 @@ import (
 
 // ofNoCustomer are the tables of what belongs to no customer.
 var ofNoCustomer = []string{
-	"api_keys", "businesses", "installation", "request_answers", "schema_migrations", "tenants",
+	"api_keys", "businesses", "copied_from", "installation", "request_answers", "schema_migrations", "tenants",
 }
 
 // The tables can be distributed by the customer: it leads every key, every
