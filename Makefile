@@ -88,6 +88,14 @@ campaign/copy: deps ## Stop and cut copies CUTS times (300), kill them KILLS tim
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)
 
+.PHONY: campaign/linear
+campaign/linear: deps ## Record OPERATIONS (500000) on every deployment, and histories across KILLS (100) kills, and check them
+	$(GOTEST) -count=1 -timeout=0 ./e2e/linear -operations=$(or $(OPERATIONS),500000) -kills=$(or $(KILLS),100)
+
+.PHONY: campaign/mutants
+campaign/mutants: deps ## Build the store with every mistake that the tests must notice, ROUNDS times (10)
+	$(GOTEST) -count=$(or $(ROUNDS),10) -timeout=0 ./e2e/mutants
+
 .PHONY: campaign/properties
 campaign/properties: ## Try CHECKS (20000) random cases of every property
 	$(GOTEST) -count=1 -timeout=0 $$(grep -rl --include="*.go" "pgregory.net/rapid" internal | xargs -n1 dirname | sort -u | grep -v house | sed "s,^,./,") -rapid.checks=$(or $(CHECKS),20000)

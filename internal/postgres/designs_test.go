@@ -78,7 +78,9 @@ func (i *installation) withoutBelt() {
 	const drop = `
 	  alter table ledger_entries drop constraint ledger_entries_pkey;
 	  alter table ledger_entries drop constraint ledger_entries_customer_id_tenant_currency_seq_key;
+	  alter table ledger_entries drop constraint ledger_entries_customer_id_tenant_idempotency_key_key;
 	  create index ledger_entries_position on ledger_entries (customer_id, tenant, position);
+	  create index ledger_entries_key on ledger_entries (customer_id, tenant, idempotency_key);
 	  alter table wallets drop constraint wallets_balance_check, drop constraint wallets_check,
 	                      drop constraint wallets_check1`
 	if _, err := conn.Exec(i.t.Context(), drop); err != nil {

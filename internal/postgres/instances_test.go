@@ -101,28 +101,53 @@ func TestInstancesDoNotOverdraw(t *testing.T) { onServers(t, instancesDoNotOverd
 func instancesDoNotOverdraw(t *testing.T, s server) {
 	i := newInstallation(t, s, 3)
 	for round := range 5 {
-		c := i.customer(fmt.Sprintf("cus_%d", round))
-		credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100}
-		debit := ledger.PostRequest{CustomerID: c, Direction: ledger.Debit, Amount: 1}
-		if _, err := i.post(t.Context(), 0, credit); err != nil {
-			t.Fatal(err)
-		}
-		var accepted, refused atomic.Int64
-		i.together(300, func(instance, _ int) {
-			switch _, err := i.post(t.Context(), instance, debit); ledger.CodeOf(err) {
-			case "":
-				accepted.Add(1)
-			case ledger.CodeInsufficientFunds:
-				refused.Add(1)
-			default:
-				t.Errorf("debit: got %v", err)
-			}
-		})
-		if accepted.Load() != 100 || refused.Load() != 200 || i.balance(c) != 0 {
-			t.Errorf("got %d accepted, %d refused and balance %d; want 100, 200 and 0", accepted.Load(), refused.Load(), i.balance(c))
-		}
+		i.overdraw(300, i.customer(fmt.Sprintf("cus_%d", round)))
 	}
 	i.verify()
+}
+
+// The same holds in transactions about several customers each, which have
+// statements of their own.
+func TestInstancesDoNotOverdrawSeveral(t *testing.T) {
+	t.Parallel()
+	i := newSeveral(t)
+	for range 5 {
+		i.overdraw(600, i.newCustomers(4)...)
+	}
+	i.verify()
+	i.wantSeveral()
+}
+
+// overdraw shares out debits of 1 among customers of whom each has enough for a
+// third of them.
+func (i *installation) overdraw(debits int, customers ...string) {
+	i.t.Helper()
+	enough := money.Amount(debits / len(customers) / 3)
+	for _, c := range customers {
+		credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: enough}
+		if _, err := i.post(i.t.Context(), 0, credit); err != nil {
+			i.t.Fatal(err)
+		}
+	}
+	accepted, refused := make([]atomic.Int64, len(customers)), make([]atomic.Int64, len(customers))
+	i.together(debits, func(instance, n int) {
+		n %= len(customers)
+		debit := ledger.PostRequest{CustomerID: customers[n], Direction: ledger.Debit, Amount: 1}
+		switch _, err := i.post(i.t.Context(), instance, debit); ledger.CodeOf(err) {
+		case "":
+			accepted[n].Add(1)
+		case ledger.CodeInsufficientFunds:
+			refused[n].Add(1)
+		default:
+			i.t.Errorf("debit: got %v", err)
+		}
+	})
+	for n, c := range customers {
+		got := [3]money.Amount{money.Amount(accepted[n].Load()), money.Amount(refused[n].Load()), i.balance(c)}
+		if want := [3]money.Amount{enough, 2 * enough, 0}; got != want {
+			i.t.Errorf("accepted, refused and balance: got %d, want %d", got, want)
+		}
+	}
 }
 
 // One key that several instances are given at once has one effect (law K6).
@@ -130,32 +155,85 @@ func TestInstancesShareKeys(t *testing.T) { onServers(t, instancesShareKeys) }
 
 func instancesShareKeys(t *testing.T, s server) {
 	i := newInstallation(t, s, 3)
-	c := i.customer("cus_1")
-	for round := range 10 {
+	i.shareKeys(i.customer("cus_1"))
+}
+
+// The same holds in transactions about several customers each.
+func TestInstancesShareKeysOfSeveral(t *testing.T) {
+	t.Parallel()
+	i := newSeveral(t)
+	i.shareKeys(i.newCustomers(4)...)
+	i.wantSeveral()
+}
+
+// shareKeys gives one key after the other to all instances at once, for each of
+// some customers, with two amounts.
+func (i *installation) shareKeys(customers ...string) {
+	i.t.Helper()
+	const rounds = 10
+	for round := range rounds {
 		key := fmt.Sprintf("key %d", round)
 		var effects, replays, reused atomic.Int64
-		i.together(64, func(instance, n int) {
-			amount := money.Amount(5 + n%2)
-			change, err := i.post(t.Context(), instance,
-				ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: amount, IdempotencyKey: key})
+		i.together(64*len(customers), func(instance, n int) {
+			amount := money.Amount(5 + n/len(customers)%2)
+			change, err := i.post(i.t.Context(), instance, ledger.PostRequest{
+				CustomerID: customers[n%len(customers)], Direction: ledger.Credit, Amount: amount, IdempotencyKey: key,
+			})
 			switch {
 			case ledger.CodeOf(err) == ledger.CodeKeyReused:
 				reused.Add(1)
 			case err != nil:
-				t.Errorf("credit: got %v", err)
+				i.t.Errorf("credit: got %v", err)
 			case change.Replayed:
 				replays.Add(1)
 			default:
 				effects.Add(1)
 			}
 		})
-		if effects.Load() != 1 || replays.Load() != 31 || reused.Load() != 32 {
-			t.Errorf("got %d effects, %d replays and %d refusals; want 1, 31 and 32", effects.Load(), replays.Load(), reused.Load())
+		got := [3]int64{effects.Load(), replays.Load(), reused.Load()}
+		each := int64(len(customers))
+		if want := [3]int64{each, 31 * each, 32 * each}; got != want {
+			i.t.Errorf("effects, replays and refusals: got %d, want %d", got, want)
 		}
 	}
-	if report := i.verify(); report.Entries != 10 {
-		t.Errorf("got %d entries, want 10", report.Entries)
+	if report := i.verify(); report.Entries != int64(rounds*len(customers)) {
+		i.t.Errorf("got %d entries, want %d", report.Entries, rounds*len(customers))
 	}
+}
+
+// newSeveral opens instances that carry out the commands on all customers in one
+// transaction. The constraints are gone, because the store hides that one has
+// stopped such a transaction: it tries the commands again, one by one.
+func newSeveral(t testing.TB) *installation {
+	t.Helper()
+	s := servers[0]
+	s.config.CommittersMax = 1
+	i := newInstallation(t, s, 3)
+	i.withoutBelt()
+	return i
+}
+
+// newCustomers makes some customers.
+func (i *installation) newCustomers(n int) (customers []string) {
+	i.t.Helper()
+	for range n {
+		customers = append(customers, i.customer(fmt.Sprintf("cus_%x", rand.Uint64())))
+	}
+	return customers
+}
+
+// wantSeveral wants transactions that wrote entries of several customers. A row
+// names the transaction that wrote it.
+func (i *installation) wantSeveral() {
+	i.t.Helper()
+	const query = `
+	  select count(*)
+	    from (select 1 from ledger_entries group by xmin::text having count(distinct customer_id) > 1) as several`
+	var several int
+	if err := connect(i.t, i.url).QueryRow(i.t.Context(), query).Scan(&several); err != nil || several == 0 {
+		i.t.Errorf("transactions about several customers: got %d, %v; want some", several, err)
+	}
+	i.t.Logf("%d transactions wrote entries of several customers", several)
 }
 
 // What one instance has acknowledged, every other shows at once (law R2).
@@ -205,10 +283,7 @@ func TestInstancesUpdateOneCustomer(t *testing.T) {
 func TestInstancesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	i := newInstallation(t, servers[0], 3)
-	var customers []string
-	for n := range 24 {
-		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
-	}
+	customers := i.newCustomers(24)
 	i.together(90, func(instance, hand int) {
 		for n := range 40 {
 			c := customers[(hand+7*n)%len(customers)]
@@ -224,6 +299,7 @@ func TestInstancesDoNotDeadlock(t *testing.T) {
 			}
 		}
 	})
+	i.wantSeveral()
 	i.verify()
 	// A server process says what it has counted when it ends.
 	for _, db := range i.instances {
