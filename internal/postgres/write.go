@@ -74,12 +74,7 @@ func (db *DB) lookFor(ctx context.Context, cause error, happened func(context.Co
 		time.Sleep(time.Duration(try) * time.Second)
 		found := false
 		err := db.writeOnce(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			if found, err = happened(ctx, conn); err != nil || !found {
-				return err
-			}
-			// Something for the log, so that this commit waits for the standby as
-			// the first one did, see look.
-			_, err = conn.Exec(ctx, `select pg_logical_emit_message(true, 'billfold', '')`)
+			found, err = happened(ctx, conn)
 			return err
 		})
 		if err == nil && found {
