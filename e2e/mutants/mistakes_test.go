@@ -5,6 +5,7 @@ const (
 	committer = "internal/postgres/committer.go"
 	customers = "internal/postgres/customers.go"
 	doubt     = "internal/postgres/doubt.go"
+	finish    = "internal/postgres/finish.go"
 	rows      = "internal/postgres/rows.go"
 	write     = "internal/postgres/write.go"
 )
@@ -77,12 +78,12 @@ var mistakes = []mistake{
 	{"a look that does not wait for the lost transaction", doubt, "where customer_id = $1 and tenant = $2 for no key update`",
 		"where customer_id = $1 and tenant = $2`", "TestCutsAtCommit", "that were acknowledged"},
 
-	{"a wait for the standby that was cut short unnoticed", doubt, `notice.Routine == "SyncRepWaitForLSN"`, `notice.Routine == "SyncRepWait"`,
+	{"a wait for the standby that was cut short unnoticed", finish, "return warned(conn)", "return nil",
 		"TestNothingIsAcknowledgedWithoutTheStandby", "without the standby: got it acknowledged"},
-	{"a look that does not wait for the standby", doubt, `trip.Queue("commit")`, `trip.Queue("rollback")`,
+	{"a look that does not wait for the standby", doubt, "b.db.finish(ctx, conn.Conn(), trip)", "conn.SendBatch(ctx, trip).Close()",
 		"TestNothingIsAcknowledgedWithoutTheStandby", "an entry without the standby"},
-	{"a replay that does not wait for the standby", batch, `conn.Exec(ctx, "commit"); err != nil`, `conn.Exec(ctx, "rollback"); err != nil`,
+	{"a replay that does not wait for the standby", batch, "if len(b.customers) > 0 {", "if len(b.customers) > len(b.items) {",
 		"TestNothingIsAcknowledgedWithoutTheStandby", "a repeat without the standby"},
-	{"a look for a customer that does not wait for the standby", write, "_, err = conn.Exec(ctx, `select pg_logical_emit_message(true, 'billfold', '')`)",
-		"_, err = conn.Exec(ctx, `select 1`)", "TestNothingIsAcknowledgedWithoutTheStandby", "a customer without the standby"},
+	{"a look for a customer that does not wait for the standby", write, "	end.Queue(`select pg_logical_emit_message(true, 'billfold', '')`)\n", "",
+		"TestNothingIsAcknowledgedWithoutTheStandby", "a customer without the standby"},
 }
