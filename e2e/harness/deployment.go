@@ -37,14 +37,13 @@ func NewInstallation(t testing.TB) *Installation {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = cluster.Signal(syscall.SIGQUIT) }) // the test may have ended it
 	return InstallOn(t, cluster, cluster.Database(t, ""))
 }
 
-// InstallOn is an installation on an empty database of a server, which it stops
-// when the test ends.
+// InstallOn is an installation on an empty database of a server.
 func InstallOn(t testing.TB, cluster *pgtest.Cluster, url string) *Installation {
 	t.Helper()
-	t.Cleanup(func() { _ = cluster.Signal(syscall.SIGQUIT) }) // the test may have ended it
 	i := &Installation{Cluster: cluster, URL: url, secret: filepath.Join(t.TempDir(), "secret.key")}
 	writeFile(t, i.secret, []byte(hex.EncodeToString(make([]byte, 32))))
 	return i
