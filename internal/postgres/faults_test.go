@@ -14,6 +14,7 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/pgtest"
+	"github.com/billfold/billfold/internal/postgres"
 )
 
 var (
@@ -169,6 +170,60 @@ func cutsAtCommit(t *testing.T, s server) {
 	t.Logf("%d commits cut before the server had them, %d after", before, after)
 	if l.codes[ledger.CodeOutcomeUnknown] > 0 {
 		t.Errorf("got %d unknown outcomes, want each found out: the server was there to ask", l.codes[ledger.CodeOutcomeUnknown])
+	}
+}
+
+// Somebody locks the customer while nobody knows what became of a commit, so
+// that the look-up waits for the lock in vain. That is no command which had no
+// effect: it must not be run again, and nobody may be told so.
+func TestLockedWhileInDoubt(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, servers[0], 1)
+	c := i.customer("cus_1")
+	holder, watcher := connect(t, i.url), connect(t, i.url)
+	var armed atomic.Bool
+	var locking sync.WaitGroup
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
+		if !armed.CompareAndSwap(true, false) {
+			return pgtest.CutNothing
+		}
+		// The lock is waited for behind the transaction that is about to commit.
+		locking.Go(func() {
+			if _, err := holder.Exec(t.Context(), `begin; select 1 from customers for update`); err != nil {
+				t.Errorf("lock the customer: %v", err)
+			}
+		})
+		for waits := false; !waits; time.Sleep(time.Millisecond) {
+			const query = `select exists (select from pg_locks where not granted)`
+			if err := watcher.QueryRow(t.Context(), query).Scan(&waits); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		return pgtest.CutAfter
+	})
+	// Long enough for the last of the look-ups to end by its wait for the lock.
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: proxy.URL(i.url), CommitWithin: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	i.instances = append(i.instances, db)
+	entries, answer := int64(0), error(nil)
+	for answer == nil && entries < 50 { // the look-up may be quicker than the lock
+		armed.Store(true)
+		_, answer = i.post(t.Context(), 1, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5})
+		entries++
+		locking.Wait()
+		if _, err := holder.Exec(t.Context(), `rollback`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ledger.CodeOf(answer) != ledger.CodeOutcomeUnknown {
+		t.Errorf("after %d commits that were cut off: got %v, want an unknown outcome", entries, answer)
+	}
+	if got := i.verify().Entries; got != entries {
+		t.Errorf("got %d entries, want the %d that were committed", got, entries)
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"maps"
 	"time"
 
@@ -31,8 +32,10 @@ type owner struct {
 
 func ownerOf(i *item) owner { return owner{i.Command.scope.Tenant, i.Command.scope.CustomerID} }
 
-// isLockWait reports whether a transaction waited too long for a lock.
-func isLockWait(err error) bool { return stateOf(err) == "55P03" }
+// isLockWait reports whether a transaction waited too long for a lock, and so
+// had no effect. That the look-up after a lost answer did says nothing of the
+// kind.
+func isLockWait(err error) bool { return stateOf(err) == "55P03" && !errors.Is(err, errInDoubt) }
 
 // passBy takes the commands of stuck customers out of a batch, so that nobody
 // else waits with them. They are refused; once in a while, those of one customer
