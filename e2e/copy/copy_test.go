@@ -146,18 +146,23 @@ func (c copying) finished(t *testing.T, to string) bool {
 }
 
 // killCopies kills copies at random moments, goes on with each until it comes to
-// its end, and returns the last of them. Nothing serves one before.
+// its end, and returns the last of them. Nothing serves one before. It goes on
+// until half as many kills as were asked for have met a copy that had begun.
 func killCopies(t *testing.T, campaign *harness.Campaign, c copying) (to string) {
 	t.Helper()
 	random := campaign.Rand(uint64(len(c.serve)))
 	life := c.finish(t, campaign, c.fresh()) // so long does one take here
 	to = c.fresh()
-	for range *killsFlag {
+	for kills, begun := 0, 0; kills < *killsFlag || 2*begun < *killsFlag; kills++ {
+		if kills == 20**killsFlag {
+			t.Fatalf("got %d of %d kills to meet a copy that had begun, want %d", begun, kills, *killsFlag/2)
+		}
 		harness.RunFor(t, time.Duration(random.Int64N(int64(life))), c.arguments(to)...)
 		campaign.Add("kills", 1)
 		listed := harness.Run(t, "business", "list", c.serve, to)
 		switch {
 		case strings.Contains(listed.Stderr, "that is not finished"):
+			begun++
 			campaign.Add("kills of a copy that had begun", 1)
 		case listed.Code == 0 && strings.Contains(listed.Stdout, "bus_"):
 			campaign.Add("kills after the end", 1)

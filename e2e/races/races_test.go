@@ -171,6 +171,14 @@ func oneHeaderKeyAtOnce(r *round) {
 	post.HeaderKey = true
 	answers := r.volley(same(post.Call()))
 	r.wantStatuses(answers, map[int]int{http.StatusOK: callers})
+	r.wantOneFirst(answers)
+	r.wantWallet(7, 1)
+	r.onlyEntry()
+}
+
+// wantOneFirst wants all answers to be one, given first to one caller and again
+// to the others.
+func (r *round) wantOneFirst(answers []harness.Answer) {
 	firsts := 0
 	for _, answer := range answers {
 		if !bytes.Equal(answer.Body, answers[0].Body) {
@@ -183,8 +191,6 @@ func oneHeaderKeyAtOnce(r *round) {
 	if firsts != 1 {
 		r.Errorf("answers without Idempotency-Replayed: got %d, want 1", firsts)
 	}
-	r.wantWallet(7, 1)
-	r.onlyEntry()
 }
 
 // oneKeyForManyAmounts races different requests under one key: one has the

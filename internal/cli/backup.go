@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/billfold/billfold/internal/schema"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
@@ -231,10 +232,9 @@ func refuseNewer(path string) error {
 		return fmt.Errorf("%s cannot be restored: %w", path, err)
 	case len(applied) == 0:
 		return fmt.Errorf("%s is no backup of a ledger; name one that `billfold backup` made", path)
-	case len(applied) > len(known):
-		return &sqlite.NewerSchemaError{Version: len(applied), Known: len(known)}
 	}
-	return nil
+	_, err = schema.Pending(known, applied)
+	return err
 }
 
 // isDatabase reports whether a file begins as every file of the engine does, or

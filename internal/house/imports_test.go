@@ -34,7 +34,8 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/demo", "internal/httpapi",
-			"internal/ledger", "internal/money", "internal/postgres", "internal/sqlite", "internal/transfer", "internal/verify"},
+			"internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/transfer",
+			"internal/verify"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
@@ -60,26 +61,29 @@ var rooms = map[string]room{
 		imports: []string{"internal/ledger"},
 		modules: []string{"github.com/prometheus/client_golang"},
 	},
+	"internal/schema": {},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
 		"internal/sqlite", "internal/verify"}},
 	"internal/sqlite": {
-		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/transfer",
-			"internal/walletrow"},
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/schema",
+			"internal/transfer", "internal/walletrow"},
 		tests:   []string{"internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
-		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/transfer",
-			"internal/walletrow"},
+		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/schema",
+			"internal/transfer", "internal/walletrow"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
+	"internal/module": {forTests: true},
 	"internal/pgtest": {
+		imports:  []string{"internal/module"},
 		modules:  []string{"github.com/jackc/pgx/v5"},
 		forTests: true,
 	},
-	"internal/mutant": {forTests: true},
+	"internal/mutant": {imports: []string{"internal/module"}, forTests: true},
 	// Verify shares no code with the write path, so that it cannot share a bug.
 	"internal/verify": {
 		tests:   []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite"},
@@ -109,7 +113,7 @@ var rooms = map[string]room{
 		forTests: true,
 	},
 	"e2e/harness": {
-		imports:  []string{"internal/pgtest"},
+		imports:  []string{"internal/module", "internal/pgtest"},
 		modules:  []string{"golang.org/x/sys"},
 		forTests: true,
 	},

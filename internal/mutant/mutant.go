@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/billfold/billfold/internal/module"
 )
 
 // Change is a mistake: in one file of this module, Old is replaced with New. Old
@@ -30,7 +32,7 @@ type Change struct {
 // file and the root of the module.
 func (c Change) overlay(t testing.TB) (overlay, root string) {
 	t.Helper()
-	root, err := moduleRoot()
+	root, err := module.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,20 +99,4 @@ func run(t testing.TB, root string, arguments ...string) (output string, err err
 		err = fmt.Errorf("go %v: %w", arguments, ctx.Err())
 	}
 	return string(text), err
-}
-
-// moduleRoot is the folder above the test that has the module's file.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("there is no go.mod above the test")
-		}
-	}
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/billfold/billfold/internal/module"
 )
 
 // Release is one of the releases of PostgreSQL that the tests run on.
@@ -61,7 +63,7 @@ func packagedRelease() (Release, error) {
 }
 
 func npmRelease() (Release, error) {
-	root, err := moduleRoot()
+	root, err := module.Root()
 	if err != nil {
 		return Release{}, err
 	}
@@ -71,21 +73,6 @@ func npmRelease() (Release, error) {
 		return Release{}, fmt.Errorf("no PostgreSQL 18 from npm; run scripts/test-deps.sh: %w", err)
 	}
 	return Release{Version: 18, source: source}, nil
-}
-
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("there is no go.mod above the test")
-		}
-	}
 }
 
 // programs returns where the programs of a release are. Those from npm are put

@@ -214,11 +214,7 @@ func (r copyReader) Count(ctx context.Context, table *transfer.Table) (n int64, 
 func (r copyReader) Read(
 	ctx context.Context, table *transfer.Table, after transfer.Place,
 ) iter.Seq2[transfer.Item, error] {
-	return func(yield func(transfer.Item, error) bool) {
-		if err := r.read(ctx, table, after, func(item transfer.Item) bool { return yield(item, nil) }); err != nil {
-			yield(transfer.Item{}, err)
-		}
-	}
+	return transfer.Sequence(func(yield func(transfer.Item) bool) error { return r.read(ctx, table, after, yield) })
 }
 
 func (r copyReader) read(

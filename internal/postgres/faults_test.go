@@ -222,8 +222,10 @@ func TestLockedWhileInDoubt(t *testing.T) {
 	if ledger.CodeOf(answer) != ledger.CodeOutcomeUnknown {
 		t.Errorf("after %d commits that were cut off: got %v, want an unknown outcome", entries, answer)
 	}
-	if got := i.verify().Entries; got != entries {
-		t.Errorf("got %d entries, want the %d that were committed", got, entries)
+	// The driver cancels what it no longer hears of, which may come before the
+	// COMMIT is carried out.
+	if got := i.verify().Entries; got != entries && got != entries-1 {
+		t.Errorf("got %d entries, want %d, or one less: nobody knows", got, entries)
 	}
 }
 

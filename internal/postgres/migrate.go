@@ -2,65 +2,20 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
-	"path"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/schema"
 )
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// Migration is one step of the schema. Steps only go forward, each runs once in
-// a transaction of its own, and none is edited after it was released: its
-// checksum is kept and compared at every start.
-type Migration struct {
-	Version  int
-	Name     string
-	Checksum string
-	sql      string
-}
-
 // Migrations returns the steps that this binary knows, in order.
-func Migrations() ([]Migration, error) {
-	files, err := migrationFiles.ReadDir("migrations")
-	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
-	}
-	steps := make([]Migration, 0, len(files))
-	for i, file := range files {
-		text, err := migrationFiles.ReadFile(path.Join("migrations", file.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("read migration: %w", err)
-		}
-		number, name, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".sql"), "_")
-		version, err := strconv.Atoi(number)
-		if err != nil || version != i+1 {
-			return nil, fmt.Errorf("migration %s: want number %04d", file.Name(), i+1)
-		}
-		sum := sha256.Sum256(text)
-		checksum := hex.EncodeToString(sum[:])
-		steps = append(steps, Migration{Version: version, Name: name, Checksum: checksum, sql: string(text)})
-	}
-	return steps, nil
-}
-
-// NewerSchemaError says that the database was written by a newer Billfold.
-type NewerSchemaError struct {
-	Version int // of the database
-	Known   int // the newest that this binary knows
-}
-
-func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("the database has schema version %d and this binary knows only %d; use the newer binary, schemas never go back", e.Version, e.Known)
-}
+func Migrations() ([]schema.Migration, error) { return schema.Read(migrationFiles) }
 
 // migrate brings the schema up to date. Instances that start together take
 // turns: each step waits for the lock of the table that records the steps.
@@ -82,7 +37,9 @@ func migrate(ctx context.Context, conn *pgx.Conn, logger *slog.Logger) error {
 
 // migrateOne takes the first step that the database has not seen, and reports
 // whether there was none.
-func migrateOne(ctx context.Context, conn *pgx.Conn, steps []Migration, logger *slog.Logger) (done bool, err error) {
+func migrateOne(
+	ctx context.Context, conn *pgx.Conn, steps []schema.Migration, logger *slog.Logger,
+) (done bool, err error) {
 	if done, err := upToDate(ctx, conn, steps); err != nil || done {
 		return done, err
 	}
@@ -102,12 +59,16 @@ func migrateOne(ctx context.Context, conn *pgx.Conn, steps []Migration, logger *
 			return err
 		}
 		applied, err := appliedMigrations(ctx, tx)
-		if err != nil || len(applied) >= len(steps) {
+		if err != nil {
 			return err
 		}
-		step := steps[len(applied)]
+		pending, err := schema.Pending(steps, applied)
+		if err != nil || len(pending) == 0 {
+			return err
+		}
+		step := pending[0]
 		logger.Info("migrating the database", "version", step.Version, "name", step.Name)
-		if _, err := tx.Exec(ctx, step.sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		if _, err := tx.Exec(ctx, step.SQL, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("migration %04d_%s: %w", step.Version, step.Name, err)
 		}
 		const insert = `insert into schema_migrations (version, name, checksum) values ($1, $2, $3)`
@@ -123,7 +84,7 @@ const migrationLock = 0x62696c6c666f6c64
 
 // upToDate reports whether the database has seen every step, and refuses one
 // that belongs to another binary.
-func upToDate(ctx context.Context, conn *pgx.Conn, steps []Migration) (bool, error) {
+func upToDate(ctx context.Context, conn *pgx.Conn, steps []schema.Migration) (bool, error) {
 	var there bool
 	if err := conn.QueryRow(ctx, `select to_regclass('schema_migrations') is not null`).Scan(&there); err != nil || !there {
 		return false, err
@@ -132,34 +93,22 @@ func upToDate(ctx context.Context, conn *pgx.Conn, steps []Migration) (bool, err
 	if err != nil {
 		return false, err
 	}
-	if len(applied) > len(steps) {
-		return false, &NewerSchemaError{Version: len(applied), Known: len(steps)}
-	}
-	for i, step := range applied {
-		if step.Checksum != steps[i].Checksum {
-			return false, fmt.Errorf("migration %04d_%s was applied with other text; the binary and the database do not belong together", step.Version, step.Name)
-		}
-	}
-	return len(applied) == len(steps), nil
+	pending, err := schema.Pending(steps, applied)
+	return err == nil && len(pending) == 0, err
 }
 
 // appliedMigrations returns the steps that a database has seen, in order.
-func appliedMigrations(ctx context.Context, q querier) ([]Migration, error) {
+func appliedMigrations(ctx context.Context, q querier) ([]schema.Migration, error) {
 	rows, err := q.Query(ctx, `select version, name, checksum from schema_migrations order by version`)
 	if err != nil {
 		return nil, fmt.Errorf("read schema_migrations: %w", err)
 	}
-	applied, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Migration, err error) {
+	applied, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m schema.Migration, err error) {
 		err = row.Scan(&m.Version, &m.Name, &m.Checksum)
 		return m, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read schema_migrations: %w", err)
-	}
-	for i, step := range applied {
-		if step.Version != i+1 {
-			return nil, errors.New("schema_migrations has a gap")
-		}
 	}
 	return applied, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/schema"
 	"github.com/billfold/billfold/internal/transfer"
 )
 
@@ -88,19 +89,12 @@ func refuseOtherSchema(conn *sqlite.Conn) error {
 	if err != nil {
 		return err
 	}
-	if len(applied) > len(known) {
-		return &NewerSchemaError{Version: len(applied), Known: len(known)}
-	}
-	if len(applied) < len(known) {
-		return fmt.Errorf("the database has schema version %d and this binary writes %d; start `billfold serve` on it once, stop it, and copy then",
+	pending, err := schema.Pending(known, applied)
+	if err == nil && len(pending) > 0 {
+		err = fmt.Errorf("the database has schema version %d and this binary writes %d; start `billfold serve` on it once, stop it, and copy then",
 			len(applied), len(known))
 	}
-	for i, step := range applied {
-		if step.Checksum != known[i].Checksum {
-			return fmt.Errorf("migration %04d_%s was applied with other text; the binary and the database do not belong together", step.Version, step.Name)
-		}
-	}
-	return nil
+	return err
 }
 
 // refuseUnfinished refuses a database that is a copy which is not whole.
@@ -227,11 +221,7 @@ func selection(table *transfer.Table, after transfer.Place) (query string, order
 func (r copyReader) Read(
 	ctx context.Context, table *transfer.Table, after transfer.Place,
 ) iter.Seq2[transfer.Item, error] {
-	return func(yield func(transfer.Item, error) bool) {
-		if err := r.read(ctx, table, after, func(item transfer.Item) bool { return yield(item, nil) }); err != nil {
-			yield(transfer.Item{}, err)
-		}
-	}
+	return transfer.Sequence(func(yield func(transfer.Item) bool) error { return r.read(ctx, table, after, yield) })
 }
 
 func (r copyReader) read(

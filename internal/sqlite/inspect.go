@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
+
+	"github.com/billfold/billfold/internal/schema"
 )
 
 // The functions of this file look at a store without owning its directory, so
@@ -18,7 +20,7 @@ import (
 
 // Schema returns the steps that a database file has seen and all steps that
 // this binary knows. A file that is not there has seen none.
-func Schema(path string) (applied, known []Migration, err error) {
+func Schema(path string) (applied, known []schema.Migration, err error) {
 	known, err = Migrations()
 	if err != nil {
 		return nil, nil, err

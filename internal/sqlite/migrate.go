@@ -1,70 +1,22 @@
 package sqlite
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"path"
-	"strconv"
-	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/billfold/billfold/internal/schema"
 )
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// Migration is one step of the schema. Steps only go forward, each runs once in
-// a transaction of its own, and none is edited after it was released: its
-// checksum is kept and compared at every start.
-type Migration struct {
-	Version  int
-	Name     string
-	Checksum string
-	sql      string
-}
-
 // Migrations returns the steps that this binary knows, in order.
-func Migrations() ([]Migration, error) {
-	files, err := migrationFiles.ReadDir("migrations")
-	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
-	}
-	steps := make([]Migration, 0, len(files))
-	for i, file := range files {
-		text, err := migrationFiles.ReadFile(path.Join("migrations", file.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("read migration: %w", err)
-		}
-		number, name, _ := strings.Cut(strings.TrimSuffix(file.Name(), ".sql"), "_")
-		version, err := strconv.Atoi(number)
-		if err != nil || version != i+1 {
-			return nil, fmt.Errorf("migration %s: want number %04d", file.Name(), i+1)
-		}
-		sum := sha256.Sum256(text)
-		steps = append(steps, Migration{
-			Version:  version,
-			Name:     name,
-			Checksum: hex.EncodeToString(sum[:]),
-			sql:      string(text),
-		})
-	}
-	return steps, nil
-}
-
-// NewerSchemaError says that the file was written by a newer Billfold.
-type NewerSchemaError struct {
-	Version int // of the file
-	Known   int // the newest that this binary knows
-}
-
-func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("the database has schema version %d and this binary knows only %d; use the newer binary, schemas never go back", e.Version, e.Known)
-}
+func Migrations() ([]schema.Migration, error) { return schema.Read(migrationFiles) }
 
 // migrate brings the schema up to date.
 func migrate(conn *sqlite.Conn, logger *slog.Logger) error {
@@ -85,16 +37,11 @@ func migrate(conn *sqlite.Conn, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if len(applied) > len(steps) {
-		return &NewerSchemaError{Version: len(applied), Known: len(steps)}
+	pending, err := schema.Pending(steps, applied)
+	if err != nil {
+		return err
 	}
-	for i, step := range steps {
-		if i < len(applied) {
-			if applied[i].Checksum != step.Checksum {
-				return fmt.Errorf("migration %04d_%s was applied with other text; the binary and the database do not belong together", step.Version, step.Name)
-			}
-			continue
-		}
+	for _, step := range pending {
 		logger.Info("migrating the database", "version", step.Version, "name", step.Name)
 		if err := apply(conn, step); err != nil {
 			return fmt.Errorf("migration %04d_%s: %w", step.Version, step.Name, err)
@@ -104,15 +51,13 @@ func migrate(conn *sqlite.Conn, logger *slog.Logger) error {
 }
 
 // appliedMigrations returns the steps that a database has seen, in order.
-func appliedMigrations(conn *sqlite.Conn) (applied []Migration, err error) {
+func appliedMigrations(conn *sqlite.Conn) (applied []schema.Migration, err error) {
 	const query = `select version, name, checksum from schema_migrations order by version`
 	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			step := Migration{Version: stmt.ColumnInt(0), Name: stmt.ColumnText(1), Checksum: stmt.ColumnText(2)}
-			if step.Version != len(applied)+1 {
-				return fmt.Errorf("schema_migrations has version %d where %d belongs", step.Version, len(applied)+1)
-			}
-			applied = append(applied, step)
+			applied = append(applied, schema.Migration{
+				Version: stmt.ColumnInt(0), Name: stmt.ColumnText(1), Checksum: stmt.ColumnText(2),
+			})
 			return nil
 		},
 	})
@@ -122,13 +67,13 @@ func appliedMigrations(conn *sqlite.Conn) (applied []Migration, err error) {
 	return applied, nil
 }
 
-func apply(conn *sqlite.Conn, step Migration) (err error) {
+func apply(conn *sqlite.Conn, step schema.Migration) (err error) {
 	end, err := sqlitex.ImmediateTransaction(conn)
 	if err != nil {
 		return err
 	}
 	defer end(&err)
-	if err := sqlitex.ExecuteScript(conn, step.sql, nil); err != nil {
+	if err := sqlitex.ExecuteScript(conn, step.SQL, nil); err != nil {
 		return err
 	}
 	const insert = `insert into schema_migrations (version, name, checksum, applied_at) values (?, ?, ?, ?)`

@@ -12,6 +12,7 @@ import (
 	zombiezen "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/billfold/billfold/internal/schema"
 	"github.com/billfold/billfold/internal/sqlite"
 )
 
@@ -66,9 +67,9 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 	alter(t, dir, `insert into schema_migrations (version, name, checksum, applied_at)
 	  select max(version) + 1, 'of_tomorrow', 'x', 0 from schema_migrations`)
 	_, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir})
-	var newer *sqlite.NewerSchemaError
+	var newer *schema.NewerError
 	if !errors.As(err, &newer) {
-		t.Fatalf("got error %v, want a NewerSchemaError", err)
+		t.Fatalf("got error %v, want a NewerError", err)
 	}
 	if newer.Version != newer.Known+1 {
 		t.Errorf("got version %d of %d known, want one more", newer.Version, newer.Known)

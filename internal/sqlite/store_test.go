@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/billfold/billfold/internal/sqlite"
@@ -26,4 +27,10 @@ func open(t testing.TB) storetest.Stores {
 	return storetest.Stores{Ledger: db, Access: db}
 }
 
-func BenchmarkTransact(b *testing.B) { storetest.Benchmark(b, open, nil) }
+func BenchmarkTransact(b *testing.B) {
+	for _, c := range storetest.BenchmarkCases {
+		b.Run(fmt.Sprintf("submitters=%d/customers=%d", c.Submitters, c.Customers), func(b *testing.B) {
+			storetest.Benchmark(b, open(b), c.Submitters, c.Customers)
+		})
+	}
+}

@@ -40,6 +40,15 @@ type Item struct {
 	Place Place
 }
 
+// Sequence makes a sequence of what read yields; its error comes last.
+func Sequence(read func(yield func(Item) bool) error) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		if err := read(func(item Item) bool { return yield(item, nil) }); err != nil {
+			yield(Item{}, err)
+		}
+	}
+}
+
 // Place is where a row stands in the order in which a store reads its table: the
 // values that the order is by, each a string or an int64. A place means nothing
 // to another store.
