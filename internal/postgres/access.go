@@ -73,8 +73,8 @@ func insertKey(ctx context.Context, conn *pgx.Conn, key access.Key) error {
 
 // Businesses implements access.Store.
 func (db *DB) Businesses(ctx context.Context) (businesses []access.Business, err error) {
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id, name, created_at from businesses order by created_at, id`)
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, `select id, name, created_at from businesses order by created_at, id`)
 		if err != nil {
 			return err
 		}
@@ -89,8 +89,8 @@ func (db *DB) Business(ctx context.Context, id string) (business access.Business
 	if !storable(id) {
 		return business, errNoBusiness
 	}
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id, name, created_at from businesses where id = $1`, id)
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, `select id, name, created_at from businesses where id = $1`, id)
 		if err != nil {
 			return err
 		}
@@ -108,8 +108,8 @@ func scanBusiness(row pgx.CollectableRow) (business access.Business, err error) 
 
 // Settings implements access.Store.
 func (db *DB) Settings(ctx context.Context, tenant ledger.Tenant) (settings access.Settings, err error) {
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		settings, err = readSettings(ctx, tx, tenant, "")
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		settings, err = readSettings(ctx, q, tenant, "")
 		return err
 	})
 	return settings, err
@@ -198,8 +198,8 @@ func (db *DB) Keys(ctx context.Context, businessID string) (keys []access.Key, e
 	if !storable(businessID) {
 		return nil, nil
 	}
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, keyColumns+`where $1 = '' or t.business_id = $1 order by k.no desc`, businessID)
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, keyColumns+`where $1 = '' or t.business_id = $1 order by k.no desc`, businessID)
 		if err != nil {
 			return err
 		}
@@ -211,8 +211,8 @@ func (db *DB) Keys(ctx context.Context, businessID string) (keys []access.Key, e
 
 // KeyByHash implements access.Store.
 func (db *DB) KeyByHash(ctx context.Context, hash access.KeyHash) (key access.Key, err error) {
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		key, err = readKey(ctx, tx, `where k.hash = $1`, hash[:])
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		key, err = readKey(ctx, q, `where k.hash = $1`, hash[:])
 		return err
 	})
 	return key, err

@@ -214,16 +214,9 @@ func readCustomer(
 }
 
 // Customer implements ledger.Store.
-func (db *DB) Customer(ctx context.Context, tenant ledger.Tenant, id string) (customer ledger.Customer, err error) {
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		number, err := db.tenants.number(ctx, tx, tenant)
-		if err != nil {
-			return ignoreAs(err, errNoBusiness, errNoCustomer)
-		}
-		customer, err = readCustomer(ctx, tx, tenant, number, id, "")
-		return err
-	})
-	return customer, err
+func (db *DB) Customer(ctx context.Context, tenant ledger.Tenant, id string) (ledger.Customer, error) {
+	found, err := db.readHoldings(ctx, tenant, id, nil)
+	return found.customer, err
 }
 
 // Customers implements ledger.Store. Its cursor is the customer's number, which
@@ -234,13 +227,13 @@ func (db *DB) Customers(
 	if !storable(filter.Email) || !storable(filter.Name) {
 		return list, nil
 	}
-	err = db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		number, err := db.tenants.number(ctx, tx, tenant)
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		number, err := db.tenants.number(ctx, q, tenant)
 		if err != nil {
 			return ignore(err, errNoBusiness)
 		}
 		query, args := customersQuery(number, filter, page)
-		rows, err := tx.Query(ctx, query, args...)
+		rows, err := q.Query(ctx, query, args...)
 		if err != nil {
 			return err
 		}

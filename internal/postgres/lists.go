@@ -18,79 +18,19 @@ import (
 // lets few of them pass. The page then ends early and its cursor goes on.
 const scanMax = 100_000
 
-// beginRead begins a transaction in which everything that is seen is of one
-// moment. Pages are read in the order of an index: the planner likes to collect
-// a long history and sort it, for a page of ten.
-const beginRead = `
-	begin isolation level repeatable read read only;
-	set local enable_bitmapscan = off;
-	set local enable_sort = off`
-
-// readWithin bounds a read: a server that has become silent is given up.
-const readWithin = 10 * time.Second
-
-// read runs f in a read transaction.
-func (db *DB) read(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
-	within, cancel := context.WithTimeout(ctx, readWithin)
-	defer cancel()
-	conn, err := db.acquire(within)
-	if err == nil {
-		defer conn.Release()
-		options := pgx.TxOptions{BeginQuery: beginRead}
-		err = pgx.BeginTxFunc(within, conn, options, func(tx pgx.Tx) error { return f(within, tx) })
-	}
-	if ctx.Err() != nil {
-		return ctx.Err() // a caller who went away says nothing about the server
-	}
-	if conn != nil {
-		err = db.lost(conn.Conn(), err)
-	}
-	return unavailable(err)
-}
-
-// readWallets runs f in a read transaction with the customer and the wallets as
-// they are there, sorted by currency.
-func (db *DB) readWallets(
-	ctx context.Context, tenant ledger.Tenant, customerID string,
-	f func(ctx context.Context, tx pgx.Tx, key customerKey, customer ledger.Customer, wallets []walletrow.Row) error,
-) error {
-	return db.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		number, err := db.tenants.number(ctx, tx, tenant)
-		if err != nil {
-			return ignoreAs(err, errNoBusiness, errNoCustomer)
-		}
-		customer, err := readCustomer(ctx, tx, tenant, number, customerID, "")
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, walletColumns+` where w.customer_id = $1 and w.tenant = $2 order by w.currency`, customerID, number)
-		if err != nil {
-			return err
-		}
-		wallets, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (walletrow.Row, error) {
-			_, wallet, err := scanWallet(row)
-			return wallet, err
-		})
-		if err != nil {
-			return err
-		}
-		return f(ctx, tx, customerKey{customerID, number}, customer, wallets)
-	})
-}
-
 // Wallets implements ledger.Store.
 func (db *DB) Wallets(
 	ctx context.Context, tenant ledger.Tenant, customerID string,
 ) (list ledger.WalletList, err error) {
-	err = db.readWallets(ctx, tenant, customerID,
-		func(_ context.Context, _ pgx.Tx, _ customerKey, customer ledger.Customer, wallets []walletrow.Row) error {
-			list = ledger.WalletList{Customer: customer, Chain: walletrow.Chain(wallets)}
-			for i := range wallets {
-				list.Wallets = append(list.Wallets, wallets[i].Wallet(&customer, wallets[i].Prefix()))
-			}
-			return nil
-		})
-	return list, err
+	found, err := db.readHoldings(ctx, tenant, customerID, nil)
+	if err != nil {
+		return list, err
+	}
+	list = ledger.WalletList{Customer: found.customer, Chain: walletrow.Chain(found.wallets)}
+	for i := range found.wallets {
+		list.Wallets = append(list.Wallets, found.wallets[i].Wallet(&found.customer, found.wallets[i].Prefix()))
+	}
+	return list, nil
 }
 
 // Entry implements ledger.Store. The id contains the position, so the entry is
@@ -98,19 +38,18 @@ func (db *DB) Wallets(
 func (db *DB) Entry(
 	ctx context.Context, tenant ledger.Tenant, customerID, entryID string,
 ) (entry ledger.Entry, err error) {
-	err = db.readWallets(ctx, tenant, customerID,
-		func(ctx context.Context, tx pgx.Tx, key customerKey, _ ledger.Customer, _ []walletrow.Row) error {
-			position, ok := ledger.EntryIDPosition(entryID)
-			if !ok {
-				return errNoEntry
-			}
-			entry, err = readEntry(ctx, tx, key, position)
-			if err == nil && entry.ID != entryID {
-				err = errNoEntry
-			}
-			entry.Tenant = tenant
-			return err
-		})
+	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
+		position, ok := ledger.EntryIDPosition(entryID)
+		if !ok {
+			return errNoEntry
+		}
+		entry, err = readEntry(ctx, q, found.key, position)
+		if err == nil && entry.ID != entryID {
+			err = errNoEntry
+		}
+		entry.Tenant = tenant
+		return err
+	})
 	if err != nil {
 		return ledger.Entry{}, err
 	}
@@ -118,9 +57,9 @@ func (db *DB) Entry(
 }
 
 // readEntry returns the entry at a position, or errNoEntry.
-func readEntry(ctx context.Context, tx pgx.Tx, key customerKey, position int64) (ledger.Entry, error) {
+func readEntry(ctx context.Context, q querier, key customerKey, position int64) (ledger.Entry, error) {
 	const query = `select ` + entryColumns + ` from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $3`
-	rows, err := tx.Query(ctx, query, key.id, key.tenant, position)
+	rows, err := q.Query(ctx, query, key.id, key.tenant, position)
 	if err != nil {
 		return ledger.Entry{}, err
 	}
@@ -137,25 +76,24 @@ func scanWholeEntry(row pgx.CollectableRow) (ledger.Entry, error) { return scanE
 func (db *DB) Entries(
 	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.EntryFilter, page ledger.Page,
 ) (list ledger.EntryList, err error) {
-	err = db.readWallets(ctx, tenant, customerID,
-		func(ctx context.Context, tx pgx.Tx, key customerKey, _ ledger.Customer, wallets []walletrow.Row) error {
-			list.AsOfPosition = walletrow.Chain(wallets).Position
-			p := &entryPage{tx: tx, key: key, wallets: wallets, filter: filter, page: page}
-			if err := p.run(ctx, list.AsOfPosition); err != nil {
-				return err
-			}
-			list.Entries, list.Next = p.entries, p.next
-			for i := range list.Entries {
-				list.Entries[i].Tenant = tenant
-			}
-			return nil
-		})
+	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
+		list.AsOfPosition = walletrow.Chain(found.wallets).Position
+		p := &entryPage{q: q, key: found.key, wallets: found.wallets, filter: filter, page: page}
+		if err := p.run(ctx, list.AsOfPosition); err != nil {
+			return err
+		}
+		list.Entries, list.Next = p.entries, p.next
+		for i := range list.Entries {
+			list.Entries[i].Tenant = tenant
+		}
+		return nil
+	})
 	return list, err
 }
 
 // entryPage collects one page of entries.
 type entryPage struct {
-	tx      pgx.Tx
+	q       querier
 	key     customerKey
 	wallets []walletrow.Row
 	filter  ledger.EntryFilter
@@ -249,7 +187,7 @@ func (p *entryPage) addFilters(add func(clause string, arg any)) (whole bool) {
 
 // collect runs the query, which asks for one entry more than the page has.
 func (p *entryPage) collect(ctx context.Context, query string, args []any, oldest int64) error {
-	rows, err := p.tx.Query(ctx, query, args...)
+	rows, err := p.q.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -276,7 +214,7 @@ func (p *entryPage) newestAt(ctx context.Context, most int64, t time.Time) (int6
 		middle := low + (high-low+1)/2
 		const query = `select created_at <= $4 from ledger_entries where customer_id = $1 and tenant = $2 and position = $3`
 		var before bool
-		if err := p.tx.QueryRow(ctx, query, p.key.id, p.key.tenant, middle, t).Scan(&before); err != nil {
+		if err := p.q.QueryRow(ctx, query, p.key.id, p.key.tenant, middle, t).Scan(&before); err != nil {
 			return 0, err
 		}
 		if before {

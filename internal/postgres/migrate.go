@@ -116,4 +116,5 @@ func appliedMigrations(ctx context.Context, q querier) ([]schema.Migration, erro
 // querier is a connection or a transaction.
 type querier interface {
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
