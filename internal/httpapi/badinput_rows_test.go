@@ -72,11 +72,13 @@ var contractRows = map[string][]outcome{
 	"75":  {{503, "OVERLOADED"}},
 	"76":  {{503, "OUTCOME_UNKNOWN"}},
 	"77":  {{500, "INTERNAL_SERVER_ERROR"}},
+	"78":  {{412, "CONDITION_FAILED"}},
 	"85":  {{422, "INVALID_EMAIL"}, {422, "INVALID_NAME"}, {422, "INVALID_PHONE_NUMBER"}},
 
 	// Neighbours that must be accepted, and refusals that the contract has
 	// beside its numbered rows.
 	"=":         {{200, ""}},
+	"condition": {{422, "INVALID_CONDITION"}, {422, "PARTIAL_ON_CREDIT"}},
 	"category":  {{422, "INVALID_CATEGORY"}, {422, "CATEGORY_ON_DEBIT"}},
 	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
 	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},
@@ -94,7 +96,6 @@ var otherRows = map[string]string{
 	"67": "there are no webhooks", "68": "there are no webhooks",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
 	"72": "there is no bulk route", "73": "there is no bulk route",
-	"78": "there are no conditions; their members are unknown fields",
 	"79": "there are no reversals", "80": "there are no transfers", "81": "there are no holds", "82": "there are no top-ups",
 	"83": "there is no portal", "84": "there is no dashboard",
 }

@@ -183,6 +183,8 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		return
 	case http.StatusConflict:
 		body = `{"amount":5,"currency":"USD","entry_type":"credit","idempotency_key":"first"}`
+	case http.StatusPreconditionFailed:
+		body = `{"amount":5,"currency":"USD","entry_type":"credit","if_seq":999}`
 	case http.StatusRequestEntityTooLarge:
 		body += strings.Repeat(" ", httpapi.BodyMaxDefault)
 	case http.StatusUnsupportedMediaType:

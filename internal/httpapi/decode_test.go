@@ -67,6 +67,19 @@ func TestDecodeEntryField(t *testing.T) {
 		{"expires_at", `"0001-01-01T00:00:00Z"`, "INVALID_EXPIRY"}, {"expires_at", `"0001-01-01T00:00:00.0000009Z"`, "INVALID_EXPIRY"},
 		{"expires_at", `"tomorrow"`, "INVALID_EXPIRY"}, {"expires_at", "1772366400", "INVALID_REQUEST_BODY"},
 
+		{"allow_partial", "false", ""}, {"allow_partial", "null", ""}, {"allow_partial", "true", "PARTIAL_ON_CREDIT"},
+		{"allow_partial", `"true"`, "INVALID_REQUEST_BODY"}, {"allow_partial", "1", "INVALID_REQUEST_BODY"},
+
+		{"if_seq", "0", ""}, {"if_seq", "null", ""}, {"if_seq", "9007199254740991", ""},
+		{"if_seq", "9007199254740992", "INVALID_CONDITION"}, {"if_seq", "9223372036854775808", "INVALID_CONDITION"},
+		{"if_seq", strings.Repeat("9", 60_000), "INVALID_CONDITION"}, {"if_seq", "-1", "INVALID_CONDITION"},
+		{"if_seq", "-0", "INVALID_CONDITION"}, {"if_seq", "1.0", "INVALID_CONDITION"}, {"if_seq", "1e3", "INVALID_CONDITION"},
+		{"if_seq", `"1"`, "INVALID_REQUEST_BODY"}, {"if_seq", "true", "INVALID_REQUEST_BODY"},
+
+		{"if_available_at_least", "0", ""}, {"if_available_at_least", "9007199254740991", ""},
+		{"if_available_at_least", "9007199254740992", "INVALID_CONDITION"}, {"if_available_at_least", "-1", "INVALID_CONDITION"},
+		{"if_available_at_least", "0.5", "INVALID_CONDITION"}, {"if_available_at_least", "[]", "INVALID_REQUEST_BODY"},
+
 		{"reason", `"x"`, ""}, {"reason", `""`, ""}, {"reason", "null", ""}, {"reason", "{}", "INVALID_REQUEST_BODY"},
 		{"reason", `"` + strings.Repeat("é", 1000) + `"`, ""}, {"reason", `"` + strings.Repeat("é", 1001) + `"`, "INVALID_REASON"},
 		{"reason", `"a\nb"`, "INVALID_REASON"}, {"reason", `"\u0000"`, "INVALID_ENCODING"},
@@ -81,7 +94,7 @@ func TestDecodeEntryField(t *testing.T) {
 		{"idempotency_key", "5", "INVALID_REQUEST_BODY"}, {"idempotency_key", `"\ud800"`, "INVALID_ENCODING"},
 
 		{"id", `"x"`, "UNKNOWN_FIELD"}, {"AMOUNT", "1", "UNKNOWN_FIELD"}, {"event_type", `"payment"`, "UNKNOWN_FIELD"},
-		{"balance", "5", "UNKNOWN_FIELD"}, {"if_seq", "1", "UNKNOWN_FIELD"}, {"allow_partial", "true", "UNKNOWN_FIELD"},
+		{"balance", "5", "UNKNOWN_FIELD"}, {"IF_SEQ", "1", "UNKNOWN_FIELD"}, {"if_balance", "1", "UNKNOWN_FIELD"},
 		{`am\u006funt`, "1", "DUPLICATE_FIELD"}, {"", "1", "UNKNOWN_FIELD"},
 	} {
 		var request ledger.PostRequest
@@ -111,6 +124,8 @@ func TestOrderOfFieldErrors(t *testing.T) {
 		{"entry_type", `"Credit"`, `"debit"`, "INVALID_ENTRY_TYPE"},
 		{"amount", "1.5", "1", "AMOUNT_NOT_INTEGER"},
 		{"expires_at", `"x"`, "null", "INVALID_EXPIRY"},
+		{"if_seq", "1.5", "1", "INVALID_CONDITION"},
+		{"if_available_at_least", "-1", "1", "INVALID_CONDITION"},
 		{"metadata", `{"a":[]}`, "{}", "INVALID_METADATA"},
 		{"idempotency_key", `""`, `"k"`, "INVALID_IDEMPOTENCY_KEY"},
 	}

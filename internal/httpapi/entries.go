@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 
@@ -13,7 +14,8 @@ import (
 // The fields of a ledger entry request; the first three are required.
 var entryFields = []string{
 	"amount", "currency", "entry_type",
-	"category", "expires_at", "reason", "reference_object_id", "metadata", "idempotency_key",
+	"category", "expires_at", "allow_partial", "if_seq", "if_available_at_least", "reason", "reference_object_id",
+	"metadata", "idempotency_key",
 }
 
 const (
@@ -22,6 +24,9 @@ const (
 	entryType
 	entryCategory
 	entryExpiresAt
+	entryAllowPartial
+	entryIfSeq
+	entryIfAvailable
 	entryReason
 	entryReference
 	entryMetadata
@@ -88,12 +93,20 @@ func (s *Server) checkCustomerAndKey(c *call, request *ledger.PostRequest) error
 	return errKeyRequired
 }
 
-// replyWallet answers with the wallet as it was right after the entry. All of
-// it comes from what a repeat of the request will find again, so that the
-// repeat gets the same bytes.
+// replyWallet answers with the wallet as it was right after the entry, and which
+// entry that is. All of it comes from what a repeat of the request will find
+// again, so that the repeat gets the same bytes.
 func (c *call) replyWallet(change *ledger.Change) {
-	out := appendWallet(c.scratch.out[:0], &change.Wallet, int64(change.Entry.Available))
-	c.reply(http.StatusOK, out)
+	c.reply(http.StatusOK, appendPosted(c.scratch.out[:0], change))
+}
+
+func appendPosted(out []byte, change *ledger.Change) []byte {
+	out = appendWallet(out, &change.Wallet, int64(change.Entry.Available))
+	out = append(out[:len(out)-1], `,"ledger_entry_id":"`...)
+	out = append(out, change.Entry.ID...)
+	out = append(out, `","ledger_entry_amount":`...)
+	out = strconv.AppendInt(out, int64(change.Entry.Amount), 10)
+	return append(out, '}')
 }
 
 // replyDuplicate answers a new call under a used key: 409, with everything that
@@ -106,7 +119,7 @@ func (c *call) replyDuplicate(change *ledger.Change) {
 	out = append(out, `,"ledger_entry":`...)
 	out = appendEntry(out, &change.Entry)
 	out = append(out, `,"wallet":`...)
-	out = appendWallet(out, &change.Wallet, int64(change.Entry.Available))
+	out = appendPosted(out, change)
 	c.reply(http.StatusConflict, append(out, '}'))
 }
 
@@ -171,8 +184,13 @@ func firstOf(r *ledger.PostRequest, err error) error {
 func (f *fields) entryKinds() error {
 	for i := entryCurrency; i < len(entryFields); i++ {
 		want := strictjson.String
-		if i == entryMetadata {
+		switch i {
+		case entryMetadata:
 			want = strictjson.Object
+		case entryAllowPartial:
+			want = strictjson.Bool
+		case entryIfSeq, entryIfAvailable:
+			want = strictjson.Number
 		}
 		if f.given(i) && f.values[i].Kind() != want {
 			return f.wrongKind(i, want)
@@ -221,6 +239,12 @@ func decodeEntryOptions(f *fields, r *ledger.PostRequest) error {
 			return err
 		}
 	}
+	if r.AllowPartial, _, err = f.boolean(entryAllowPartial); err != nil {
+		return err
+	}
+	if err = decodeConditions(f, &r.Conditions); err != nil {
+		return err
+	}
 	if r.Reason, _, err = f.text(entryReason); err != nil {
 		return err
 	}
@@ -236,15 +260,49 @@ func decodeEntryOptions(f *fields, r *ledger.PostRequest) error {
 	return ledger.ValidateKey(r.IdempotencyKey)
 }
 
-// amountDigitsMax is how many digits money.EntryMax has.
-const amountDigitsMax = 12
+// decodeConditions reads the members whose names begin with if_.
+func decodeConditions(f *fields, c *ledger.Conditions) error {
+	if f.given(entryIfSeq) {
+		seq, ok := integer(f.values[entryIfSeq])
+		if !ok {
+			return notInteger(f, entryIfSeq)
+		}
+		c.IfSeq = &seq
+	}
+	if f.given(entryIfAvailable) {
+		least, ok := integer(f.values[entryIfAvailable])
+		if !ok {
+			return notInteger(f, entryIfAvailable)
+		}
+		c.IfAvailableAtLeast = (*money.Amount)(&least)
+	}
+	return nil
+}
 
-// amount judges the amount as it is written: 1.0, 1e3 and -0 are no integers,
-// and a number of sixty thousand digits is one that is too large.
+func notInteger(f *fields, index int) error {
+	name := f.names[index]
+	return ledger.FieldErrorf(ledger.CodeInvalidCondition, name, "%s must be a whole number, written without point or exponent", name)
+}
+
 func amount(value strictjson.Value) (money.Amount, error) {
+	n, ok := integer(value)
+	if !ok {
+		return 0, errAmount
+	}
+	return money.Amount(n), nil
+}
+
+// integerDigitsMax is how many digits a whole number may have that an int64
+// holds whatever they are.
+const integerDigitsMax = 18
+
+// integer judges a number as it is written: 1.0, 1e3 and -0 are no integers.
+// One that is negative comes back as -1, and one of sixty thousand digits as the
+// largest there is: whoever asks refuses both.
+func integer(value strictjson.Value) (n int64, ok bool) {
 	digits := value.Text()
 	if value.Kind() != strictjson.Number {
-		return 0, errAmount
+		return 0, false
 	}
 	negative := digits[0] == '-'
 	if negative {
@@ -252,22 +310,21 @@ func amount(value strictjson.Value) (money.Amount, error) {
 	}
 	for _, c := range digits {
 		if c < '0' || c > '9' {
-			return 0, errAmount
+			return 0, false
 		}
 	}
 	switch {
 	case negative && digits[0] == '0':
-		return 0, errAmount
+		return 0, false
 	case negative:
-		return -1, nil
-	case len(digits) > amountDigitsMax:
-		return money.EntryMax + 1, nil
+		return -1, true
+	case len(digits) > integerDigitsMax:
+		return math.MaxInt64, true
 	}
-	var n money.Amount
 	for _, c := range digits {
-		n = n*10 + money.Amount(c-'0')
+		n = n*10 + int64(c-'0')
 	}
-	return n, nil
+	return n, true
 }
 
 var errAmount = ledger.FieldErrorf(CodeAmountNotInteger, "amount", "amount must be a whole number of minor units, written without quotes, point or exponent")

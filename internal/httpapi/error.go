@@ -49,16 +49,17 @@ type answer struct {
 var answers = map[ledger.Code]answer{
 	ledger.CodeInsufficientFunds: {status: http.StatusBadRequest},
 
-	CodeUnauthorized:         {status: http.StatusUnauthorized},
-	CodeForbidden:            {status: http.StatusForbidden},
-	ledger.CodeNotFound:      {status: http.StatusNotFound},
-	CodeMethodNotAllowed:     {status: http.StatusMethodNotAllowed},
-	CodeRequestTimeout:       {status: http.StatusRequestTimeout, retryable: true},
-	CodeDuplicateKey:         {status: http.StatusConflict},
-	CodeRequestTooLarge:      {status: http.StatusRequestEntityTooLarge},
-	CodeUnsupportedMediaType: {status: http.StatusUnsupportedMediaType},
-	CodeUnsupportedEncoding:  {status: http.StatusUnsupportedMediaType},
-	CodeTooManyRequests:      {status: http.StatusTooManyRequests, retryable: true},
+	CodeUnauthorized:           {status: http.StatusUnauthorized},
+	CodeForbidden:              {status: http.StatusForbidden},
+	ledger.CodeNotFound:        {status: http.StatusNotFound},
+	CodeMethodNotAllowed:       {status: http.StatusMethodNotAllowed},
+	CodeRequestTimeout:         {status: http.StatusRequestTimeout, retryable: true},
+	CodeDuplicateKey:           {status: http.StatusConflict},
+	ledger.CodeConditionFailed: {status: http.StatusPreconditionFailed},
+	CodeRequestTooLarge:        {status: http.StatusRequestEntityTooLarge},
+	CodeUnsupportedMediaType:   {status: http.StatusUnsupportedMediaType},
+	CodeUnsupportedEncoding:    {status: http.StatusUnsupportedMediaType},
+	CodeTooManyRequests:        {status: http.StatusTooManyRequests, retryable: true},
 
 	CodeInvalidQueryParams:           {status: http.StatusUnprocessableEntity},
 	CodeInvalidCursor:                {status: http.StatusUnprocessableEntity},
@@ -80,6 +81,8 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeInvalidEntryType:      {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidCategory:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeCategoryOnDebit:       {status: http.StatusUnprocessableEntity},
+	ledger.CodePartialOnCredit:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidCondition:      {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidExpiry:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeExpiryOnDebit:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidReason:         {status: http.StatusUnprocessableEntity},
@@ -162,6 +165,10 @@ func (c *call) fail(err error) {
 	}
 	c.shouldRetry(shouldRetry)
 	out := c.appendError(c.scratch.out[:0], refused, retryable)
+	if refused.Wallet != nil {
+		out = append(out, `,"wallet":`...)
+		out = appendWallet(out, refused.Wallet, int64(refused.Available))
+	}
 	c.reply(status, append(out, '}'))
 }
 

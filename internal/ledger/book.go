@@ -44,7 +44,7 @@ func (b *Book) Post(ctx context.Context, request PostRequest) (Change, error) {
 		At:         moment.Now,
 	}
 	if request.Direction == Debit {
-		scope.Need = request.Amount
+		scope.Need, scope.Partial = request.Amount, request.AllowPartial
 	}
 	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return Post(s, &request, moment)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/billfold/billfold/internal/money"
 )
 
 // Code is the machine's part of an error. It is stable: callers switch on it,
@@ -24,6 +26,9 @@ const (
 	CodeInvalidIdempotencyKey Code = "INVALID_IDEMPOTENCY_KEY"
 	CodeExpiryOnDebit         Code = "EXPIRY_ON_DEBIT"
 	CodeCategoryOnDebit       Code = "CATEGORY_ON_DEBIT"
+	CodePartialOnCredit       Code = "PARTIAL_ON_CREDIT"
+	CodeInvalidCondition      Code = "INVALID_CONDITION"
+	CodeConditionFailed       Code = "CONDITION_FAILED"
 	CodeInvalidExpiry         Code = "INVALID_EXPIRY"
 	CodeInvalidEmail          Code = "INVALID_EMAIL"
 	CodeInvalidName           Code = "INVALID_NAME"
@@ -53,6 +58,11 @@ type Error struct {
 
 	// FirstAt is when the first request under a reused key was made (law K3).
 	FirstAt time.Time
+
+	// Wallet is the wallet that a condition did not hold for, without its
+	// lots, and Available what a debit could have taken of it.
+	Wallet    *Wallet
+	Available money.Amount
 
 	cause error
 }

@@ -75,6 +75,8 @@ func differ(t *testing.T, field reflect.Value) {
 		field.SetInt(field.Int() + 1)
 	case reflect.Array:
 		field.Index(field.Len() - 1).SetUint(99)
+	case reflect.Pointer:
+		field.Set(reflect.New(field.Type().Elem()))
 	case reflect.Struct:
 		differ(t, field.Field(0))
 	case reflect.Bool:
@@ -149,7 +151,7 @@ func TestFingerprintCovers(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{
 		"Tenant": false, "CustomerID": false, "Currency": true, "Direction": true, "Amount": true, "Category": true,
-		"ExpiresAt": true, "Reason": true, "ReferenceObjectID": true, "Metadata": true,
+		"ExpiresAt": true, "AllowPartial": true, "Conditions": false, "Reason": true, "ReferenceObjectID": true, "Metadata": true,
 		"IdempotencyKey": false, "CreatedBy": false, "CurrencyEnabled": false,
 	}
 	original := fullRequest()

@@ -33,6 +33,12 @@ type PostRequest struct {
 	// ExpiresAt of a credit; zero means never. Cut to microseconds.
 	ExpiresAt time.Time
 
+	// AllowPartial lets a debit take what is available where that is less than
+	// Amount. Where nothing is, it is refused like any other.
+	AllowPartial bool
+
+	Conditions Conditions
+
 	Reason            string
 	ReferenceObjectID string
 
@@ -51,8 +57,8 @@ type PostRequest struct {
 }
 
 // Validate checks what can be seen in the request alone and returns the first
-// rule that it breaks: currency, entry type, amount, category, expiry, reason,
-// reference, key.
+// rule that it breaks: currency, entry type, amount, category, expiry, partial,
+// conditions, reason, reference, key.
 func (r *PostRequest) Validate() error {
 	switch {
 	case !r.Currency.Valid():
@@ -74,6 +80,17 @@ func (r *PostRequest) Validate() error {
 		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
 	case r.ExpiresAt.Year() > expiryYearMax:
 		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must be before the year 10000")
+	case r.Direction == Credit && r.AllowPartial:
+		return FieldErrorf(CodePartialOnCredit, "allow_partial", "a credit is never partial; allow_partial belongs to debits")
+	}
+	if err := r.Conditions.Validate(); err != nil {
+		return err
+	}
+	return r.validateTexts()
+}
+
+func (r *PostRequest) validateTexts() error {
+	switch {
 	case utf8.RuneCountInString(r.Reason) > ReasonMax || hasControl(r.Reason):
 		return FieldErrorf(CodeInvalidReason, "reason", "reason must be at most %d characters without control characters", ReasonMax)
 	case utf8.RuneCountInString(r.ReferenceObjectID) > ReferenceMax || hasControl(r.ReferenceObjectID):
@@ -109,6 +126,9 @@ func (r *PostRequest) Fingerprint() Fingerprint {
 	b = appendText(b, r.Reason)
 	b = appendText(b, r.ReferenceObjectID)
 	b = appendText(b, r.metadata())
+	if r.AllowPartial {
+		b = appendText(b, "allow_partial")
+	}
 	sum := sha256.Sum256(b)
 	return Fingerprint(sum[:len(Fingerprint{})])
 }
@@ -125,6 +145,15 @@ func (r *PostRequest) metadata() string {
 		return "{}"
 	}
 	return r.Metadata
+}
+
+// amount is what an entry moves when so much is available. It is 0 of nothing,
+// which is refused for funds.
+func (r *PostRequest) amount(available money.Amount) money.Amount {
+	if r.AllowPartial {
+		return min(r.Amount, available)
+	}
+	return r.Amount
 }
 
 // account is the other side of a plain credit or debit (law M1).
@@ -147,8 +176,9 @@ type Moment struct {
 //  2. key used by this request      the first answer again, nothing written
 //  3. currency not enabled          UNSUPPORTED_CURRENCY
 //  4. expiry too soon or past       INVALID_EXPIRY
-//  5. debit above available         INSUFFICIENT_WALLET_FUNDS
-//  6. credit above the limit        BALANCE_LIMIT_EXCEEDED
+//  5. a condition does not hold     CONDITION_FAILED
+//  6. debit above available         INSUFFICIENT_WALLET_FUNDS
+//  7. credit above the limit        BALANCE_LIMIT_EXCEEDED
 //
 // A refusal changes nothing and does not use up the key (law K7). The request
 // must have passed [PostRequest.Validate].
@@ -166,6 +196,10 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	}
 
 	wallet := s.Wallet
+	available := wallet.Available(now)
+	if err := r.Conditions.hold(&wallet, available); err != nil {
+		return Change{}, err
+	}
 	entry := Entry{
 		ID:                EntryID(now, s.Chain.Position+1, m.Random),
 		Tenant:            r.Tenant,
@@ -174,7 +208,7 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 		Position:          s.Chain.Position + 1,
 		Seq:               wallet.Seq + 1,
 		Direction:         r.Direction,
-		Amount:            r.Amount,
+		Amount:            r.amount(available),
 		Before:            wallet.Balance,
 		EventType:         EventMerchantAdjustment,
 		Account:           r.account(),
@@ -197,10 +231,10 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 }
 
 // move applies the entry's amount to the wallet and its lots, and fills the
-// entry's after-balance and allocations. It refuses by rules 5 and 6.
+// entry's after-balance and allocations. It refuses by rules 6 and 7.
 func move(wallet *Wallet, entry *Entry) error {
 	if entry.Direction == Debit {
-		if wallet.Available(entry.CreatedAt) < entry.Amount {
+		if wallet.Available(entry.CreatedAt) < max(entry.Amount, 1) {
 			return Errorf(CodeInsufficientFunds, "Insufficient funds in wallet")
 		}
 		spent, left, missing := SpendLots(wallet.Lots, entry.Amount, entry.CreatedAt)

@@ -28,8 +28,9 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	now TIME, wait D, back D         set the clock, move it on, move it back
 //	enable CUR, disable CUR          switch a currency of the business
 //	credit CUR AMOUNT [WORDS]        paid, promotional, expires TIME or D, key K,
-//	                                 reason R, reference ID, metadata JSON, by KEY
-//	debit CUR AMOUNT [WORDS]         the same words
+//	                                 reason R, reference ID, metadata JSON, by KEY,
+//	                                 if-seq N, if-available N
+//	debit CUR AMOUNT [WORDS]         the same words, and partial
 //	post DIRECTION CUR AMOUNT WORDS  for directions that there are not
 //	repeat N COMMAND                 the outcome is that of the last
 //	wallet CUR                       what stands in the wallet now
@@ -216,6 +217,10 @@ func (l *till) post(words []string) string {
 			r.Category = ledger.Category(words[i])
 			continue
 		}
+		if words[i] == "partial" {
+			r.AllowPartial = true
+			continue
+		}
 		if i+1 == len(words) {
 			l.Fatalf("command %q: the word %q stands alone", words, words[i])
 		}
@@ -230,6 +235,12 @@ func (l *till) post(words []string) string {
 			r.ReferenceObjectID = value
 		case "metadata":
 			r.Metadata = value
+		case "if-seq":
+			seq := l.number(value)
+			r.Conditions.IfSeq = &seq
+		case "if-available":
+			least := money.Amount(l.number(value))
+			r.Conditions.IfAvailableAtLeast = &least
 		case "by":
 			r.CreatedBy = value
 		default:
@@ -271,6 +282,9 @@ func refusal(err error) string {
 	outcome := string(ours.Code)
 	if ours.Param != "" {
 		outcome += " (" + ours.Param + ")"
+	}
+	if ours.Wallet != nil {
+		outcome += fmt.Sprintf(" seq %d balance %d available %d", ours.Wallet.Seq, ours.Wallet.Balance, ours.Available)
 	}
 	if !ours.FirstAt.IsZero() {
 		outcome += " first used " + shown(ours.FirstAt)

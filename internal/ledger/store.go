@@ -80,8 +80,11 @@ type Scope struct {
 
 	// At is the time of the command. Need is the sum of lots that the
 	// decision may want to spend: the amount of a debit, 0 for a credit.
-	At   time.Time
-	Need money.Amount
+	// Partial says that it can do with less, where all lots together do not
+	// cover the need.
+	At      time.Time
+	Need    money.Amount
+	Partial bool
 }
 
 // NeedAll as a [Scope]'s Need asks for every open lot. No debit can need it.
@@ -97,8 +100,8 @@ type Snapshot struct {
 	// lot up to the point where those that have not expired at
 	// Chain.At(Scope.At) sum to Scope.Need, and at least every lot that can
 	// expire. Where all together could not cover the need, those that can
-	// expire are enough, since the debit will be refused; NeedAll alone
-	// always brings all open lots.
+	// expire are enough, since the debit will be refused; NeedAll and a
+	// partial need always bring all open lots then.
 	Wallet Wallet
 
 	// Prior is the entry that was posted under the scope's key, nil when the

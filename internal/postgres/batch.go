@@ -262,9 +262,10 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		return nil
 	}
 	wallet := state.wallet(cmd.scope.Currency)
-	n, err := wallet.Cover(cmd.scope.Need, state.chain.At(cmd.scope.At), func(from, to int64) ([]ledger.Lot, error) {
+	credits := func(from, to int64) ([]ledger.Lot, error) {
 		return readCredits(ctx, conn, key, wallet, from, to)
-	})
+	}
+	n, err := wallet.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
 	if err != nil {
 		return err
 	}

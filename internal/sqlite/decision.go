@@ -17,9 +17,8 @@ func (c *committer) executeDecision(cmd *command) error {
 		return nil
 	}
 	w := state.wallet(cmd.scope.Currency)
-	n, err := w.Cover(cmd.scope.Need, state.chain.At(cmd.scope.At), func(from, to int64) ([]ledger.Lot, error) {
-		return readCredits(c.conn, state.no, w, from, to)
-	})
+	credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(c.conn, state.no, w, from, to) }
+	n, err := w.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 		}
 	}
 	expired := all - spendable
-	beyond := scope.Need != ledger.NeedAll && s.Wallet.Balance-expired < scope.Need
+	beyond := scope.Need != ledger.NeedAll && !scope.Partial && s.Wallet.Balance-expired < scope.Need
 	if spendable < scope.Need && all != s.Wallet.Balance && !beyond {
 		return fmt.Sprintf("got lots of %d spendable and %d in all, want the need %d covered or the whole balance %d",
 			spendable, all, scope.Need, s.Wallet.Balance)

@@ -60,9 +60,20 @@ type machine struct {
 	complaints  *complaints
 	tenants     []ledger.Tenant
 	customers   []ledger.Customer
-	requests    []ledger.PostRequest // every one that was sent, to repeat it
-	touched     int                  // the customer that the last command was about
+	requests    []ledger.PostRequest            // every one that was sent, to repeat it
+	first       map[firstKey]ledger.PostRequest // the accepted one under each key
+	touched     int                             // the customer that the last command was about
 	ids         *dice
+}
+
+// firstKey is an idempotency key in its scope (law K5).
+type firstKey struct {
+	tenant          ledger.Tenant
+	customerID, key string
+}
+
+func firstKeyOf(r *ledger.PostRequest) firstKey {
+	return firstKey{r.Tenant, r.CustomerID, r.IdempotencyKey}
 }
 
 // complaints gathers what [checked] has to say, from whatever goroutine, until
@@ -80,7 +91,9 @@ func (c *complaints) Errorf(format string, args ...any) {
 }
 
 func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
-	m := &machine{clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids}
+	m := &machine{
+		clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids, first: map[firstKey]ledger.PostRequest{},
+	}
 	model := NewModel()
 	// Equal dice: each side draws the same numbers in the same order.
 	seed := ids.next()
@@ -152,17 +165,38 @@ func (m *machine) drawRequest(rt *rapid.T, direction ledger.Direction) ledger.Po
 			r.ExpiresAt = m.real.book.Now().Add(ahead)
 		}
 	}
+	r.AllowPartial = r.Direction == ledger.Debit && rapid.IntRange(0, 3).Draw(rt, "partial") == 0
+	if rapid.IntRange(0, 5).Draw(rt, "conditions") == 0 {
+		m.drawConditions(rt, &r)
+	}
 	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "", "k1", "k2", "k3", "K1", "k1 "}).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
 	r.CurrencyEnabled = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0
 	return r
 }
 
+// drawConditions gives a request conditions that hold, or fail by little.
+func (m *machine) drawConditions(rt *rapid.T, r *ledger.PostRequest) {
+	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, r.Tenant, r.CustomerID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	wallet, now := walletOf(h, r.Currency, m.clock.Now())
+	if rapid.Bool().Draw(rt, "if seq") {
+		seq := max(wallet.seq+rapid.Int64Range(-1, 1).Draw(rt, "seq beside"), 0)
+		r.Conditions.IfSeq = &seq
+	}
+	if rapid.Bool().Draw(rt, "if available") {
+		least := max(wallet.spendable(now)+money.Amount(rapid.Int64Range(-1, 1).Draw(rt, "available beside")), 0)
+		r.Conditions.IfAvailableAtLeast = &least
+	}
+}
+
 // postMany sends a row of small credits, because stores keep many lots in
 // another way than few.
 func (m *machine) postMany(rt *rapid.T) {
 	r := m.drawRequest(rt, ledger.Credit)
-	r.IdempotencyKey = ""
+	r.IdempotencyKey, r.Conditions = "", ledger.Conditions{}
 	other := rapid.SampledFrom([]ledger.Category{ledger.Paid, ledger.Promotional}).Draw(rt, "other category")
 	every := rapid.IntRange(1, 5).Draw(rt, "every")
 	for i := range rapid.IntRange(2, 24).Draw(rt, "credits") {
@@ -207,39 +241,72 @@ func (m *machine) send(rt *rapid.T, r ledger.PostRequest) {
 	if diff := difference(want, got); diff != "" {
 		rt.Fatalf("%s %d %s: answers differ (-want +got):\n%s", r.Direction, r.Amount, r.Currency, diff)
 	}
-	code, replayed := verdict(before, r, m.clock.Now())
+	code, replayed := verdict(before, r, m.first[firstKeyOf(&r)], m.clock.Now())
 	if ledger.CodeOf(gotErr) != code || got.Replayed != replayed {
 		rt.Fatalf("%s %d %s: got error %v and replayed %v, want code %q and replayed %v",
 			r.Direction, r.Amount, r.Currency, gotErr, got.Replayed, code, replayed)
 	}
+	if gotErr == nil && !replayed {
+		m.first[firstKeyOf(&r)] = r
+		if moved := moved(before, r, m.clock.Now()); got.Entry.Amount != moved {
+			rt.Fatalf("%s %d %s: got an entry of %d, want %d", r.Direction, r.Amount, r.Currency, got.Entry.Amount, moved)
+		}
+	}
 }
 
-// verdict says from the raw entries what must become of a request: laws
-// K2, K3, K7, K10, L3, M7, O2 and R4 in the order of the rules' ladder.
-func verdict(h History, r ledger.PostRequest, now time.Time) (code ledger.Code, replayed bool) {
-	if r.Amount > 999_999_999_999 {
-		return ledger.CodeAmountTooLarge, false
-	}
+// walletOf adds a wallet up from the raw entries, and returns the time that
+// counts for its customer.
+func walletOf(h History, currency money.Currency, now time.Time) (*auditWallet, time.Time) {
 	wallet := &auditWallet{}
-	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{r.Currency: wallet}}
+	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{currency: wallet}}
 	for _, e := range h.Entries {
-		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
-			if sameRequest(e, r) {
-				return "", true
-			}
-			return ledger.CodeKeyReused, false
-		}
 		a.entry(h.Customer, e)
 		if e.CreatedAt.After(now) {
 			now = e.CreatedAt
 		}
+	}
+	return wallet, now
+}
+
+// moved is what an accepted request moves.
+func moved(h History, r ledger.PostRequest, now time.Time) money.Amount {
+	if !r.AllowPartial {
+		return r.Amount
+	}
+	wallet, now := walletOf(h, r.Currency, now)
+	return min(r.Amount, wallet.spendable(now))
+}
+
+// verdict says from the raw entries what must become of a request: laws
+// K2, K3, K7, K10, L3, M7, O2 and R4 in the order of the rules' ladder. First is
+// the request that was accepted under the same key, if there was one.
+func verdict(h History, r, first ledger.PostRequest, now time.Time) (code ledger.Code, replayed bool) {
+	if r.Amount > 999_999_999_999 {
+		return ledger.CodeAmountTooLarge, false
+	}
+	for _, e := range h.Entries {
+		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
+			if sameRequest(e, r, first) {
+				return "", true
+			}
+			return ledger.CodeKeyReused, false
+		}
+	}
+	wallet, now := walletOf(h, r.Currency, now)
+	available := wallet.spendable(now)
+	needed := r.Amount
+	if r.AllowPartial {
+		needed = 1
 	}
 	switch {
 	case !r.CurrencyEnabled:
 		return ledger.CodeUnsupportedCurrency, false
 	case !r.ExpiresAt.IsZero() && r.ExpiresAt.Sub(now) < time.Minute:
 		return ledger.CodeInvalidExpiry, false
-	case r.Direction == ledger.Debit && r.Amount > wallet.spendable(now):
+	case r.Conditions.IfSeq != nil && *r.Conditions.IfSeq != wallet.seq,
+		r.Conditions.IfAvailableAtLeast != nil && *r.Conditions.IfAvailableAtLeast > available:
+		return ledger.CodeConditionFailed, false
+	case r.Direction == ledger.Debit && needed > available:
 		return ledger.CodeInsufficientFunds, false
 	case r.Direction == ledger.Credit && r.Amount > 9_007_199_254_740_991-wallet.balance:
 		return ledger.CodeBalanceLimit, false
@@ -248,8 +315,17 @@ func verdict(h History, r ledger.PostRequest, now time.Time) (code ledger.Code, 
 }
 
 // sameRequest compares an entry with a request field by field, as law K4 lists
-// them.
-func sameRequest(e ledger.Entry, r ledger.PostRequest) bool {
+// them. An entry does not say what a partial debit had asked for, its first
+// request does.
+func sameRequest(e ledger.Entry, r, first ledger.PostRequest) bool {
+	if r.AllowPartial != first.AllowPartial {
+		return false
+	}
+	if r.AllowPartial && r.Amount == first.Amount {
+		r.Amount = e.Amount
+	} else if r.AllowPartial {
+		return false
+	}
 	if r.Direction == ledger.Credit && r.Category == "" {
 		r.Category = ledger.Paid
 	}

@@ -103,7 +103,7 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 		s.Wallet = *w
 		s.Wallet.Lots = nil
 		at := s.Chain.At(scope.At)
-		hopeless := scope.Need > 0 && scope.Need != ledger.NeedAll && scope.Need > unexpired(w.Lots, at)
+		hopeless := scope.Need > 0 && scope.Need != ledger.NeedAll && !scope.Partial && scope.Need > unexpired(w.Lots, at)
 		var spendable money.Amount
 		for _, lot := range w.Lots {
 			if lot.ExpiresAt.IsZero() && (hopeless || spendable >= scope.Need) {

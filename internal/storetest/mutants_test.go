@@ -182,6 +182,15 @@ func keyConsumed(testing.TB) Stores {
 		}}}
 }
 
+// partialLikeAny loads a partial debit that is beyond the wallet as one that
+// will be refused.
+func partialLikeAny(
+	m *Model, ctx context.Context, scope ledger.Scope, decide ledger.Decide,
+) (ledger.Change, error) {
+	scope.Partial = false
+	return m.Transact(ctx, scope, decide)
+}
+
 // fingerprintWithoutAmount takes a request that differs from the first in its
 // amount alone for the same request.
 func fingerprintWithoutAmount(

@@ -16,6 +16,8 @@ func raceScenarios() []scenario {
 		{"K6 one key 64 times at once: one effect, 63 replays", raceOneKey},
 		{"K6 one key with 64 amounts at once: one effect, 63 refusals", raceOneKeyManyAmounts},
 		{"K6 the same key in two currencies at once: one effect", raceOneKeyTwoCurrencies},
+		{"of 64 entries under one if_seq one is accepted", raceOneSeq},
+		{"O2 64 partial debits of 3 at once take 100 and nothing more", racePartial},
 		{"M5 credits and debits of many customers at once", raceManyCustomers},
 		{"a refused or broken command does not spoil its neighbours", raceNeighbours},
 		{"R1 each answer is the balance at its own place", raceAnswersInOrder},
@@ -44,6 +46,54 @@ func raceDebits(w *world) {
 	h := w.history(c)
 	if len(h.Entries) != 102 || h.Wallets[0].Balance != 0 {
 		w.Errorf("got %d entries and balance %d, want 102 and 0", len(h.Entries), h.Wallets[0].Balance)
+	}
+}
+
+// count tells how the entries posted at once were answered.
+func (w *world) count(n int, request func(i int) ledger.PostRequest, refusal ledger.Code) (accepted, moved int64) {
+	w.Helper()
+	var entries, amount atomic.Int64
+	together(n, func(i int) {
+		change, err := w.book.Post(w.Context(), request(i))
+		switch ledger.CodeOf(err) {
+		case "":
+			entries.Add(1)
+			amount.Add(int64(change.Entry.Amount))
+		case refusal:
+		default:
+			w.Errorf("got error %v, want none or %s", err, refusal)
+		}
+	})
+	return entries.Load(), amount.Load()
+}
+
+func raceOneSeq(w *world) {
+	c := w.customer()
+	w.post(credit(c, 1000))
+	for seq := range int64(3) {
+		accepted, _ := w.count(64, func(i int) ledger.PostRequest {
+			return request(c, []ledger.Direction{ledger.Credit, ledger.Debit}[i%2], 5, ifSeq(seq+1))
+		}, ledger.CodeConditionFailed)
+		if accepted != 1 {
+			w.Errorf("if_seq %d: got %d accepted, want 1", seq+1, accepted)
+		}
+	}
+	if h := w.history(c); len(h.Entries) != 4 {
+		w.Errorf("got %d entries, want 4", len(h.Entries))
+	}
+}
+
+func racePartial(w *world) {
+	c := w.customer()
+	w.post(credit(c, 60))
+	w.post(credit(c, 40, of(ledger.Promotional)))
+	three := func(int) ledger.PostRequest { return debit(c, 3, partial) }
+	accepted, moved := w.count(64, three, ledger.CodeInsufficientFunds)
+	if accepted != 34 || moved != 100 {
+		w.Errorf("got %d accepted that took %d, want 34 and 100", accepted, moved)
+	}
+	if h := w.history(c); h.Wallets[0].Balance != 0 {
+		w.Errorf("got balance %d, want 0", h.Wallets[0].Balance)
 	}
 }
 

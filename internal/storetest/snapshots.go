@@ -13,6 +13,7 @@ func snapshotScenarios() []scenario {
 		{"of a wallet without entries beside one that has some", snapshotOfAnotherWallet},
 		{"lots are a prefix that covers the need and holds all expired", snapshotLots},
 		{"a debit far beyond a wallet of many lots is refused and harms nothing", snapshotHopeless},
+		{"a partial debit sees all that there is", snapshotPartial},
 		{"lots beyond the snapshot are untouched by its change", snapshotUntouchedLots},
 		{"the prior entry is found by its key alone", snapshotPrior},
 		{"a wallet's read has every lot that can expire", walletReadLots},
@@ -139,6 +140,26 @@ func snapshotHopeless(w *world) {
 		w.Errorf("got %d allocations, want 80", got)
 	}
 	w.history(c)
+}
+
+func snapshotPartial(w *world) {
+	for _, amount := range []money.Amount{799, 800, 801, money.EntryMax} {
+		w.clock.Set(epoch)
+		c := w.customer()
+		w.post(credit(c, 7, expires(epoch.Add(time.Hour))))
+		for i := range 80 {
+			w.post(credit(c, 10, of([]ledger.Category{ledger.Paid, ledger.Promotional}[i%2])))
+		}
+		w.clock.Move(time.Hour)
+		want := min(amount, 800)
+		change := w.post(debit(c, amount, partial))
+		if change.Entry.Amount != want || len(change.Entry.Allocations) != 80 || change.Wallet.Balance != 807-want {
+			w.Errorf("got %d of %d lots and balance %d, want %d of 80 and %d", change.Entry.Amount,
+				len(change.Entry.Allocations), change.Wallet.Balance, want, 807-want)
+		}
+		w.sameEntry(c, change.Entry)
+		w.history(c)
+	}
 }
 
 func snapshotUntouchedLots(w *world) {

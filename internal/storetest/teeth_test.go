@@ -28,6 +28,10 @@ func TestTeeth(t *testing.T) {
 			{"races", "K6 one key 64 times at once: one effect, 63 replays"},
 			{"races", "K6 one key with 64 amounts at once: one effect, 63 refusals"},
 		}, false},
+		{"partial debits read, then written", bendRacing(readThenWrite), [][2]string{
+			{"races", "of 64 entries under one if_seq one is accepted"},
+			{"races", "O2 64 partial debits of 3 at once take 100 and nothing more"},
+		}, false},
 		{"seq by max plus one", bendRacing(seqByMax), [][2]string{
 			{"races", "M5 credits and debits of many customers at once"},
 			{"races", "R1 each answer is the balance at its own place"},
@@ -50,6 +54,9 @@ func TestTeeth(t *testing.T) {
 		{"lots by seq only", bendSnapshot(lotsBySeq), [][2]string{{"lots", "L2 soonest expiry, then promotional, then oldest"}}, true},
 		{"lots that the snapshot left out are lost", bend(dropsUnseenLots), [][2]string{
 			{"snapshots", "lots beyond the snapshot are untouched by its change"},
+		}, true},
+		{"a partial debit loaded like any other", bend(partialLikeAny), [][2]string{
+			{"snapshots", "a partial debit sees all that there is"},
 		}, true},
 		{"balance of all currencies", bendSnapshot(lotsOfAllCurrencies), [][2]string{{"lots", "each wallet has its own lots"}}, true},
 		{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{{"clocks", "R4 created_at does not go back with the clock"}}, true},

@@ -30,7 +30,7 @@ func (w *world) scopeOf(r ledger.PostRequest) ledger.Scope {
 	s := ledger.Scope{Tenant: r.Tenant, CustomerID: r.CustomerID, Currency: r.Currency, Key: r.IdempotencyKey,
 		At: w.book.Now()}
 	if r.Direction == ledger.Debit {
-		s.Need = r.Amount
+		s.Need, s.Partial = r.Amount, r.AllowPartial
 	}
 	return s
 }

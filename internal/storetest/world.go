@@ -156,6 +156,10 @@ func of(category ledger.Category) option {
 	return func(r *ledger.PostRequest) { r.Category = category }
 }
 
+func partial(r *ledger.PostRequest) { r.AllowPartial = true }
+
+func ifSeq(seq int64) option { return func(r *ledger.PostRequest) { r.Conditions.IfSeq = &seq } }
+
 func expires(at time.Time) option { return func(r *ledger.PostRequest) { r.ExpiresAt = at } }
 
 func because(reason string) option { return func(r *ledger.PostRequest) { r.Reason = reason } }

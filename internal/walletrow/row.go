@@ -130,9 +130,17 @@ func (r *Row) Prefix() int {
 // have not expired at t sum to need. It returns how many lots the prefix has
 // then. It draws nothing when all lots together could not cover need: the debit
 // will be refused, and a caller who asks for a fortune must not make the store
-// read every lot of the wallet.
-func (r *Row) Cover(need money.Amount, t time.Time, credits Credits) (int, error) {
-	if need == 0 || (need != ledger.NeedAll && r.spendable(t) < need) {
+// read every lot of the wallet. A partial need is then for all that there is.
+func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credits) (int, error) {
+	if need != 0 && need != ledger.NeedAll {
+		if spendable := r.spendable(t); spendable < need {
+			need = 0
+			if partial {
+				need = spendable
+			}
+		}
+	}
+	if need == 0 {
 		return r.Prefix(), nil
 	}
 	for {
