@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -126,7 +127,16 @@ func (b *bench) growHistory(ctx context.Context, s *site) error {
 	return s.start(ctx)
 }
 
+// measureHistory measures on top of so many entries. The gigabytes that filling
+// has left to be written would be written while the first store is measured, so
+// they are before.
 func (b *bench) measureHistory(ctx context.Context, sites []*site, entries int64) ([]figures, error) {
+	for _, s := range sites {
+		if err := s.database.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
+	syscall.Sync()
 	err := b.measure(ctx, b.entries(fmt.Sprintf("entries, spread, on top of %d", entries), sites, -1))
 	if err != nil {
 		return nil, err
