@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/walletrow"
@@ -19,10 +21,14 @@ import (
 const scanMax = 100_000
 
 // beginRead begins a transaction in which everything that is seen is of one
-// moment. Pages are read in the order of an index: the planner likes to collect
-// a long history and sort it, for a page of ten.
+// moment. It says for itself how long it may wait, as those that write do. Pages
+// are read in the order of an index: the planner likes to collect a long history
+// and sort it, for a page of ten.
 const beginRead = `
 	begin isolation level repeatable read read only;
+	set local lock_timeout = '` + lockWait + `';
+	set local statement_timeout = '8s';
+	set local idle_in_transaction_session_timeout = '8s';
 	set local enable_bitmapscan = off;
 	set local enable_sort = off`
 
@@ -31,21 +37,48 @@ const readWithin = 10 * time.Second
 
 // read runs f in a read transaction.
 func (db *DB) read(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
+	if err := db.places.enter(ctx); err != nil {
+		return err
+	}
+	defer db.places.leave()
+	return db.lookUp(ctx, f)
+}
+
+// lookUp is read for what every request depends on, and so waits for no place.
+func (db *DB) lookUp(ctx context.Context, f func(ctx context.Context, tx pgx.Tx) error) error {
 	within, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	conn, err := db.acquire(within)
+	conn, tx, err := db.beginRead(within)
 	if err == nil {
 		defer conn.Release()
-		options := pgx.TxOptions{BeginQuery: beginRead}
-		err = pgx.BeginTxFunc(within, conn, options, func(tx pgx.Tx) error { return f(within, tx) })
+		if err = f(within, tx); err == nil {
+			err = tx.Commit(within)
+		} else {
+			_ = tx.Rollback(within) // a connection that cannot is not given back
+		}
+		err = db.lost(conn.Conn(), err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // a caller who went away says nothing about the server
 	}
-	if conn != nil {
-		err = db.lost(conn.Conn(), err)
-	}
 	return unavailable(err)
+}
+
+// beginRead begins a read transaction, on another connection where the one from
+// the pool has been cut or ended since it was used last.
+func (db *DB) beginRead(ctx context.Context) (conn *pgxpool.Conn, tx pgx.Tx, err error) {
+	for giveUp := time.Now().Add(retryFor); ; time.Sleep(rand.N(pauseMax)) {
+		if conn, err = db.acquire(ctx); err == nil {
+			if tx, err = conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginRead}); err == nil {
+				return conn, tx, nil
+			}
+			err = db.lost(conn.Conn(), err)
+			conn.Release()
+		}
+		if !isPassing(err) || ctx.Err() != nil || time.Now().After(giveUp) {
+			return nil, nil, err
+		}
+	}
 }
 
 // readWallets runs f in a read transaction with the customer and the wallets as
