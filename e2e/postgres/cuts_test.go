@@ -119,7 +119,7 @@ func (r *cuts) makeCustomersUntil(done <-chan struct{}) (ids []string) {
 		var customer struct {
 			ID string `json:"customer_id"`
 		}
-		answer := r.send(r.instances[try%len(r.instances)], call, http.StatusOK)
+		answer := r.send(r.instances[try%len(r.instances)], call, http.StatusOK, http.StatusServiceUnavailable)
 		if try++; answer.Status != http.StatusOK {
 			r.campaign.Add("customers asked for again", 1)
 			continue

@@ -3,10 +3,13 @@ package postgres
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -88,22 +91,50 @@ func (r *trial) end() {
 	r.campaign.Want("acknowledged", 500)
 }
 
-// send sends a call to an instance. It must be answered with one of the statuses
-// that are wanted, or with a 503 that says when to come again.
+// send sends a call to an instance and wants one of the statuses. A 503 has to
+// say when to come again.
 func (r *trial) send(instance *harness.Server, call harness.Call, want ...int) harness.Answer {
 	r.t.Helper()
 	answer, err := instance.Client().Do(r.t.Context(), call)
+	if r.t.Context().Err() != nil {
+		return answer // the test has ended
+	}
 	if err != nil {
 		r.t.Errorf("%s %s: got %v, want an answer", call.Method, call.Path, err)
 		return answer
 	}
+	if !slices.Contains(want, answer.Status) {
+		r.t.Errorf("%s %s: got %s, want one of %v", call.Method, call.Path, answer, want)
+	}
 	var failure harness.Failure
-	refused := answer.Status == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != "" &&
-		answer.Read(&failure) == nil && failure.Retryable
-	if !refused && !slices.Contains(want, answer.Status) {
-		r.t.Errorf("%s %s: got %s, want one of %v, or a 503 that says when to come again", call.Method, call.Path, answer, want)
+	if answer.Status == http.StatusServiceUnavailable &&
+		(answer.Header.Get("Retry-After") == "" || answer.Read(&failure) != nil || !failure.Retryable) {
+		r.t.Errorf("%s %s: got %s with Retry-After %q, want it retryable and to say when", call.Method, call.Path, answer,
+			answer.Header.Get("Retry-After"))
 	}
 	return answer
+}
+
+// keepSending sends calls to all instances, from so many clients to each, until it
+// is told to stop.
+func (r *trial) keepSending(what string, clients int, call harness.Call, want ...int) (stop func()) {
+	var running sync.WaitGroup
+	var stopping atomic.Bool
+	for n := range clients * len(r.instances) {
+		running.Go(func() {
+			for !stopping.Load() {
+				answer := r.send(r.instances[n%len(r.instances)], call, want...)
+				r.campaign.Add(fmt.Sprintf("%s: %d", what, answer.Status), 1)
+				time.Sleep(5 * time.Millisecond) // as whoever honours a refusal
+			}
+		})
+	}
+	stop = func() {
+		stopping.Store(true)
+		running.Wait()
+	}
+	r.t.Cleanup(stop) // the test may have failed before it came to that
+	return stop
 }
 
 // ask runs a statement on the server and returns the number that it answers, 0
