@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -115,14 +116,24 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 // acquire takes a connection from the pool. Whatever keeps it from that counts
 // as a lost connection, except that a caller has gone away.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil && (answerOf(err) == nil || answerOf(err).SeverityUnlocalized == "FATAL") {
-		if !errors.Is(ctx.Err(), context.Canceled) {
-			db.pool.Reset() // what is in it may be connections to a server that has become silent
+	giveUp := time.Now().Add(retryFor)
+	for {
+		conn, err := db.pool.Acquire(ctx)
+		switch {
+		case err == nil:
+			return conn, nil
+		case isCrowded(err) && time.Now().Before(giveUp):
+			// Others of the pool may become free before the server takes a new one.
+			time.Sleep(rand.N(pauseMax))
+			continue
+		case answerOf(err) == nil || answerOf(err).SeverityUnlocalized == "FATAL":
+			if !isCrowded(err) && !errors.Is(ctx.Err(), context.Canceled) {
+				db.pool.Reset() // what is in it may be connections to a server that has become silent
+			}
+			err = fmt.Errorf("%w: %w", errLost, err)
 		}
-		err = fmt.Errorf("%w: %w", errLost, err)
+		return nil, err
 	}
-	return conn, err
 }
 
 const lockedColumns = `
