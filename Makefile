@@ -73,7 +73,7 @@ campaign/faultdisk: deps ## Put every fault of the disk at every operation of th
 campaign/postgres: deps ## Break PostgreSQL: CUTS (2000) commits, RESTARTS (50), FAILOVERS (20), POWERCUTS (300); needs root
 	$(GOTEST) -count=1 -timeout=0 ./internal/postgres -run 'Cuts|Restarts|FailOver' -cuts=$(or $(CUTS),2000) \
 		-restarts=$(or $(RESTARTS),50) -failovers=$(or $(FAILOVERS),20) --- -count=1 -timeout=0 ./e2e/postgres \
-		-restarts=$(or $(RESTARTS),50) -backends=$(or $(CUTS),2000) -cuts=$(or $(POWERCUTS),300)
+		-restarts=$(or $(RESTARTS),50) -backends=$(or $(CUTS),2000) -commits=$(or $(CUTS),2000) -cuts=$(or $(POWERCUTS),300)
 
 .PHONY: campaign/failover
 campaign/failover: deps ## Fail PostgreSQL over in every way, ROUNDS times (20)

@@ -149,15 +149,18 @@ type Failure struct {
 	Wallet Wallet `json:"wallet"`
 }
 
+// Read reads the body.
+func (a Answer) Read(value any) error { return json.Unmarshal(a.Body, value) }
+
 // Failure reads the body of an error.
 func (a Answer) Failure() (failure Failure, err error) {
-	err = json.Unmarshal(a.Body, &failure)
+	err = a.Read(&failure)
 	return failure, err
 }
 
 // Wallet reads the body of a success.
 func (a Answer) Wallet() (wallet Wallet, err error) {
-	err = json.Unmarshal(a.Body, &wallet)
+	err = a.Read(&wallet)
 	return wallet, err
 }
 
@@ -195,16 +198,23 @@ func (p Post) Call() Call {
 	return call
 }
 
-// Call is any request with a body.
+// Call is any request.
 type Call struct {
 	Method string
 	Path   string
-	Body   any    // is sent as JSON
+	Body   any    // is sent as JSON, unless it is nil
 	Key    string // the Idempotency-Key header, empty for none
 }
 
 // NewCall makes the request of a call.
 func (c *Client) NewCall(ctx context.Context, call Call) (*http.Request, error) {
+	if call.Body == nil {
+		request, err := http.NewRequestWithContext(ctx, call.Method, c.base+call.Path, nil)
+		if err == nil {
+			request.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		return request, err
+	}
 	text, err := json.Marshal(call.Body)
 	if err != nil {
 		return nil, err
@@ -250,12 +260,7 @@ func answerOf(response *http.Response, err error) (Answer, error) {
 }
 
 func (c *Client) get(ctx context.Context, path string) (status int, body []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+c.key)
-	answer, err := c.do(request)
+	answer, err := c.Do(ctx, Call{Method: http.MethodGet, Path: path})
 	return answer.Status, answer.Body, err
 }
 

@@ -29,11 +29,20 @@ type Installation struct {
 	secret string // file
 }
 
-// NewInstallation starts a server with an empty database, and stops it when the
-// test ends.
+// NewInstallation starts a server of the machine's own release with an empty
+// database, and stops it when the test ends.
 func NewInstallation(t testing.TB) *Installation {
 	t.Helper()
-	cluster, err := pgtest.New(filepath.Join(pgtest.Dir(t), "data"), "max_connections=100")
+	return NewInstallationOf(t, pgtest.New)
+}
+
+// NewInstallationOf is NewInstallation of any release, such as release.New, and
+// with more settings of the server.
+func NewInstallationOf(
+	t testing.TB, start func(dir string, settings ...string) (*pgtest.Cluster, error), settings ...string,
+) *Installation {
+	t.Helper()
+	cluster, err := start(filepath.Join(pgtest.Dir(t), "data"), append([]string{"max_connections=100"}, settings...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ const (
 	customers = "internal/postgres/customers.go"
 	doubt     = "internal/postgres/doubt.go"
 	finish    = "internal/postgres/finish.go"
+	places    = "internal/postgres/places.go"
+	read      = "internal/postgres/read.go"
 	rows      = "internal/postgres/rows.go"
 	write     = "internal/postgres/write.go"
 )
@@ -38,8 +40,9 @@ const (
 `
 )
 
-// mistakes are of the locks, of what is read under them, of commits whose answer
-// is lost, and of the synchronous standby.
+// mistakes are of the locks, of what is read under them, of the connections that
+// are held meanwhile, of commits whose answer is lost, and of the synchronous
+// standby.
 var mistakes = []mistake{
 	{"no lock on one customer", rows, "\n\t   for no key update`", "`", "TestInstancesDoNotOverdraw", "debit: got"},
 	{"no lock on several customers", batch, "\n\t   for no key update of c`", "`",
@@ -69,6 +72,13 @@ var mistakes = []mistake{
 	{"locks in no order", batch, "order by c.customer_id, c.tenant", "order by random()", "TestInstancesDoNotDeadlock", "deadlocks: got"},
 	{"customers updated without their lock", customers, `current, err := readCustomer(ctx, conn, tenant, number, id, "for no key update")`,
 		`current, err := readCustomer(ctx, conn, tenant, number, id, "")`, "TestInstancesUpdateOneCustomer", "name: got"},
+
+	{"reads and changes that may hold every connection", places, "make(places, all), make(places, max(1, all/2))",
+		"make(places, 99), make(places, 99)", "TestWaitingForLocksLeavesConnections", "reads: got"},
+	{"updates of one customer in no turn", places, "turn{place: make(places, 1)}", "turn{place: make(places, 99)}",
+		"TestWaitingForLocksLeavesConnections", "updates of one customer: got"},
+	{"reads on connections that were ended", read, "if begun || !isPassing(err)", "if begun || err != nil || !isPassing(err)",
+		"TestEndedConnectionsAreNotNoticed", "read: got"},
 
 	{"commits that are not waited for", batch, `durability := "on"`, `durability := "off"`, "TestServerRestarts", "that were acknowledged"},
 	{"a lost answer taken for a commit", committer, "happened, lookErr := b.happened()", "happened, lookErr := true, error(nil)",

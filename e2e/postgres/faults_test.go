@@ -3,8 +3,13 @@ package postgres
 import (
 	"context"
 	"flag"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +26,7 @@ var (
 	cutsFlag     = flag.Int("cuts", 30, "how often the power of PostgreSQL's disk is cut")
 )
 
-// trial is two instances on one server, each with writers of its own.
+// trial is two instances on one server under load.
 type trial struct {
 	*harness.Installation
 	t         *testing.T
@@ -30,16 +35,34 @@ type trial struct {
 	loads     []*harness.Load
 }
 
-func newTrial(t *testing.T, i *harness.Installation) *trial {
+// begin starts instances of a binary, empty for the one that is tested, without
+// any load.
+func begin(t *testing.T, i *harness.Installation, binary string) *trial {
 	t.Helper()
 	r := &trial{Installation: i, t: t, campaign: harness.NewCampaign(t)}
 	for range 2 {
-		instance := harness.Start(t, i.Options(t, ""))
-		r.instances = append(r.instances, instance)
-		r.loads = append(r.loads, harness.StartLoad(t, r.campaign, instance,
-			harness.LoadOptions{Writers: 12, Customers: 12, Patient: true}))
+		options := i.Options(t, "")
+		options.Binary = binary
+		r.instances = append(r.instances, harness.Start(t, options))
 	}
 	return r
+}
+
+// newTrial gives each instance writers and customers of its own.
+func newTrial(t *testing.T, i *harness.Installation) *trial {
+	t.Helper()
+	r := begin(t, i, "")
+	for _, instance := range r.instances {
+		r.load(instance)
+	}
+	return r
+}
+
+// load starts patient writers with customers of their own.
+func (r *trial) load(instances ...*harness.Server) {
+	r.t.Helper()
+	r.loads = append(r.loads, harness.StartLoadOn(r.t, r.campaign, instances,
+		harness.LoadOptions{Writers: 12, Customers: 12, Patient: true}))
 }
 
 // await waits until each instance has acknowledged so many entries more.
@@ -56,7 +79,7 @@ func (r *trial) end() {
 	var entries int64
 	for n, load := range r.loads {
 		load.Stop()
-		entries += load.Check(r.t, r.instances[n]).Entries
+		entries += load.Check(r.t, r.instances[n%len(r.instances)]).Entries
 		r.campaign.Add("unavailable", load.Unavailable())
 	}
 	if got := r.Verify(r.t).Entries; got != entries {
@@ -66,6 +89,52 @@ func (r *trial) end() {
 		instance.Stop(r.t)
 	}
 	r.campaign.Want("acknowledged", 500)
+}
+
+// send sends a call to an instance and wants one of the statuses. A 503 has to
+// say when to come again.
+func (r *trial) send(instance *harness.Server, call harness.Call, want ...int) harness.Answer {
+	r.t.Helper()
+	answer, err := instance.Client().Do(r.t.Context(), call)
+	if r.t.Context().Err() != nil {
+		return answer // the test has ended
+	}
+	if err != nil {
+		r.t.Errorf("%s %s: got %v, want an answer", call.Method, call.Path, err)
+		return answer
+	}
+	if !slices.Contains(want, answer.Status) {
+		r.t.Errorf("%s %s: got %s, want one of %v", call.Method, call.Path, answer, want)
+	}
+	var failure harness.Failure
+	if answer.Status == http.StatusServiceUnavailable &&
+		(answer.Header.Get("Retry-After") == "" || answer.Read(&failure) != nil || !failure.Retryable) {
+		r.t.Errorf("%s %s: got %s with Retry-After %q, want it retryable and to say when", call.Method, call.Path, answer,
+			answer.Header.Get("Retry-After"))
+	}
+	return answer
+}
+
+// keepSending sends calls to all instances, from so many clients to each, until it
+// is told to stop.
+func (r *trial) keepSending(what string, clients int, call harness.Call, want ...int) (stop func()) {
+	var running sync.WaitGroup
+	var stopping atomic.Bool
+	for n := range clients * len(r.instances) {
+		running.Go(func() {
+			for !stopping.Load() {
+				answer := r.send(r.instances[n%len(r.instances)], call, want...)
+				r.campaign.Add(fmt.Sprintf("%s: %d", what, answer.Status), 1)
+				time.Sleep(5 * time.Millisecond) // as whoever honours a refusal
+			}
+		})
+	}
+	stop = func() {
+		stopping.Store(true)
+		running.Wait()
+	}
+	r.t.Cleanup(stop) // the test may have failed before it came to that
+	return stop
 }
 
 // ask runs a statement on the server and returns the number that it answers, 0

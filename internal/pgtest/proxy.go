@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
@@ -21,6 +22,27 @@ const (
 	CutBefore      // the server never sees the COMMIT
 	CutAfter       // the server commits, and nobody hears of it
 )
+
+// Cuts decides about commits: one in twenty is cut off until n are, half of them
+// before the server has them and half after.
+func Cuts(random *rand.Rand, n int) (decide func() Cut) {
+	deck := make([]Cut, n)
+	for i := range deck {
+		deck[i] = []Cut{CutBefore, CutAfter}[i%2]
+	}
+	random.Shuffle(n, func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+	var mu sync.Mutex
+	return func() Cut {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(deck) == 0 || random.IntN(20) > 0 {
+			return CutNothing
+		}
+		cut := deck[0]
+		deck = deck[1:]
+		return cut
+	}
+}
 
 // Proxy stands between a store and its server, understands as much of what they
 // say as it needs, and cuts connections at their COMMIT.

@@ -73,7 +73,7 @@ func insertKey(ctx context.Context, conn *pgx.Conn, key access.Key) error {
 
 // Businesses implements access.Store.
 func (db *DB) Businesses(ctx context.Context) (businesses []access.Business, err error) {
-	err = db.read(ctx, func(ctx context.Context, q querier) error {
+	err = db.lookUp(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `select id, name, created_at from businesses order by created_at, id`)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (db *DB) Business(ctx context.Context, id string) (business access.Business
 	if !storable(id) {
 		return business, errNoBusiness
 	}
-	err = db.read(ctx, func(ctx context.Context, q querier) error {
+	err = db.lookUp(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `select id, name, created_at from businesses where id = $1`, id)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func scanBusiness(row pgx.CollectableRow) (business access.Business, err error) 
 
 // Settings implements access.Store.
 func (db *DB) Settings(ctx context.Context, tenant ledger.Tenant) (settings access.Settings, err error) {
-	err = db.read(ctx, func(ctx context.Context, q querier) error {
+	err = db.lookUp(ctx, func(ctx context.Context, q querier) error {
 		settings, err = readSettings(ctx, q, tenant, "")
 		return err
 	})
@@ -198,7 +198,7 @@ func (db *DB) Keys(ctx context.Context, businessID string) (keys []access.Key, e
 	if !storable(businessID) {
 		return nil, nil
 	}
-	err = db.read(ctx, func(ctx context.Context, q querier) error {
+	err = db.lookUp(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, keyColumns+`where $1 = '' or t.business_id = $1 order by k.no desc`, businessID)
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ func (db *DB) Keys(ctx context.Context, businessID string) (keys []access.Key, e
 
 // KeyByHash implements access.Store.
 func (db *DB) KeyByHash(ctx context.Context, hash access.KeyHash) (key access.Key, err error) {
-	err = db.read(ctx, func(ctx context.Context, q querier) error {
+	err = db.lookUp(ctx, func(ctx context.Context, q querier) error {
 		key, err = readKey(ctx, q, `where k.hash = $1`, hash[:])
 		return err
 	})

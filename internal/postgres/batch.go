@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -115,14 +116,24 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 // acquire takes a connection from the pool. Whatever keeps it from that counts
 // as a lost connection, except that a caller has gone away.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil && (answerOf(err) == nil || answerOf(err).SeverityUnlocalized == "FATAL") {
-		if !errors.Is(ctx.Err(), context.Canceled) {
-			db.pool.Reset() // what is in it may be connections to a server that has become silent
+	giveUp := time.Now().Add(retryFor)
+	for {
+		conn, err := db.pool.Acquire(ctx)
+		switch {
+		case err == nil:
+			return conn, nil
+		case isCrowded(err) && time.Now().Before(giveUp):
+			// Others of the pool may become free before the server takes a new one.
+			time.Sleep(rand.N(pauseMax))
+			continue
+		case answerOf(err) == nil || answerOf(err).SeverityUnlocalized == "FATAL":
+			if !isCrowded(err) && !errors.Is(ctx.Err(), context.Canceled) {
+				db.pool.Reset() // what is in it may be connections to a server that has become silent
+			}
+			err = fmt.Errorf("%w: %w", errLost, err)
 		}
-		err = fmt.Errorf("%w: %w", errLost, err)
+		return nil, err
 	}
-	return conn, err
 }
 
 const lockedColumns = `
@@ -178,14 +189,21 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 	keys.unique()
 	trip := &pgx.Batch{}
 	b.db.queueBegin(trip, b.lockWait)
-	switch len(customers.ids) {
-	case 0: // there can be no such customers
-	case 1:
-		b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
-	default:
-		b.queueLoadMany(trip, &customers, &keys)
+	if len(customers.ids) == 0 { // there can be no such customers
+		return conn.SendBatch(ctx, trip).Close()
 	}
-	return conn.SendBatch(ctx, trip).Close()
+	name := "load many"
+	if len(customers.ids) == 1 {
+		name = "load one"
+	}
+	return sendPrepared(ctx, conn, trip, name, func(trip *pgx.Batch) error {
+		if len(customers.ids) == 1 {
+			b.queueLoadOne(trip, customerKey{customers.ids[0], customers.tenants[0]}, keys.keys)
+		} else {
+			b.queueLoadMany(trip, &customers, &keys)
+		}
+		return nil
+	})
 }
 
 func (b *batch) queueLoadMany(trip *pgx.Batch, customers, keys *keyArrays) {

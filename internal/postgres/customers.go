@@ -74,7 +74,7 @@ func (db *DB) UpdateCustomer(
 		now, err := readCustomer(ctx, conn, tenant, number, id, "for no key update")
 		return err == nil && now == updated, err
 	}
-	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
+	write := func(ctx context.Context, conn *pgx.Conn) error {
 		number, err := db.tenants.number(ctx, conn, tenant)
 		if err != nil {
 			return ignoreAs(err, errNoBusiness, errNoCustomer)
@@ -100,6 +100,9 @@ func (db *DB) UpdateCustomer(
 			return err
 		}
 		return keepAnswer(ctx, conn, number, once, updated)
+	}
+	err = db.updates.take(ctx, owner{tenant, id}, func(wait string) error {
+		return db.writeWaiting(ctx, wait, happened, write)
 	})
 	if err != nil {
 		return ledger.Customer{}, nil, err

@@ -88,6 +88,10 @@ func (db *DB) lost(conn *pgx.Conn, err error) error {
 	return err
 }
 
+// isCrowded reports whether the server, or the role, has as many connections as
+// it may have.
+func isCrowded(err error) bool { return stateOf(err) == "53300" }
+
 // isConflict reports whether a transaction was stopped because it met another,
 // so that it may succeed when it is run again.
 func isConflict(err error) bool {

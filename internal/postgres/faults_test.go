@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -141,33 +142,19 @@ func campaign(t *testing.T) *rand.Rand {
 func TestCutsAtCommit(t *testing.T) { onServers(t, cutsAtCommit) }
 
 func cutsAtCommit(t *testing.T, s server) {
-	random, cuts := campaign(t), int64(s.share(*cutsFlag))
+	random, cuts := campaign(t), s.share(*cutsFlag)
 	i := newInstallation(t, s, 1)
-	var mu sync.Mutex
-	var before, after int64
-	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
-		mu.Lock()
-		defer mu.Unlock()
-		switch n := random.IntN(40); {
-		case before+after >= cuts || n > 1:
-			return pgtest.CutNothing
-		case n == 0:
-			before++
-			return pgtest.CutBefore
-		}
-		after++
-		return pgtest.CutAfter
-	})
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), pgtest.Cuts(random, cuts))
 	i.instances = append(i.instances, s.open(t, proxy.URL(i.url)))
 	// No outcome stays unknown here, so nobody has to send anything twice.
 	l := startLoad(i, 16, true)
-	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < cuts; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < int64(cuts); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %d cuts, want %d", proxy.Cuts(), cuts)
 		}
 	}
 	l.end(0)
-	t.Logf("%d commits cut before the server had them, %d after", before, after)
+	t.Logf("%d commits cut off, half of them before the server had them", proxy.Cuts())
 	if l.codes[ledger.CodeOutcomeUnknown] > 0 {
 		t.Errorf("got %d unknown outcomes, want each found out: the server was there to ask", l.codes[ledger.CodeOutcomeUnknown])
 	}
@@ -339,6 +326,100 @@ func lockWaitIsOver(t *testing.T, s server) {
 		i.settles(request)
 		l.end(2)
 	}
+}
+
+// What waits for somebody else's lock leaves connections to the rest, however
+// much of it there is.
+func TestWaitingForLocksLeavesConnections(t *testing.T) { onOwnServers(t, waitingLeavesConnections) }
+
+func waitingLeavesConnections(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
+	var customers []string
+	for n := range 12 {
+		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
+	}
+	same := func(c ledger.Customer) (ledger.Customer, error) { return c, nil }
+	update := func(customer string) error {
+		_, _, err := i.instances[0].UpdateCustomer(t.Context(), i.tenant, customer, same, nil)
+		return err
+	}
+	list := func(customer string) error {
+		_, err := i.instances[0].Entries(t.Context(), i.tenant, customer, ledger.EntryFilter{}, ledger.Page{Limit: 1})
+		return err
+	}
+	for _, waiting := range []struct {
+		what, lock string
+		customers  []string
+		call       func(customer string) error
+		most       int // of the eight connections that there are
+	}{
+		{"reads", `lock table ledger_entries in access exclusive mode`, customers, list, 4},
+		{"updates", `select 1 from customers for update`, customers, update, 2},
+		{"updates of one customer", `select 1 from customers for update`, slices.Repeat(customers[:1], 12), update, 1},
+	} {
+		holder, watcher := connect(t, i.url), connect(t, i.url)
+		if _, err := holder.Exec(t.Context(), `begin; `+waiting.lock); err != nil {
+			t.Fatal(err)
+		}
+		var running sync.WaitGroup
+		var left atomic.Int64
+		for _, customer := range waiting.customers {
+			left.Add(1)
+			running.Go(func() {
+				defer left.Add(-1)
+				code := ledger.CodeOf(waiting.call(customer))
+				if code != ledger.CodeStorageUnavailable && code != ledger.CodeOverloaded {
+					t.Errorf("%s: got the code %q, want a refusal", waiting.what, code)
+				}
+			})
+		}
+		most := 0
+		for left.Load() > 0 {
+			const query = `
+			  select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+			var n int
+			if err := watcher.QueryRow(t.Context(), query).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, n)
+		}
+		running.Wait()
+		if most != waiting.most {
+			t.Errorf("%s: got %d connections that wait for a lock, want %d", waiting.what, most, waiting.most)
+		}
+		if _, err := holder.Exec(t.Context(), `rollback`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Connections that were ended while nobody used them are not noticed by anybody.
+func TestEndedConnectionsAreNotNoticed(t *testing.T) { onOwnServers(t, endedConnections) }
+
+func endedConnections(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
+	customer, killer := i.customer("cus_1"), connect(t, i.url)
+	ended := 0
+	for round := range 10 {
+		i.together(8, func(_, n int) {
+			if _, err := i.instances[0].Customer(t.Context(), i.tenant, customer); err != nil {
+				t.Errorf("read: got %v, want it served", err)
+			}
+		})
+		var n int
+		const kill = `
+		  select count(pg_terminate_backend(pid))
+		    from pg_stat_activity
+		   where datname = current_database() and pid <> pg_backend_pid()`
+		if err := killer.QueryRow(t.Context(), kill).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		ended += n
+		if round%2 == 1 {
+			i.customer(fmt.Sprintf("cus_new_%d", round)) // and a change comes first
+		}
+	}
+	t.Logf("%d connections ended", ended)
 }
 
 // settles repeats a request until it is accepted.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/billfold/billfold/internal/pgtest"
+	"github.com/billfold/billfold/internal/storetest"
 )
 
 // pooled is a server of the oldest release behind a pooler in transaction mode.
@@ -15,6 +16,16 @@ func pooled(t testing.TB) (server, *pgtest.Pooler) {
 	direct := s.database
 	s.database = func(t testing.TB) string { return pooler.URL(direct(t)) }
 	return s, pooler
+}
+
+// The store shows every behaviour that the suite asks of a store also where each
+// transaction gets another session.
+func TestStoreBehindPooler(t *testing.T) {
+	s, _ := pooled(t)
+	storetest.Run(t, func(t testing.TB) storetest.Stores {
+		db := s.open(t, s.database(t))
+		return storetest.Stores{Ledger: db, Access: db}
+	})
 }
 
 // Kills of the pooler under load: each looks like a connection that was lost.

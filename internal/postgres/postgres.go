@@ -91,6 +91,9 @@ type DB struct {
 	pool       *pgxpool.Pool
 	committers []*committer
 	tenants    tenants
+	places     places // for everything but entries and the look-up of keys
+	writers    places // of those, for what changes something
+	updates    turns
 	meter      groupcommit.Meter
 }
 
@@ -108,6 +111,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		return nil, fmt.Errorf("PostgreSQL at %s: %w", at, err)
 	}
 	db.config = config.withDefaults(db.sharded)
+	db.makePlaces()
 	db.meter = groupcommit.NewMeter(config.Metrics)
 	settings.MaxConns = int32(db.config.ConnectionsMax)
 	settings.MinConns = 1

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,63 +15,131 @@ import (
 // readWithin bounds a read: a server that has become silent is given up.
 const readWithin = 10 * time.Second
 
-// Pages are read in the order of an index: the planner likes to collect a long
-// history and sort it, for a page of ten.
-const readSettingsOfPlans = `
-	select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`
+// beginReadSettings says how long a read may wait, as those do that write. Pages
+// are read in the order of an index: the planner likes to collect a long history
+// and sort it, for a page of ten.
+const beginReadSettings = `
+	select set_config('lock_timeout', $1, true), set_config('statement_timeout', '8s', true),
+	       set_config('idle_in_transaction_session_timeout', '8s', true),
+	       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`
 
-// beginRead queues the begin of a transaction in which everything that is seen
-// is of one moment.
-func beginRead() *pgx.Batch {
-	trip := &pgx.Batch{}
-	trip.Queue("begin isolation level repeatable read read only")
-	trip.Queue(readSettingsOfPlans)
-	return trip
-}
+// reading is a transaction in which everything that is seen is of one moment.
+type reading struct {
+	// head queues statements that go with the begin. They may be sent more than
+	// once. Nil: there are none.
+	head func(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error
 
-// connected runs f on a connection. A transaction that f leaves open, because
-// of an error, is ended.
-func (db *DB) connected(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
-	within, cancel := context.WithTimeout(ctx, readWithin)
-	defer cancel()
-	conn, err := db.acquire(within)
-	if err == nil {
-		defer conn.Release()
-		err = f(within, conn.Conn())
-	}
-	if err != nil && conn != nil && !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
-		_, _ = conn.Exec(within, "rollback") // a connection that cannot is not given back
-	}
-	if ctx.Err() != nil {
-		return ctx.Err() // a caller who went away says nothing about the server
-	}
-	if conn != nil {
-		err = db.lost(conn.Conn(), err)
-	}
-	return unavailable(err)
+	// rest runs after them. Nil: the transaction ends with the same trip.
+	rest func(ctx context.Context, q querier) error
 }
 
 // read runs f in a read transaction.
 func (db *DB) read(ctx context.Context, f func(ctx context.Context, q querier) error) error {
-	return db.connected(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return inRead(ctx, conn, beginRead(), f)
+	return db.run(ctx, reading{rest: f})
+}
+
+// run runs a read transaction when there is a place for it.
+func (db *DB) run(ctx context.Context, r reading) error {
+	if err := db.places.enter(ctx); err != nil {
+		return err
+	}
+	defer db.places.leave()
+	return db.runAtOnce(ctx, r)
+}
+
+// lookUp is read for what every request depends on, and so waits for no place.
+func (db *DB) lookUp(ctx context.Context, f func(ctx context.Context, q querier) error) error {
+	return db.runAtOnce(ctx, reading{rest: f})
+}
+
+func (db *DB) runAtOnce(ctx context.Context, r reading) error {
+	within, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	err := db.attempt(within, &r)
+	if ctx.Err() != nil {
+		return ctx.Err() // a caller who went away says nothing about the server
+	}
+	return unavailable(err)
+}
+
+// attempt runs a read transaction, on another connection where the one from the
+// pool has been cut or ended since it was used last.
+func (db *DB) attempt(ctx context.Context, r *reading) error {
+	for giveUp := time.Now().Add(retryFor); ; time.Sleep(rand.N(pauseMax)) {
+		conn, err := db.acquire(ctx)
+		begun := false
+		if err == nil {
+			begun, err = r.on(ctx, conn.Conn())
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				err = db.lost(conn.Conn(), err)
+			}
+			conn.Release()
+		}
+		if begun || !isPassing(err) || isLockWait(err) || ctx.Err() != nil || time.Now().After(giveUp) {
+			return err
+		}
+	}
+}
+
+// on runs the transaction on a connection. It leaves none open there, and
+// reports whether the first trip succeeded.
+func (r *reading) on(ctx context.Context, conn *pgx.Conn) (begun bool, err error) {
+	if err = r.begin(ctx, conn); err == nil && r.rest == nil {
+		return true, nil
+	}
+	begun = err == nil
+	if begun {
+		if err = r.rest(ctx, conn); err == nil {
+			_, err = conn.Exec(ctx, "commit")
+		}
+	}
+	if err != nil && !conn.IsClosed() {
+		_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is not given back
+	}
+	return begun, err
+}
+
+func (r *reading) begin(ctx context.Context, conn *pgx.Conn) error {
+	trip := &pgx.Batch{}
+	trip.Queue("begin isolation level repeatable read read only")
+	trip.Queue(beginReadSettings, lockWait)
+	if r.head == nil {
+		return conn.SendBatch(ctx, trip).Close()
+	}
+	return sendPrepared(ctx, conn, trip, "read", func(trip *pgx.Batch) error {
+		if err := r.head(ctx, conn, trip); err != nil {
+			return err
+		}
+		if r.rest == nil {
+			trip.Queue("commit")
+		}
+		return nil
 	})
 }
 
-// inRead makes a trip that begins a read transaction, and runs f in it. Without
-// an f the transaction takes no other trip.
-func inRead(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch, f func(ctx context.Context, q querier) error) error {
-	if f == nil {
-		trip.Queue("commit")
+// sendPrepared sends the begin of a transaction together with statements that
+// are queued behind it, in one trip. What a connection sends for the first time
+// is prepared before the trip, where no time-out for locks holds, and a locked
+// table keeps it waiting; so on a connection that does not know the statements
+// of this name the begin goes ahead alone.
+func sendPrepared(
+	ctx context.Context, conn *pgx.Conn, begin *pgx.Batch, name string, queue func(trip *pgx.Batch) error,
+) error {
+	known, trip := conn.PgConn().CustomData(), begin
+	name = "billfold.prepared." + name
+	if known[name] == nil {
+		if err := conn.SendBatch(ctx, begin).Close(); err != nil {
+			return err
+		}
+		trip = &pgx.Batch{}
+	}
+	if err := queue(trip); err != nil {
+		return err
 	}
 	err := conn.SendBatch(ctx, trip).Close()
-	if err != nil || f == nil {
-		return err
+	if err == nil {
+		known[name] = true
 	}
-	if err := f(ctx, conn); err != nil {
-		return err
-	}
-	_, err = conn.Exec(ctx, "commit")
 	return err
 }
 
@@ -119,26 +189,25 @@ func (db *DB) readHoldings(
 	if !storable(customerID) {
 		return found, errNoCustomer
 	}
-	err = db.connected(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	r := reading{head: func(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error {
 		number, err := db.tenants.number(ctx, conn, tenant)
 		if err != nil {
 			return ignoreAs(err, errNoBusiness, errNoCustomer)
 		}
-		found.key = customerKey{customerID, number}
-		trip := beginRead()
+		found = holdings{key: customerKey{customerID, number}}
 		found.queueCustomer(trip, tenant)
 		found.queueWallets(trip)
-		var rest func(ctx context.Context, q querier) error
-		if f != nil {
-			rest = func(ctx context.Context, q querier) error {
-				if !found.found {
-					return errNoCustomer
-				}
-				return f(ctx, q, &found)
+		return nil
+	}}
+	if f != nil {
+		r.rest = func(ctx context.Context, q querier) error {
+			if !found.found {
+				return errNoCustomer
 			}
+			return f(ctx, q, &found)
 		}
-		return inRead(ctx, conn, trip, rest)
-	})
+	}
+	err = db.run(ctx, r)
 	if err == nil && !found.found {
 		err = errNoCustomer
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// write runs f in a transaction of its own, again where it met another one. A
-// ledger.Error that f returns is a refusal and leaves no trace.
+// write runs f in a transaction of its own, again where it met another one, and
+// for a while where the server could not serve. A ledger.Error that f returns is
+// a refusal and leaves no trace.
 //
 // After a lost answer to the commit, happened looks for what the transaction
 // would have left. Finding it is proof; not finding it is none, because the
@@ -20,27 +21,42 @@ import (
 func (db *DB) write(
 	ctx context.Context, happened func(context.Context, *pgx.Conn) (bool, error), f func(context.Context, *pgx.Conn) error,
 ) error {
+	return db.writeWaiting(ctx, lockWaitLong, happened, f)
+}
+
+// writeWaiting is write with how long to wait for a lock.
+func (db *DB) writeWaiting(
+	ctx context.Context, wait string,
+	happened func(context.Context, *pgx.Conn) (bool, error), f func(context.Context, *pgx.Conn) error,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	for _, places := range []places{db.writers, db.places} {
+		if err := places.enter(ctx); err != nil {
+			return err
+		}
+		defer places.leave()
+	}
 	// From here on it happens, whether or not the caller stays to hear of it.
 	ctx = context.WithoutCancel(ctx)
-	for conflicts := 0; ; conflicts++ {
-		err := db.writeOnce(ctx, f)
+	giveUp := time.Now().Add(retryFor)
+	for conflicts := 0; ; time.Sleep(rand.N(pauseMax)) {
+		err := db.writeOnce(ctx, wait, f)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, errInDoubt):
 			return db.lookFor(ctx, err, happened)
 		case isConflict(err) && conflicts < conflictsMax:
-			time.Sleep(rand.N(pauseMax))
-		default:
+			conflicts++
+		case isConflict(err), isLockWait(err), !isPassing(err), time.Now().After(giveUp):
 			return unavailable(err)
 		}
 	}
 }
 
-func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+func (db *DB) writeOnce(ctx context.Context, wait string, f func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.config.CommitWithin)
 	defer cancel()
 	conn, err := db.acquire(ctx)
@@ -49,7 +65,7 @@ func (db *DB) writeOnce(ctx context.Context, f func(context.Context, *pgx.Conn) 
 	}
 	defer conn.Release()
 	trip := &pgx.Batch{}
-	db.queueBegin(trip, lockWaitLong)
+	db.queueBegin(trip, wait)
 	if err := conn.SendBatch(ctx, trip).Close(); err != nil {
 		return db.lost(conn.Conn(), err)
 	}
@@ -73,7 +89,7 @@ func (db *DB) lookFor(ctx context.Context, cause error, happened func(context.Co
 	for try := range 3 {
 		time.Sleep(time.Duration(try) * time.Second)
 		found := false
-		err := db.writeOnce(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		err := db.writeOnce(ctx, lockWaitLong, func(ctx context.Context, conn *pgx.Conn) (err error) {
 			found, err = happened(ctx, conn)
 			return err
 		})
