@@ -74,7 +74,7 @@ var mistakes = []mistake{
 		`current, err := readCustomer(ctx, conn, tenant, number, id, "")`, "TestInstancesUpdateOneCustomer", "name: got"},
 
 	{"reads and changes that may hold every connection", places, "make(places, all), make(places, max(1, all/2))",
-		"make(places, 99), make(places, 99)", "TestWaitingForLocksLeavesConnections", "reads: got"},
+		"make(places, 9*all), make(places, 9*all)", "TestWaitingForLocksLeavesConnections", "reads: got"},
 	{"updates of one customer in no turn", places, "turn{place: make(places, 1)}", "turn{place: make(places, 99)}",
 		"TestWaitingForLocksLeavesConnections", "updates of one customer: got"},
 	{"reads on connections that were ended", read, "if begun || !isPassing(err)", "if begun || err != nil || !isPassing(err)",

@@ -21,6 +21,7 @@ func pooled(t testing.TB) (server, *pgtest.Pooler) {
 // The store shows every behaviour that the suite asks of a store also where each
 // transaction gets another session.
 func TestStoreBehindPooler(t *testing.T) {
+	t.Parallel()
 	s, _ := pooled(t)
 	storetest.Run(t, func(t testing.TB) storetest.Stores {
 		db := s.open(t, s.database(t))
