@@ -64,6 +64,11 @@ type Store interface {
 	// Entries returns the customer's entries that pass the filter, by
 	// position, newest first.
 	Entries(ctx context.Context, tenant Tenant, customerID string, filter EntryFilter, page Page) (EntryList, error)
+
+	// Expired returns wallets of any tenant that have an open lot which had
+	// expired at a time, those whose lots expired first before the others, and
+	// no more than limit of them.
+	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
 }
 
 // Decide is a pure function from what is to what shall be.

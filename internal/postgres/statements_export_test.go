@@ -34,6 +34,13 @@ func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
 // it is and how long it waits for a lock.
 const BeginSettings = beginSettings
 
+// ReadSettings are what each transaction sets that reads; the parameter is how
+// long it waits for a lock. ExpiredQuery is how the sweep finds its work.
+const (
+	ReadSettings = beginReadSettings
+	ExpiredQuery = expiredQuery
+)
+
 // HotStatements are the statements that a transaction of ledger entries runs on
 // tables that grow, each with the columns of the key that it must look up by.
 var HotStatements = []struct {

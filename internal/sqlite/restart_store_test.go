@@ -49,6 +49,10 @@ func (r *restarting) Entries(
 	return r.read().Entries(ctx, tenant, customer, filter, page)
 }
 
+func (r *restarting) Expired(ctx context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
+	return r.read().Expired(ctx, at, limit)
+}
+
 func (r *restarting) CreateBusiness(
 	ctx context.Context, business access.Business, settings access.Settings, keys []access.Key,
 ) error {

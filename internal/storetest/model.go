@@ -335,3 +335,30 @@ func (m *Model) Entries(
 	entries, next := cut(passed, page, func(e ledger.Entry) int64 { return e.Position })
 	return ledger.EntryList{Entries: entries, AsOfPosition: c.chain().Position, Next: next}, nil
 }
+
+// Expired implements [ledger.Store].
+func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type ending struct {
+		key ledger.WalletKey
+		end time.Time
+	}
+	var found []ending
+	for tenant, customers := range m.customers {
+		for _, c := range customers {
+			for currency, w := range c.wallets {
+				if len(w.Lots) > 0 && w.Lots[0].ExpiredAt(at) {
+					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: currency}
+					found = append(found, ending{key, w.Lots[0].ExpiresAt})
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
+	var keys []ledger.WalletKey
+	for _, f := range found[:min(limit, len(found))] {
+		keys = append(keys, f.key)
+	}
+	return keys, nil
+}

@@ -100,6 +100,13 @@ func (w *wallet) check(t *rapid.T) {
 	if err != nil || n != len(w.all) || !slices.Equal(whole.Written[:n], w.all) {
 		t.Fatalf("all lots: got %v, %v; want %v", whole.Written, err, w.all)
 	}
+	var next time.Time
+	if len(w.all) > 0 {
+		next = w.all[0].ExpiresAt
+	}
+	if got := w.row.NextExpiry(); !got.Equal(next) {
+		t.Fatalf("next expiry: got %v, want %v", got, next)
+	}
 	expiring := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.ExpiresAt.IsZero() })
 	if expiring > w.row.Prefix() {
 		t.Fatalf("%d lots can expire, and the prefix has %d", expiring, w.row.Prefix())
