@@ -70,7 +70,7 @@ func (m *machine) listEntries(rt *rapid.T) {
 // entries.
 func (m *machine) readOthers(rt *rapid.T) {
 	rapid.SampledFrom([]func(*rapid.T){
-		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired,
+		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots,
 	}).Draw(rt, "what")(rt)
 }
 
@@ -91,6 +91,31 @@ func (m *machine) oneEntry(rt *rapid.T) {
 	}
 	if diff := difference(want, got); err != nil || diff != "" {
 		rt.Fatalf("entry: got error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// listLots compares a wallet's lots, page by page; each side follows its own
+// cursor.
+func (m *machine) listLots(rt *rapid.T) {
+	ctx, c := m.complaints.Context(), m.drawCustomer(rt)
+	currency := rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency")
+	wantPage := ledger.LotPage{Limit: rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(rt, "limit")}
+	gotPage := wantPage
+	for {
+		want, wantErr := m.model.ledger.Lots(ctx, c.Tenant, c.ID, currency, wantPage)
+		got, gotErr := m.real.ledger.Lots(ctx, c.Tenant, c.ID, currency, gotPage)
+		if wantErr != nil || gotErr != nil || (want.Next == 0) != (got.Next == 0) {
+			rt.Fatalf("list lots: got error %v and next %d, want %v and %d", gotErr, got.Next, wantErr, want.Next)
+		}
+		wantPage.After, gotPage.After = want.Next, got.Next
+		want.Next, got.Next = 0, 0
+		want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+		if diff := difference(want, got); diff != "" {
+			rt.Fatalf("list lots (-want +got):\n%s", diff)
+		}
+		if wantPage.After == 0 {
+			return
+		}
 	}
 }
 

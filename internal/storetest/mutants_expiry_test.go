@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 )
 
 // sweepsEarly takes a lot for expired a microsecond before it is.
@@ -85,4 +86,40 @@ func (s staleExpiry) Expired(_ context.Context, at time.Time, limit int) (keys [
 	}
 	slices.SortFunc(keys, func(a, b ledger.WalletKey) int { return s.ends[a].Compare(s.ends[b]) })
 	return keys[:min(limit, len(keys))], nil
+}
+
+// lotsByCount pages through the lots by how many were shown, although those may
+// be gone by then.
+type lotsByCount struct{ *Model }
+
+func openLotsByCount(testing.TB) Stores {
+	m := NewModel()
+	return Stores{Ledger: lotsByCount{m}, Access: m}
+}
+
+func (l lotsByCount) Lots(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	list, err := l.Model.Lots(ctx, tenant, id, currency, ledger.LotPage{Limit: int(page.After) + page.Limit})
+	list.Lots = list.Lots[min(int(page.After), len(list.Lots)):]
+	if list.Next != 0 {
+		list.Next = page.After + int64(len(list.Lots))
+	}
+	return list, err
+}
+
+// lotsWithoutExpired leaves out what has expired, as if it were not there.
+type lotsWithoutExpired struct{ *Model }
+
+func openLotsWithoutExpired(testing.TB) Stores {
+	m := NewModel()
+	return Stores{Ledger: lotsWithoutExpired{m}, Access: m}
+}
+
+func (l lotsWithoutExpired) Lots(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	list, err := l.Model.Lots(ctx, tenant, id, currency, page)
+	list.Lots = slices.DeleteFunc(list.Lots, func(lot ledger.Lot) bool { return lot.ExpiredAt(list.Chain.LastAt) })
+	return list, err
 }

@@ -77,6 +77,12 @@ func TestTeeth(t *testing.T) {
 			{"expiry", "L4 wallets are found until they are swept, and not before they expire"},
 			{"expiry", "L4 wallets with something to sweep are found, the longest overdue first"},
 		}, true},
+		{"lots in pages by count", openLotsByCount, [][2]string{
+			{"lots", "lots are listed once while the wallet moves between two pages"},
+		}, false},
+		{"lots that have expired left out", openLotsWithoutExpired, [][2]string{
+			{"lots", "L2 lots are listed in spend order, in pages of any size"},
+		}, true},
 		{"balance of all currencies", bendSnapshot(lotsOfAllCurrencies), [][2]string{{"lots", "each wallet has its own lots"}}, true},
 		{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{{"clocks", "R4 created_at does not go back with the clock"}}, true},
 		{"chain by wallet", bendSnapshot(chainByWallet), [][2]string{{"transact", "positions count the customer's entries, seqs the wallet's"}}, true},
