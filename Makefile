@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 
 # The packages in which goroutines meet; the race detector watches them.
-RACE := ./internal/ledger ./internal/access ./internal/storetest ./internal/groupcommit ./internal/sqlite ./internal/postgres ./internal/httpapi
+RACE := ./internal/ledger ./internal/access ./internal/storetest ./internal/groupcommit ./internal/sweep ./internal/sqlite ./internal/postgres ./internal/httpapi
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)

@@ -19,6 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/sweep"
 )
 
 // newRandom returns the source of the random part of ids. Guessing an id gains
@@ -38,7 +39,7 @@ func newRandom() func() uint64 {
 
 // faces are the handlers through which the outside meets the ledger.
 type faces struct {
-	book *ledger.Book
+	sweeper *sweep.Sweeper
 
 	api        http.Handler
 	admin      http.Handler
@@ -58,9 +59,10 @@ type facesConfig struct {
 }
 
 func newFaces(from facesConfig) (*faces, error) {
-	f := &faces{book: ledger.NewBook(from.store, time.Now, newRandom())}
+	f := &faces{}
+	book := ledger.NewBook(from.store, time.Now, newRandom())
 	config := httpapi.Config{
-		Book:      f.book,
+		Book:      book,
 		Directory: from.directory,
 		Logger:    from.logger,
 		BootID:    crand.Text(),
@@ -82,7 +84,13 @@ func newFaces(from facesConfig) (*faces, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.api, f.admin = api, adminHandler(admin, from.store)
+	// A registry that is not there must not become an interface that is.
+	var metrics prometheus.Registerer
+	if from.registry != nil {
+		metrics = from.registry
+	}
+	f.sweeper = sweep.New(book, from.logger, metrics)
+	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
 	}
@@ -144,7 +152,7 @@ func operations(api http.Handler, profiles bool) http.Handler {
 // made in the process that owns the store.
 const seedPath = "/admin/seed"
 
-func adminHandler(admin http.Handler, store ledger.Store) http.Handler {
+func adminHandler(admin http.Handler, store ledger.Store, sweeper *sweep.Sweeper) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", admin)
 	mux.HandleFunc("POST "+seedPath, func(w http.ResponseWriter, r *http.Request) {
@@ -155,6 +163,13 @@ func adminHandler(admin http.Handler, store ledger.Store) http.Handler {
 		}
 		// Making the data may take longer than a request usually may.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a handler in memory has no deadline
+		// Lots of last year would be swept as of today, in the middle of their story.
+		resume, err := sweeper.Pause(r.Context())
+		if err != nil {
+			writeAdminError(w, http.StatusServiceUnavailable, err)
+			return
+		}
+		defer resume()
 		made, err := demo.Run(r.Context(), demo.Config{
 			Store:  store,
 			Tenant: ledger.Tenant{BusinessID: asked.BusinessID, Mode: ledger.Test},

@@ -47,12 +47,28 @@ type Sweeper struct {
 	meter  meter
 
 	last time.Time // reading of the clock
+
+	turn chan struct{} // holds whoever sweeps, or keeps it from being done
 }
 
 // New returns a sweeper for a book, whose clock is the sweeper's. The registry
 // shows what it has done; nil keeps no metrics.
 func New(book *ledger.Book, logger *slog.Logger, registry prometheus.Registerer) *Sweeper {
-	return &Sweeper{book: book, logger: logger, every: Every, meter: newMeter(registry)}
+	return &Sweeper{
+		book: book, logger: logger, every: Every, meter: newMeter(registry), turn: make(chan struct{}, 1),
+	}
+}
+
+// Pause waits for the sweep that is running, if one is, and lets no other begin
+// before resume is called. It is for whoever writes a history of the past, in
+// which what has expired since is not yet expired.
+func (s *Sweeper) Pause(ctx context.Context) (resume func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Run sweeps at once, and then every minute, until ctx ends.
@@ -74,6 +90,11 @@ func (s *Sweeper) Run(ctx context.Context) {
 
 // sweep writes every entry that is due, a slice of wallets at a time.
 func (s *Sweeper) sweep(ctx context.Context) error {
+	resume, err := s.Pause(ctx)
+	if err != nil {
+		return err
+	}
+	defer resume()
 	written := 0
 	defer func() {
 		if written > 0 {

@@ -308,6 +308,32 @@ func TestInstancesSweepTogether(t *testing.T) {
 	}
 }
 
+// Nothing is swept during a pause, and everything after it.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	s.customer("cus_1")
+	s.credit("cus_1", 1, 10*time.Minute)
+	s.clock.Set(epoch.Add(20 * time.Minute))
+	resume, err := s.sweeper.Pause(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.sweeper.Sweep(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a sweep in the pause: got error %v, want it to wait", err)
+	}
+	if _, err := s.sweeper.Pause(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a second pause: got error %v, want it to wait", err)
+	}
+	if entries, _ := s.metrics(); entries != 0 {
+		t.Errorf("got %d entries in the pause, want none", entries)
+	}
+	resume()
+	s.wantSwept("after the pause", 1)
+}
+
 // Run sweeps at once, comes back, goes on after a failure, and ends when told to.
 func TestRun(t *testing.T) {
 	t.Parallel()
