@@ -150,11 +150,18 @@ func parse(url string) (*pgxpool.Config, error) {
 		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
 	}
 	settings.ConnConfig.ConnectTimeout = connectTimeout
-	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
-		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
+	parameters := settings.ConnConfig.RuntimeParams
+	if given := parameters["application_name"]; given == "" || given == instanceName {
+		parameters["application_name"] = instanceName
+	} else {
+		parameters["application_name"] = instanceName + ": " + given
 	}
 	return settings, nil
 }
+
+// instanceName is the application name of every session of an instance, or its
+// beginning where the address asks for a name: a copy looks for it.
+const instanceName = "billfold"
 
 // address is where a database is, without the credentials.
 func address(config *pgx.ConnConfig) string {
