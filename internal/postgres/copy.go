@@ -29,6 +29,7 @@ func copyConnect(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	settings.ConnectTimeout = connectTimeout
 	settings.RuntimeParams["application_name"] = copyName
+	speak(settings.RuntimeParams)
 	settings.OnNotice = keepWarning
 	conn, err := pgx.ConnectConfig(ctx, settings)
 	if err != nil {

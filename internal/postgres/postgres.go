@@ -156,12 +156,19 @@ func parse(url string) (*pgxpool.Config, error) {
 	} else {
 		parameters["application_name"] = instanceName + ": " + given
 	}
+	speak(parameters)
 	return settings, nil
 }
 
 // instanceName is the application name of every session of an instance, or its
 // beginning where the address asks for a name: a copy looks for it.
 const instanceName = "billfold"
+
+// speak makes a session speak UTF-8 and write times as the driver reads them,
+// whatever the role or the database is set to. Poolers know these parameters.
+func speak(parameters map[string]string) {
+	parameters["client_encoding"], parameters["datestyle"] = "UTF8", "ISO"
+}
 
 // address is where a database is, without the credentials.
 func address(config *pgx.ConnConfig) string {
@@ -202,12 +209,12 @@ const oldestServer = 15
 // refuseUnsafe refuses a server that could lose what it acknowledges (law A.12).
 func refuseUnsafe(ctx context.Context, conn *pgx.Conn) error {
 	var version int
-	var fsync, fullPageWrites string
+	var fsync, fullPageWrites, encoding string
 	var replica bool
 	const query = `
 	  select current_setting('server_version_num')::int, current_setting('fsync'),
-	         current_setting('full_page_writes'), pg_is_in_recovery()`
-	if err := conn.QueryRow(ctx, query).Scan(&version, &fsync, &fullPageWrites, &replica); err != nil {
+	         current_setting('full_page_writes'), pg_is_in_recovery(), current_setting('server_encoding')`
+	if err := conn.QueryRow(ctx, query).Scan(&version, &fsync, &fullPageWrites, &replica, &encoding); err != nil {
 		return err
 	}
 	switch {
@@ -219,6 +226,8 @@ func refuseUnsafe(ctx context.Context, conn *pgx.Conn) error {
 		return errors.New("the server runs with full_page_writes=off and could tear pages in a crash; set full_page_writes=on")
 	case replica:
 		return errors.New("the server is a replica and takes no writes; name the primary, or several hosts in database-url")
+	case encoding != "UTF8":
+		return fmt.Errorf("the database is encoded in %s and could not keep every text; make it with: create database … encoding 'UTF8' template template0", encoding)
 	}
 	return nil
 }

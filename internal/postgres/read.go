@@ -14,9 +14,11 @@ import (
 const readWithin = 10 * time.Second
 
 // Pages are read in the order of an index: the planner likes to collect a long
-// history and sort it, for a page of ten.
+// history and sort it, for a page of ten. Where the address forbids prepared
+// statements, the driver reads bytes as text, in this form.
 const readSettingsOfPlans = `
-	select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`
+	select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+	       set_config('bytea_output', 'hex', true)`
 
 // beginRead queues the begin of a transaction in which everything that is seen
 // is of one moment.
