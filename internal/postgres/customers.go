@@ -231,6 +231,7 @@ func (db *DB) Customers(
 		return list, nil
 	}
 	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		list = ledger.CustomerList{}
 		number, err := db.tenants.number(ctx, q, tenant)
 		if err != nil {
 			return ignore(err, errNoBusiness)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,9 +30,25 @@ func beginRead() *pgx.Batch {
 	return trip
 }
 
-// connected runs f on a connection. A transaction that f leaves open, because
-// of an error, is ended.
+// connected runs f, which changes nothing, on a connection; again for a moment
+// where that was lost or the server cannot serve, as it is with what writes.
 func (db *DB) connected(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
+	for giveUp := time.Now().Add(retryFor); ; {
+		err := db.connectedOnce(ctx, f)
+		if !isPassing(err) || time.Now().After(giveUp) {
+			return unavailable(err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(pauseMax)):
+		}
+	}
+}
+
+// connectedOnce runs f on a connection. A transaction that f leaves open, because
+// of an error, is ended.
+func (db *DB) connectedOnce(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
 	within, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	conn, err := db.acquire(within)
@@ -48,7 +65,7 @@ func (db *DB) connected(ctx context.Context, f func(ctx context.Context, conn *p
 	if conn != nil {
 		err = db.lost(conn.Conn(), err)
 	}
-	return unavailable(err)
+	return err
 }
 
 // read runs f in a read transaction.
@@ -122,6 +139,7 @@ func (db *DB) readHoldings(
 		return found, errNoCustomer
 	}
 	err = db.connected(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		found = holdings{}
 		number, err := db.tenants.number(ctx, conn, tenant)
 		if err != nil {
 			return ignoreAs(err, errNoBusiness, errNoCustomer)

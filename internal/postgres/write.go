@@ -11,7 +11,8 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// write runs f in a transaction of its own, again where it met another one. A
+// write runs f in a transaction of its own, again where it met another one, and
+// for a moment where it was lost before its commit or the server cannot serve. A
 // ledger.Error that f returns is a refusal and leaves no trace.
 //
 // After a lost answer to the commit, happened looks for what the transaction
@@ -25,18 +26,22 @@ func (db *DB) write(
 	}
 	// From here on it happens, whether or not the caller stays to hear of it.
 	ctx = context.WithoutCancel(ctx)
-	for conflicts := 0; ; conflicts++ {
+	giveUp := time.Now().Add(retryFor)
+	for conflicts := 0; ; {
 		err := db.writeOnce(ctx, f)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, errInDoubt):
 			return db.lookFor(ctx, err, happened)
-		case isConflict(err) && conflicts < conflictsMax:
-			time.Sleep(rand.N(pauseMax))
-		default:
+		case isConflict(err):
+			if conflicts++; conflicts > conflictsMax {
+				return unavailable(err)
+			}
+		case !isPassing(err) || time.Now().After(giveUp):
 			return unavailable(err)
 		}
+		time.Sleep(rand.N(pauseMax))
 	}
 }
 
