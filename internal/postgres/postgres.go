@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -150,6 +152,9 @@ func parse(url string) (*pgxpool.Config, error) {
 		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
 	}
 	settings.ConnConfig.ConnectTimeout = connectTimeout
+	if several(settings.ConnConfig) && settings.ConnConfig.ValidateConnect == nil {
+		settings.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	parameters := settings.ConnConfig.RuntimeParams
 	if given := parameters["application_name"]; given == "" || given == instanceName {
 		parameters["application_name"] = instanceName
@@ -158,6 +163,14 @@ func parse(url string) (*pgxpool.Config, error) {
 	}
 	speak(parameters)
 	return settings, nil
+}
+
+// several reports whether an address names more than one host. The driver lists
+// one twice that it may reach with TLS or without.
+func several(config *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(config.Fallbacks, func(other *pgconn.FallbackConfig) bool {
+		return other.Host != config.Host || other.Port != config.Port
+	})
 }
 
 // instanceName is the application name of every session of an instance, or its
