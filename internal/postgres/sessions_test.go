@@ -40,7 +40,8 @@ func settingsOfTheDatabase(t *testing.T, s server) {
 		if _, err := i.instances[0].CreateCustomer(t.Context(), customer, nil); err != nil {
 			t.Fatalf("%s: %v", mode, err)
 		}
-		if got, err := i.instances[1].Customer(t.Context(), i.tenant, "cus_1"); err != nil || got.Name != customer.Name || !got.CreatedAt.Equal(customer.CreatedAt) {
+		got, err := i.instances[1].Customer(t.Context(), i.tenant, "cus_1")
+		if err != nil || got.Name != customer.Name || !got.CreatedAt.Equal(customer.CreatedAt) {
 			t.Errorf("%s: got customer %+v, %v; want %+v", mode, got, err, customer)
 		}
 		request := ledger.PostRequest{
@@ -81,7 +82,8 @@ func otherEncodings(t *testing.T, s server) {
 		t.Cleanup(func() { pgtest.Exec(t, server, "drop database "+name) })
 		other := *address
 		other.Path = "/" + name
-		if _, err := postgres.Open(t.Context(), s.at(other.String())); err == nil || !strings.Contains(err.Error(), "encoded in "+encoding) {
+		_, err := postgres.Open(t.Context(), s.at(other.String()))
+		if err == nil || !strings.Contains(err.Error(), "encoded in "+encoding) {
 			t.Errorf("a database in %s: got %v, want it refused", encoding, err)
 		}
 	}
