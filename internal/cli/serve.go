@@ -120,7 +120,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	started.serve("api", newServer(config, tracing.wrap(faces.api), logger), listener, failed)
 	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
 	faces.serving.Store(true)
-	logger.Info("serving", "addr", shown, "data_dir", absolute(config.DataDir))
+	logger.Info("serving", "addr", shown, "data", config.place().String())
 	return p.wait(ctx, failed, store.Fatal(), logger)
 }
 

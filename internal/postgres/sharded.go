@@ -103,6 +103,7 @@ func queueShardedSettings(trip *pgx.Batch, durability, lockWait string) {
 		"synchronous_commit = '" + durability + "'",
 		"lock_timeout = '" + lockWait + "'",
 		"client_min_messages = 'warning'",
+		"bytea_output = 'hex'",
 		"statement_timeout = '8s'",
 		"idle_in_transaction_session_timeout = '8s'",
 	} {
