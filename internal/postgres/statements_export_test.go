@@ -34,8 +34,13 @@ func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
 // it is and how long it waits for a lock.
 const BeginSettings = beginSettings
 
+// entryUnderKeyQuery finds the entry that was made under an idempotency key.
+var entryUnderKeyQuery, _, _ = (&entryPage{
+	filter: ledger.EntryFilter{IdempotencyKey: "key"}, page: ledger.Page{Limit: 10},
+}).query(1, nil)
+
 // HotStatements are the statements that a transaction of ledger entries runs on
-// tables that grow, each with the columns of the key that it must look up by.
+// tables that grow, and the look-up of an entry by its key, each with the columns of the key that it must look up by.
 var HotStatements = []struct {
 	Name, Query string
 	Key         []string
@@ -49,6 +54,7 @@ var HotStatements = []struct {
 	{"read a customer's priors", readCustomerPriorsQuery, priorKeyColumns},
 	{"update a wallet", updateWalletQuery, walletKeyColumns},
 	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"find the entry under a key", entryUnderKeyQuery, priorKeyColumns},
 	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
 }
 
