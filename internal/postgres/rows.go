@@ -11,8 +11,8 @@ import (
 )
 
 // The statements of this file name one customer, or write one row. For a few
-// rows they cost the server a third of what the forms with arrays do, because
-// there is no set to make and to join.
+// rows they cost the server less than the forms with arrays do, because there is
+// no set to make and to join.
 
 const lockCustomerQuery = lockedColumns + `
 	  from customers c
