@@ -38,6 +38,8 @@ func newRandom() func() uint64 {
 
 // faces are the handlers through which the outside meets the ledger.
 type faces struct {
+	book *ledger.Book
+
 	api        http.Handler
 	admin      http.Handler
 	operations http.Handler // for metrics-addr
@@ -56,9 +58,9 @@ type facesConfig struct {
 }
 
 func newFaces(from facesConfig) (*faces, error) {
-	f := &faces{}
+	f := &faces{book: ledger.NewBook(from.store, time.Now, newRandom())}
 	config := httpapi.Config{
-		Book:      ledger.NewBook(from.store, time.Now, newRandom()),
+		Book:      f.book,
 		Directory: from.directory,
 		Logger:    from.logger,
 		BootID:    crand.Text(),

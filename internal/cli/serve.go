@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+
+	"github.com/billfold/billfold/internal/sweep"
 )
 
 func (p *program) serverCommands() []*cobra.Command {
@@ -120,6 +122,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	started.serve("api", newServer(config, tracing.wrap(faces.api), logger), listener, failed)
 	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
 	faces.serving.Store(true)
+	startSweeper(&started, sweep.New(faces.book, logger, registry))
 	logger.Info("serving", "addr", shown, "data", config.place().String())
 	return p.wait(ctx, failed, store.Fatal(), logger)
 }
@@ -137,6 +140,26 @@ func logged(err error, config Config, logger *slog.Logger) error {
 		code = coded.code
 	}
 	return &exitError{code: code, err: err, said: true}
+}
+
+// startSweeper sweeps expired funds in the background. It is stopped before the
+// rest, whose requests then have the store for themselves.
+func startSweeper(started *stack, sweeper *sweep.Sweeper) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		sweeper.Run(ctx)
+	}()
+	started.push("sweeper", func(stopped context.Context) error {
+		cancel()
+		select {
+		case <-ended:
+			return nil
+		case <-stopped.Done():
+			return stopped.Err()
+		}
+	})
 }
 
 // startAdmin opens the admin socket. On a shared database the verbs go to the

@@ -34,8 +34,8 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/demo", "internal/httpapi",
-			"internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/transfer",
-			"internal/verify"},
+			"internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/sweep",
+			"internal/transfer", "internal/verify"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
@@ -62,6 +62,11 @@ var rooms = map[string]room{
 		modules: []string{"github.com/prometheus/client_golang"},
 	},
 	"internal/schema": {},
+	"internal/sweep": {
+		imports: []string{"internal/ledger"},
+		tests:   []string{"internal/access", "internal/money"},
+		modules: []string{"github.com/prometheus/client_golang"},
+	},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
 		"internal/sqlite", "internal/verify"}},

@@ -323,6 +323,8 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	f.names["other entry"] = f.newest(other.TestKey, "other cus")
 	f.names["expired entry"] = f.newest(write, "expired cus")
 	f.names["entries cursor"] = r.must(200, write, "GET", entriesOf(f.names["cus"])+"?page_size=1", "")["next_cursor"].(string)
+	lots := "/customers/" + f.names["cus"] + "/wallets/USD/lots"
+	f.names["lots cursor"] = r.must(200, write, "GET", lots+"?page_size=1", "")["next_cursor"].(string)
 	f.names["customers cursor"] = r.must(200, write, "GET", "/customers?page_size=1", "")["next_cursor"].(string)
 	f.fill(test, f.names["full"])
 	r.clock.Move(5 * time.Minute) // the lot and the key expire

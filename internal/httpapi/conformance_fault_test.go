@@ -6,6 +6,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 )
 
 // faultyStore is a store that can be told to fail.
@@ -98,6 +99,15 @@ func (f *faultyStore) Entry(
 		return ledger.Entry{}, err
 	}
 	return f.Store.Entry(ctx, tenant, customerID, entryID)
+}
+
+func (f *faultyStore) Lots(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.LotList{}, err
+	}
+	return f.Store.Lots(ctx, tenant, customerID, currency, page)
 }
 
 func (f *faultyStore) Entries(

@@ -151,7 +151,7 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 
 // path fills the ids of the server's customer and entry into a path.
 func (v *visited) path(operation *apitest.Operation) string {
-	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry).Replace(operation.Path)
+	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{currency}", "USD").Replace(operation.Path)
 }
 
 // body is one that the operation accepts, empty when it takes none.
@@ -231,7 +231,7 @@ func TestOptions(t *testing.T) {
 	r := newRig(t, storeKinds()["model"](t), rigOptions{})
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
-		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

@@ -67,10 +67,11 @@ func (s *sealer) open(cursor, bound string) (before int64, err error) {
 	return before, nil
 }
 
-// bound names the list that a request asks for: route, tenant and customer.
+// bound names the list that a request asks for: route, tenant, customer, and
+// currency where the path has one.
 func (c *call) bound() string {
 	tenant := c.tenant()
-	return c.route.label + "\x00" + tenant.BusinessID + "\x00" + string(tenant.Mode) + "\x00" + c.params[0]
+	return c.route.label + "\x00" + tenant.BusinessID + "\x00" + string(tenant.Mode) + "\x00" + c.params[0] + "\x00" + c.params[1]
 }
 
 // appendNext appends the next_cursor of a list, null at its end.

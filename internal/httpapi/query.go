@@ -187,6 +187,21 @@ func (s *Server) page(c *call, q *query, bound string) (ledger.Page, error) {
 	return ledger.Page{Limit: int(size), Skip: number * size}, nil
 }
 
+// cursorPage returns which part of a list is asked for that has cursors only.
+func (s *Server) cursorPage(q *query, bound string) (limit int, after int64, err error) {
+	size, err := q.integer(paramPageSize, pageSizeMax)
+	if err != nil {
+		return 0, 0, err
+	}
+	if size == 0 {
+		size = pageSizeDefault
+	}
+	if cursor := q.get(paramCursor); cursor != "" {
+		after, err = s.cursors.open(cursor, bound)
+	}
+	return int(size), after, err
+}
+
 // integer returns a parameter that is a whole number from 0 to most, and 0 when
 // it is absent.
 func (q *query) integer(name string, most int64) (int64, error) {

@@ -48,6 +48,7 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: read, handle: (*Server).handleEntryList},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: write, money: true, body: true, handle: (*Server).handleEntryCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}", access: read, handle: (*Server).handleEntry},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/lots", access: read, handle: (*Server).handleLotList},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
 		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
 

@@ -56,7 +56,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 			t.Errorf("%s has %d segments, more than %d", r.pattern, got, segmentsMax)
 		}
 	}
-	for name, names := range map[string][]string{"entries": entryListParams, "customers": customerListParams} {
+	for name, names := range map[string][]string{"entries": entryListParams, "customers": customerListParams, "lots": lotListParams} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)
 		}

@@ -15,6 +15,9 @@
 //     reads "wallet +500, merchant -500".
 //   - A [Lot] is what one credit left to spend. An [Allocation] says how much
 //     of which lot a debit took.
+//   - An expiry entry takes what an expired lot has left. The lot could not be
+//     spent since the instant of its expiry; the entry only says so in the
+//     balance, and counts it as breakage.
 //   - The balance is all entries; the available balance is what a debit may
 //     take now: balance, less what is held, less what has expired.
 //   - The [Chain] is the customer's last position and the hash of the entry
@@ -26,6 +29,7 @@
 // decision over a locked [Snapshot]. [Post] is that decision: pure, total and
 // deterministic, so that a store may run it twice and tests may compare. The
 // [Change] it returns is everything that is written, nothing is added later.
+// [Expire] is the other decision; nobody requests it, [Book.Sweep] asks for it.
 //
 // # The order of checks
 //

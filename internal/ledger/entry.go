@@ -48,7 +48,7 @@ const (
 	AccountCash      Account = "cash"      // received through a processor
 	AccountRevenue   Account = "revenue"   // spent on invoices
 	AccountPromotion Account = "promotion" // credits of category promotional
-	AccountBreakage  Account = "breakage"  // expired unspent
+	AccountBreakage  Account = "breakage"  // expired unspent, see [Expire]
 	AccountRefunds   Account = "refunds"
 	AccountDisputes  Account = "disputes"
 	AccountDebt      Account = "debt" // owed to the business (law O3)
@@ -111,12 +111,13 @@ type Entry struct {
 	ReferenceObjectID string // empty: none was given
 	Metadata          string // canonical JSON object, "{}" when none was given
 
-	// IdempotencyKey is empty when the request carried none; Fingerprint is
-	// always set.
+	// IdempotencyKey is empty when the request carried none; Fingerprint is set
+	// for whatever was requested, and zero on an expiry entry.
 	IdempotencyKey string
 	Fingerprint    Fingerprint
 
-	// CreatedBy is the id of the API key that asked for the entry.
+	// CreatedBy is the id of the API key that asked for the entry, or
+	// [SystemCreator].
 	CreatedBy string
 
 	// CreatedAt is UTC, cut to microseconds, and never decreases along

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,8 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	debit CUR AMOUNT [WORDS]         the same words, and partial
 //	post DIRECTION CUR AMOUNT WORDS  for directions that there are not
 //	repeat N COMMAND                 the outcome is that of the last
+//	sweep CUR                        write the expiry entries that are due, and say
+//	                                 which lots they took
 //	wallet CUR                       what stands in the wallet now
 //	entry POSITION                   the entry as it is kept
 //
@@ -179,6 +182,8 @@ func (l *till) do(words []string) string {
 		}
 		l.quiet = false
 		return l.do(rest[1:])
+	case "sweep":
+		return l.sweep(money.Currency(rest[0]))
 	case "wallet":
 		return l.wallet(money.Currency(rest[0]), false)
 	case "entry":
@@ -272,6 +277,31 @@ func (l *till) post(words []string) string {
 		}
 	}
 	return outcome + " " + l.wallet(r.Currency, true)
+}
+
+// sweep says what it wrote: each entry with its lot, and the wallet afterwards.
+func (l *till) sweep(currency money.Currency) string {
+	l.posted++
+	key := ledger.WalletKey{Tenant: l.tenant, CustomerID: l.customer, Currency: currency}
+	written, err := l.book.Sweep(l.Context(), key, l.clock.Now(), 1000)
+	if err != nil {
+		return refusal(err)
+	}
+	if written == 0 {
+		return "nothing"
+	}
+	list, err := l.store.Entries(l.Context(), l.tenant, l.customer, ledger.EntryFilter{}, ledger.Page{Limit: written})
+	if err != nil || len(list.Entries) != written {
+		l.Fatalf("entries of a sweep: got %d and error %v, want %d", len(list.Entries), err, written)
+	}
+	outcome := ""
+	for _, e := range slices.Backward(list.Entries) {
+		outcome += fmt.Sprintf("#%d took", e.Position)
+		for _, part := range e.Allocations {
+			outcome += fmt.Sprintf(" %d:%d ", part.LotSeq, part.Amount)
+		}
+	}
+	return outcome + l.wallet(currency, true)
 }
 
 func refusal(err error) string {

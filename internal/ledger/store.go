@@ -64,6 +64,17 @@ type Store interface {
 	// Entries returns the customer's entries that pass the filter, by
 	// position, newest first.
 	Entries(ctx context.Context, tenant Tenant, customerID string, filter EntryFilter, page Page) (EntryList, error)
+
+	// Lots returns a customer's wallet in one currency with a page of its open
+	// lots in spend order, whether or not they have expired. A wallet without
+	// entries has none. While the wallet moves, pages that follow each other show
+	// once each lot that stays open.
+	Lots(ctx context.Context, tenant Tenant, customerID string, currency money.Currency, page LotPage) (LotList, error)
+
+	// Expired returns wallets of any tenant that have an open lot which had
+	// expired at a time, those whose lots expired first before the others, and
+	// no more than limit of them.
+	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
 }
 
 // Decide is a pure function from what is to what shall be.
@@ -192,6 +203,27 @@ type EntryList struct {
 	// exist.
 	AsOfPosition int64
 	Next         int64 // the Before of the next page, 0 when this is the last
+}
+
+// LotPage says which part of a wallet's open lots is wanted.
+type LotPage struct {
+	Limit int // 1 … 200
+
+	// After is the cursor: a place in the spend order that the store gave as
+	// Next, 0 for the lot that is spent first.
+	After int64
+}
+
+// LotList is a wallet with a page of its open lots, read in one moment.
+type LotList struct {
+	Chain Chain
+
+	// Wallet has no lots but those that can expire, as in [Store.Wallets].
+	Wallet Wallet
+
+	// Lots may be fewer than the limit even when Next says that more follow.
+	Lots []Lot
+	Next int64 // the After of the next page, 0 when this is the last
 }
 
 // WalletList is a customer with wallets, read in one moment.

@@ -327,11 +327,11 @@ const readCreditsQuery = `
 // readCredits returns the lots that a wallet's credits opened: those in the
 // database, and those of this batch.
 func readCredits(
-	ctx context.Context, conn *pgx.Conn, key customerKey, wallet *walletState, from, to int64,
+	ctx context.Context, q querier, key customerKey, wallet *walletState, from, to int64,
 ) ([]ledger.Lot, error) {
 	var lots []ledger.Lot
 	if from <= wallet.stored {
-		rows, err := conn.Query(ctx, readCreditsQuery, key.id, key.tenant, wallet.Currency, from, to)
+		rows, err := q.Query(ctx, readCreditsQuery, key.id, key.tenant, wallet.Currency, from, to)
 		if err != nil {
 			return nil, err
 		}

@@ -151,22 +151,24 @@ const updateWalletsQuery = `
 	update wallets w
 	   set balance = u.balance, held = u.held, seq = u.seq, position = u.position, hash = u.hash,
 	       updated_at = u.updated_at, lots = u.lots, promotional_from = u.promotional_from,
-	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum` + fromWalletArrays + `
+	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum,
+	       next_expiry = u.next_expiry` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
 const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	                     promotional_from, promotional_sum, paid_from, paid_sum)`
+	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)`
 
 const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	       promotional_from, promotional_sum, paid_from, paid_sum` + fromWalletArrays
+	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry` + fromWalletArrays
 
 const fromWalletArrays = `
 	  from unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+	              $15::timestamptz[])
 	    as u (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum)`
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)`
 
 // walletArrays are the columns of wallets, one array each.
 type walletArrays struct {
@@ -175,6 +177,7 @@ type walletArrays struct {
 	balances, held, seqs, positions, promotionalFrom, promotional, paidFrom, paid []int64
 	hashes, lots                                                                  [][]byte
 	updatedAt                                                                     []time.Time
+	nextExpiry                                                                    []*time.Time
 }
 
 func (a *walletArrays) add(key customerKey, w *walletState) {
@@ -187,12 +190,13 @@ func (a *walletArrays) add(key customerKey, w *walletState) {
 	a.promotionalFrom = append(a.promotionalFrom, w.Tails[0].From)
 	a.promotional = append(a.promotional, int64(w.Tails[0].Sum))
 	a.paidFrom, a.paid = append(a.paidFrom, w.Tails[1].From), append(a.paid, int64(w.Tails[1].Sum))
+	a.nextExpiry = append(a.nextExpiry, timeOrNull(w.NextExpiry()))
 }
 
 func (a *walletArrays) args() []any {
 	return []any{
 		a.customers, a.tenants, a.currencies, a.balances, a.held, a.seqs, a.positions,
-		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid,
+		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry,
 	}
 }
 

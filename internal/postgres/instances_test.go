@@ -106,6 +106,63 @@ func instancesDoNotOverdraw(t *testing.T, s server) {
 	i.verify()
 }
 
+// Instances that sweep at once, each as if it were alone, write one expiry entry
+// for each lot, beside debits that take from the same lots (law L4).
+func TestInstancesSweepTogether(t *testing.T) { onServers(t, instancesSweepTogether) }
+
+func instancesSweepTogether(t *testing.T, s server) {
+	i := newInstallation(t, s, 3)
+	customers := i.newCustomers(15)
+	for _, c := range customers {
+		for _, ahead := range []time.Duration{time.Hour, time.Hour, 90 * time.Minute, 100 * time.Hour} {
+			credit := ledger.PostRequest{
+				CustomerID: c, Direction: ledger.Credit, Amount: 100, ExpiresAt: time.Now().Add(ahead),
+			}
+			if _, err := i.post(t.Context(), 0, credit); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	later := time.Now().Add(2 * time.Hour)
+	var written atomic.Int64
+	i.together(12, func(instance, n int) {
+		if n >= 9 {
+			for k := range 3 * len(customers) {
+				r := ledger.PostRequest{CustomerID: customers[k%len(customers)], Direction: ledger.Debit, Amount: 2}
+				if _, err := i.post(t.Context(), instance, r); err != nil {
+					t.Errorf("debit: got error %v, want none", err)
+				}
+			}
+			return
+		}
+		book := ledger.NewBook(i.instances[instance], time.Now, rand.Uint64)
+		for {
+			wallets, err := i.instances[instance].Expired(t.Context(), later, 4)
+			if err != nil || len(wallets) == 0 {
+				if err != nil {
+					t.Errorf("look for what has expired: got error %v, want none", err)
+				}
+				return
+			}
+			for _, wallet := range wallets {
+				got, err := book.Sweep(t.Context(), wallet, later, 2)
+				if err != nil {
+					t.Errorf("sweep: got error %v, want none", err)
+					return
+				}
+				written.Add(int64(got))
+			}
+		}
+	})
+	if got, want := written.Load(), int64(3*len(customers)); got != want {
+		t.Errorf("got %d expiry entries, want %d", got, want)
+	}
+	entries := i.verify().Entries
+	if want := int64(len(customers) * (4 + 9 + 3)); entries != want {
+		t.Errorf("got %d entries, want %d", entries, want)
+	}
+}
+
 // The same holds in transactions about several customers each, which have
 // statements of their own.
 func TestInstancesDoNotOverdrawSeveral(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/walletrow"
 )
 
@@ -31,6 +32,30 @@ func (db *DB) Wallets(
 		list.Wallets = append(list.Wallets, found.wallets[i].Wallet(&found.customer, found.wallets[i].Prefix()))
 	}
 	return list, nil
+}
+
+// Lots implements ledger.Store.
+func (db *DB) Lots(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, page ledger.LotPage,
+) (list ledger.LotList, err error) {
+	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
+		wallet := walletState{Row: walletrow.Row{Currency: currency}}
+		for _, row := range found.wallets {
+			if row.Currency == currency {
+				wallet = walletState{Row: row, stored: row.Seq}
+			}
+		}
+		credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(ctx, q, found.key, &wallet, from, to) }
+		lots, next, err := wallet.Page(page.After, page.Limit, credits)
+		list = ledger.LotList{
+			Chain:  walletrow.Chain(found.wallets),
+			Wallet: wallet.Wallet(&found.customer, wallet.Prefix()),
+			Lots:   lots,
+			Next:   next,
+		}
+		return err
+	})
+	return list, err
 }
 
 // Entry implements ledger.Store. The id contains the position, so the entry is

@@ -61,6 +61,15 @@ func checkPlans(t *testing.T, url, fill string) {
 	if looksUpBy(bad, []string{"customer_id", "tenant", "idempotency_key"}) {
 		t.Errorf("a statement that cannot look up by its key passes:\n%s", bad)
 	}
+	// The sweep looks at the wallets that have something to sweep and no others.
+	exec(t, conn, "set local enable_seqscan = on")
+	if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
+		t.Fatal(err)
+	}
+	sweep := plan(t, conn, len(postgres.HotStatements)+1, postgres.ExpiredQuery)
+	if !looksUpBy(sweep, []string{"next_expiry"}) || strings.Contains(sweep, "Sort") {
+		t.Errorf("the sweep's look-up: got a plan that does not walk the index of expiries:\n%s", sweep)
+	}
 }
 
 // plan explains a statement as one that is prepared once for all values.

@@ -39,8 +39,16 @@ var entryUnderKeyQuery, _, _ = (&entryPage{
 	filter: ledger.EntryFilter{IdempotencyKey: "key"}, page: ledger.Page{Limit: 10},
 }).query(1, nil)
 
+// ReadSettings are what each transaction sets that reads; the parameter is how
+// long it waits for a lock. ExpiredQuery is how the sweep finds its work.
+const (
+	ReadSettings = beginReadSettings
+	ExpiredQuery = expiredQuery
+)
+
 // HotStatements are the statements that a transaction of ledger entries runs on
-// tables that grow, and the look-up of an entry by its key, each with the columns of the key that it must look up by.
+// tables that grow, and the look-up of an entry by its key, each with the columns
+// of the key that it must look up by.
 var HotStatements = []struct {
 	Name, Query string
 	Key         []string

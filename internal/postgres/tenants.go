@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -59,11 +60,30 @@ func (t *tenants) number(ctx context.Context, q querier, tenant ledger.Tenant) (
 	if len(numbers) == 0 {
 		return 0, errNoBusiness
 	}
+	t.learn(tenant, numbers[0])
+	return numbers[0], nil
+}
+
+func (t *tenants) learn(tenant ledger.Tenant, number int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.numbers == nil {
 		t.numbers, t.names = map[ledger.Tenant]int32{}, map[int32]ledger.Tenant{}
 	}
-	t.numbers[tenant], t.names[numbers[0]] = numbers[0], tenant
-	return numbers[0], nil
+	t.numbers[tenant], t.names[number] = number, tenant
+}
+
+// name returns the tenant of a number, or errNoBusiness.
+func (t *tenants) name(ctx context.Context, q querier, number int32) (tenant ledger.Tenant, err error) {
+	if tenant = t.of(number); tenant != (ledger.Tenant{}) {
+		return tenant, nil
+	}
+	err = q.QueryRow(ctx, `select business_id, mode from tenants where no = $1`, number).Scan(&tenant.BusinessID, &tenant.Mode)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = errNoBusiness
+	}
+	if err == nil {
+		t.learn(tenant, number)
+	}
+	return tenant, err
 }

@@ -120,6 +120,9 @@ func (c *committer) writeWallets() (err error) {
 			if err != nil {
 				return err
 			}
+			if err := updateNextExpiry(c.conn, w); err != nil {
+				return err
+			}
 			w.dirty = false
 			c.logPages += 1 + len(c.lots)/pageBytes
 		}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -35,6 +36,20 @@ func decodeAllocations(b []byte) ([]ledger.Allocation, error) {
 		allocations = append(allocations, ledger.Allocation{LotSeq: int64(seq), Amount: money.Amount(amount)})
 	}
 	return allocations, nil
+}
+
+// Lots implements ledger.Store.
+func (db *DB) Lots(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, page ledger.LotPage,
+) (list ledger.LotList, err error) {
+	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
+		w := state.wallet(currency)
+		credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(conn, state.no, w, from, to) }
+		lots, next, err := w.Page(page.After, page.Limit, credits)
+		list = ledger.LotList{Chain: state.chain, Wallet: w.Wallet(state.customer, w.Prefix()), Lots: lots, Next: next}
+		return err
+	})
+	return list, err
 }
 
 // readCredits returns the lots that a wallet's credits with seq from … to

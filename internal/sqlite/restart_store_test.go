@@ -6,6 +6,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 )
 
 // The methods of restarting hand each call to the store of the moment.
@@ -47,6 +48,16 @@ func (r *restarting) Entries(
 	ctx context.Context, tenant ledger.Tenant, customer string, filter ledger.EntryFilter, page ledger.Page,
 ) (ledger.EntryList, error) {
 	return r.read().Entries(ctx, tenant, customer, filter, page)
+}
+
+func (r *restarting) Lots(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	return r.read().Lots(ctx, tenant, id, currency, page)
+}
+
+func (r *restarting) Expired(ctx context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
+	return r.read().Expired(ctx, at, limit)
 }
 
 func (r *restarting) CreateBusiness(

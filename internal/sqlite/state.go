@@ -44,9 +44,10 @@ func (c *customerState) wallet(currency money.Currency) *walletState {
 // walletState is one row of the table wallets.
 type walletState struct {
 	walletrow.Row
-	no    int64 // of the row, 0 before it is first written
-	last  int64 // no of the wallet's last entry, 0 for none
-	dirty bool  // touched by the running batch and not yet written
+	no         int64 // of the row, 0 before it is first written
+	last       int64 // no of the wallet's last entry, 0 for none
+	nextExpiry int64 // as it stands in the row
+	dirty      bool  // touched by the running batch and not yet written
 }
 
 // cache keeps the states of the customers that were used last. Only the
@@ -133,7 +134,7 @@ func (c *customerState) setChain() {
 func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err error) {
 	stmt, err := conn.Prepare(`
 	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	         promotional_from, promotional_sum, paid_from, paid_sum, no
+	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry
 	    from wallets
 	   where customer = ?`)
 	if err != nil {
@@ -147,7 +148,7 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 			slices.SortFunc(wallets, func(a, b walletState) int { return cmp.Compare(a.Currency, b.Currency) })
 			return wallets, err
 		}
-		w := walletState{no: stmt.ColumnInt64(13), last: stmt.ColumnInt64(5)}
+		w := walletState{no: stmt.ColumnInt64(13), last: stmt.ColumnInt64(5), nextExpiry: stmt.ColumnInt64(14)}
 		w.Currency = money.Currency(stmt.ColumnText(0))
 		w.Balance, w.Held = money.Amount(stmt.ColumnInt64(1)), money.Amount(stmt.ColumnInt64(2))
 		w.Seq, w.Position = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
@@ -176,13 +177,34 @@ const insertWalletQuery = `
 	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // updateWallet stores a wallet's state by its row's number, without a look into
-// an index. It returns the buffer, grown if need be.
+// an index. It returns the buffer, grown if need be. When the next lot expires is
+// stored by updateNextExpiry: a statement that may change it writes the row's
+// place in the index anew, whether or not it does.
 func updateWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) (_ []byte, err error) {
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
 	stmt.BindInt64(13, w.no)
 	_, err = stmt.Step()
 	return buffer, err
+}
+
+// updateNextExpiry stores when the next of a wallet's lots expires, if the row
+// says otherwise.
+func updateNextExpiry(conn *sqlite.Conn, w *walletState) (err error) {
+	next := microsOf(w.NextExpiry())
+	if next == w.nextExpiry {
+		return nil
+	}
+	stmt, err := conn.Prepare(`update wallets set next_expiry = ? where no = ?`)
+	if err != nil {
+		return err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, next)
+	stmt.BindInt64(2, w.no)
+	_, err = stmt.Step()
+	w.nextExpiry = next
+	return err
 }
 
 // insertWallet stores the state of a wallet that has no row yet.

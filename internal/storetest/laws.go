@@ -23,7 +23,7 @@ func (v Violation) String() string {
 
 // CheckLaws recomputes a customer's history from its raw entries, slowly and
 // without the rules' own code, and returns every law that does not hold: M1,
-// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, R4, and N1 for stray entries.
+// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, R4, and N1 for stray entries.
 func CheckLaws(h History) []Violation {
 	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
 	for _, e := range h.Entries {
@@ -80,9 +80,12 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	}
 	a.keys[e.IdempotencyKey] = a.position
 	a.amounts(w, e)
-	if e.Direction == ledger.Credit {
+	switch {
+	case e.Direction == ledger.Credit:
 		a.credit(w, e)
-	} else {
+	case e.Account == ledger.AccountBreakage:
+		a.expiry(w, e)
+	default:
 		a.debit(w, e)
 	}
 	if got, want := e.Available, w.spendable(e.CreatedAt); got != want || got < 0 {
@@ -118,7 +121,39 @@ func signed(e ledger.Entry) money.Amount {
 	return -e.Amount
 }
 
+// expiry takes what the entry says from the one lot that it names.
+func (a *audit) expiry(w *auditWallet, e ledger.Entry) {
+	if len(e.Allocations) != 1 {
+		a.blame("L4", "an expiry entry has allocations %v, want one", e.Allocations)
+		return
+	}
+	ofCredit := e.Category != "" || !e.ExpiresAt.IsZero()
+	if ofCredit || e.IdempotencyKey != "" || e.EventType != ledger.EventMerchantAdjustment {
+		a.blame("L4", "an expiry entry of type %s has category %q, expiry %v and key %q",
+			e.EventType, e.Category, e.ExpiresAt, e.IdempotencyKey)
+	}
+	part := e.Allocations[0]
+	for i := range w.lots {
+		lot := &w.lots[i]
+		if lot.Seq != part.LotSeq {
+			continue
+		}
+		if lot.ExpiresAt.IsZero() || lot.ExpiresAt.After(e.CreatedAt) {
+			a.blame("L4", "lot %d was swept at %v and expires at %v", lot.Seq, e.CreatedAt, lot.ExpiresAt)
+		}
+		if part.Amount != e.Amount || part.Amount != lot.Remaining || lot.Remaining == 0 {
+			a.blame("L4", "an entry of %d swept %d of lot %d, which had %d left", e.Amount, part.Amount, lot.Seq, lot.Remaining)
+		}
+		lot.Remaining -= part.Amount
+		return
+	}
+	a.blame("L4", "lot %d was swept and never opened", part.LotSeq)
+}
+
 func (a *audit) credit(w *auditWallet, e ledger.Entry) {
+	if e.Account == ledger.AccountBreakage {
+		a.blame("M1", "a credit counts against breakage")
+	}
 	if len(e.Allocations) != 0 {
 		a.blame("L1", "a credit has allocations %v", e.Allocations)
 	}

@@ -65,6 +65,8 @@ func TestCheckLaws(t *testing.T) {
 		{"the order of allocations", "L2", func(h *History) { slices.Reverse(h.Entries[4].Allocations) }},
 		{"a lot out of turn", "L2", func(h *History) { h.Entries[4].Allocations[0].LotSeq = 1 }},
 		{"a lot that has expired", "L3", func(h *History) { h.Entries[4].Allocations[0].LotSeq = 2 }},
+		{"a debit that says it were an expiry", "L4", func(h *History) { h.Entries[4].Account = ledger.AccountBreakage }},
+		{"a credit from expired money", "M1", func(h *History) { h.Entries[2].Account = ledger.AccountBreakage }},
 		{"a time before the last", "R4", func(h *History) { h.Entries[3].CreatedAt = epoch.Add(-time.Microsecond) }},
 		{"another customer's entry", "N1", func(h *History) { h.Entries[3].CustomerID = "cus_other" }},
 		{"another tenant's entry", "N1", func(h *History) { h.Entries[3].Tenant.Mode = ledger.Live }},

@@ -19,6 +19,10 @@ func lotScenarios() []scenario {
 		{"L1 L2 L3 lots of every kind, opened, spent and expired at random", lotRandom},
 		{"each wallet has its own lots", lotPerWallet},
 		{"a wallet spent to zero starts afresh", lotExhausted},
+		{"L2 lots are listed in spend order, in pages of any size", lotList},
+		{"lots are listed once while the wallet moves between two pages", lotListMoves},
+		{"few lots among very many entries are listed", lotListSparse},
+		{"N1 lots of another tenant's customer are not found", lotListOthers},
 	}
 }
 
@@ -182,4 +186,123 @@ func lotExhausted(w *world) {
 		w.refuse(ledger.CodeInsufficientFunds, debit(c, 1))
 	}
 	w.history(c)
+}
+
+// lots reads a wallet's lots, page by page.
+func (w *world) lots(c ledger.Customer, currency money.Currency, limit int) (lots []ledger.Lot, pages int) {
+	w.Helper()
+	page := ledger.LotPage{Limit: limit}
+	for {
+		list, err := w.ledger.Lots(w.Context(), c.Tenant, c.ID, currency, page)
+		w.wantCode(err, "")
+		if len(list.Lots) > limit {
+			w.Errorf("pages of %d: got %d lots", limit, len(list.Lots))
+		}
+		lots, pages = append(lots, list.Lots...), pages+1
+		if page.After = list.Next; page.After == 0 || pages > 10_000 {
+			return lots, pages
+		}
+	}
+}
+
+func lotList(w *world) {
+	mixed, long := w.mixedWallet(), w.customer()
+	for i := range 40 {
+		w.post(credit(long, moneyOf(10+i), of([]ledger.Category{ledger.Paid, ledger.Promotional}[i%5/4])))
+		if i%3 == 2 {
+			w.post(debit(long, moneyOf(5+i)))
+		}
+	}
+	for _, c := range []ledger.Customer{mixed, long} {
+		h := w.history(c)
+		want := h.Wallets[0]
+		for _, limit := range []int{1, 2, 3, len(want.Lots) - 1, len(want.Lots), len(want.Lots) + 1, 200} {
+			got, pages := w.lots(c, "USD", limit)
+			w.same("lots in pages", want.Lots, got)
+			if most := max(1, (len(want.Lots)+limit-1)/limit); pages != most {
+				w.Errorf("pages of %d: got %d, want %d", limit, pages, most)
+			}
+		}
+		list, err := w.ledger.Lots(w.Context(), c.Tenant, c.ID, "USD", ledger.LotPage{Limit: 1})
+		w.wantCode(err, "")
+		w.same("chain beside the lots", h.Chain, list.Chain)
+		if got, want := list.Wallet.Available(w.book.Now()), want.Available(w.book.Now()); got != want {
+			w.Errorf("got available %d, want %d", got, want)
+		}
+		list.Wallet.Lots, want.Lots = nil, nil
+		w.same("wallet beside the lots", want, list.Wallet)
+	}
+	list, err := w.ledger.Lots(w.Context(), mixed.Tenant, mixed.ID, "INR", ledger.LotPage{Limit: 10})
+	w.wantCode(err, "")
+	if len(list.Lots) != 0 || list.Next != 0 || list.Wallet.Seq != 0 || list.Wallet.Currency != "INR" ||
+		list.Chain.Position == 0 {
+		w.Errorf("a wallet without entries: got %+v, want no lots and the customer's chain", list)
+	}
+}
+
+func lotListMoves(w *world) {
+	c := w.customer()
+	end := epoch.Add(time.Hour)
+	for i := range 30 {
+		options := []option{of([]ledger.Category{ledger.Paid, ledger.Promotional}[i%2])}
+		if i%3 == 0 {
+			options = append(options, expires(end.Add(time.Duration(i)*time.Minute)))
+		}
+		w.post(credit(c, 10, options...))
+	}
+	first := w.history(c).Wallets[0].Lots
+	met := map[int64]int{}
+	page := ledger.LotPage{Limit: 3}
+	for {
+		list, err := w.ledger.Lots(w.Context(), c.Tenant, c.ID, "USD", page)
+		w.wantCode(err, "")
+		for _, lot := range list.Lots {
+			met[lot.Seq]++
+		}
+		if page.After = list.Next; page.After == 0 {
+			break
+		}
+		w.post(debit(c, 14)) // takes the very lots at which the pages end
+		w.post(credit(c, 1))
+	}
+	for _, lot := range w.history(c).Wallets[0].Lots {
+		if met[lot.Seq] != 1 && lot.Seq <= 30 {
+			w.Errorf("lot %d stayed open and was met %d times, want once", lot.Seq, met[lot.Seq])
+		}
+	}
+	for _, lot := range first {
+		if met[lot.Seq] > 1 {
+			w.Errorf("lot %d was met %d times", lot.Seq, met[lot.Seq])
+		}
+	}
+}
+
+// lotListSparse has many debits between the credits.
+func lotListSparse(w *world) {
+	c := w.customer()
+	w.post(credit(c, 10_000, expires(epoch.Add(time.Hour))))
+	for i := range 600 {
+		if i%60 == 0 {
+			w.post(credit(c, 10, of([]ledger.Category{ledger.Paid, ledger.Promotional}[i/60%4/3])))
+		}
+		w.post(debit(c, 3))
+	}
+	want := w.history(c).Wallets[0].Lots
+	for _, limit := range []int{1, 4, 200} {
+		got, _ := w.lots(c, "USD", limit)
+		w.same("lots among debits", want, got)
+	}
+}
+
+func lotListOthers(w *world) {
+	c := w.customer()
+	w.post(credit(c, 10))
+	for _, other := range []ledger.Tenant{
+		w.business("Second Shop"), {BusinessID: w.shop.BusinessID, Mode: ledger.Live}, {BusinessID: "bus_none", Mode: ledger.Test},
+	} {
+		_, err := w.ledger.Lots(w.Context(), other, c.ID, "USD", ledger.LotPage{Limit: 10})
+		w.wantCode(err, ledger.CodeNotFound)
+	}
+	_, err := w.ledger.Lots(w.Context(), w.shop, "cus_nobody", "USD", ledger.LotPage{Limit: 10})
+	w.wantCode(err, ledger.CodeNotFound)
 }

@@ -40,6 +40,7 @@ func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
 		"debit":        m.post(ledger.Debit),
 		"debit more":   m.post(ledger.Debit),
 		"credits":      m.postMany,
+		"sweep":        m.sweep,
 		"again":        m.again,
 		"move clock":   m.moveClock,
 		"to expiry":    m.moveToExpiry,
@@ -335,6 +336,31 @@ func sameRequest(e ledger.Entry, r, first ledger.PostRequest) bool {
 	return e.Currency == r.Currency && e.Direction == r.Direction && e.Amount == r.Amount && e.Category == r.Category &&
 		e.ExpiresAt.Equal(r.ExpiresAt) && e.Reason == r.Reason && e.ReferenceObjectID == r.ReferenceObjectID &&
 		e.Metadata == r.Metadata
+}
+
+// sweep writes the expiry entries of a wallet on both sides, all that are due or
+// the first few, and wants as many as the raw entries say.
+func (m *machine) sweep(rt *rapid.T) {
+	ctx, c := m.complaints.Context(), m.drawCustomer(rt)
+	key := walletIn(c, rapid.SampledFrom([]money.Currency{"USD", "INR"}).Draw(rt, "currency"))
+	most := rapid.SampledFrom([]int{1, 2, 1000, 1000}).Draw(rt, "most")
+	before, err := ReadHistory(ctx, m.model.ledger, c.Tenant, c.ID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	wallet, now := walletOf(before, key.Currency, m.clock.Now())
+	want := 0
+	for _, lot := range wallet.lots {
+		if lot.Remaining > 0 && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(now) {
+			want++
+		}
+	}
+	for name, s := range map[string]side{"store": m.real, "model": m.model} {
+		got, err := s.book.Sweep(ctx, key, m.clock.Now(), most)
+		if err != nil || got != min(want, most) {
+			rt.Fatalf("sweep at most %d of the %s: got %d and error %v, want %d", most, name, got, err, min(want, most))
+		}
+	}
 }
 
 func (m *machine) moveClock(rt *rapid.T) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -68,7 +69,9 @@ func (m *machine) listEntries(rt *rapid.T) {
 // readOthers is every command that is neither about money nor about lists of
 // entries.
 func (m *machine) readOthers(rt *rapid.T) {
-	rapid.SampledFrom([]func(*rapid.T){m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers}).Draw(rt, "what")(rt)
+	rapid.SampledFrom([]func(*rapid.T){
+		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots,
+	}).Draw(rt, "what")(rt)
 }
 
 func (m *machine) oneEntry(rt *rapid.T) {
@@ -88,6 +91,54 @@ func (m *machine) oneEntry(rt *rapid.T) {
 	}
 	if diff := difference(want, got); err != nil || diff != "" {
 		rt.Fatalf("entry: got error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// listLots compares a wallet's lots, page by page; each side follows its own
+// cursor.
+func (m *machine) listLots(rt *rapid.T) {
+	ctx, c := m.complaints.Context(), m.drawCustomer(rt)
+	currency := rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency")
+	wantPage := ledger.LotPage{Limit: rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(rt, "limit")}
+	gotPage := wantPage
+	for {
+		want, wantErr := m.model.ledger.Lots(ctx, c.Tenant, c.ID, currency, wantPage)
+		got, gotErr := m.real.ledger.Lots(ctx, c.Tenant, c.ID, currency, gotPage)
+		if wantErr != nil || gotErr != nil || (want.Next == 0) != (got.Next == 0) {
+			rt.Fatalf("list lots: got error %v and next %d, want %v and %d", gotErr, got.Next, wantErr, want.Next)
+		}
+		wantPage.After, gotPage.After = want.Next, got.Next
+		want.Next, got.Next = 0, 0
+		want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+		if diff := difference(want, got); diff != "" {
+			rt.Fatalf("list lots (-want +got):\n%s", diff)
+		}
+		if wantPage.After == 0 {
+			return
+		}
+	}
+}
+
+// listExpired compares which wallets have something to sweep. The store serves
+// others beside this machine, whose wallets are passed over.
+func (m *machine) listExpired(rt *rapid.T) {
+	beside := rapid.SampledFrom([]time.Duration{0, -time.Microsecond, time.Minute}).Draw(rt, "beside")
+	at := m.clock.Now().Add(beside)
+	var found [2][]string
+	for i, s := range []side{m.real, m.model} {
+		keys, err := s.ledger.Expired(m.complaints.Context(), at, 1_000_000)
+		if err != nil {
+			rt.Fatalf("list expired: got error %v, want none", err)
+		}
+		for _, key := range keys {
+			if slices.Contains(m.tenants, key.Tenant) {
+				found[i] = append(found[i], fmt.Sprint(key))
+			}
+		}
+		slices.Sort(found[i]) // equal times may come in any order
+	}
+	if diff := difference(found[1], found[0]); diff != "" {
+		rt.Fatalf("list expired at %v (-want +got):\n%s", at, diff)
 	}
 }
 

@@ -335,3 +335,63 @@ func (m *Model) Entries(
 	entries, next := cut(passed, page, func(e ledger.Entry) int64 { return e.Position })
 	return ledger.EntryList{Entries: entries, AsOfPosition: c.chain().Position, Next: next}, nil
 }
+
+// Lots implements [ledger.Store]. Its cursor is the seq of the last lot of the
+// page before.
+func (m *Model) Lots(
+	_ context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return ledger.LotList{}, err
+	}
+	list := ledger.LotList{Chain: c.chain(), Wallet: c.snapshot(ledger.Scope{Currency: currency}).Wallet}
+	var last ledger.Lot
+	for _, e := range c.entries {
+		if e.Currency == currency && e.Seq == page.After {
+			last = ledger.Lot{Seq: e.Seq, Category: e.Category, ExpiresAt: e.ExpiresAt}
+		}
+	}
+	if w := c.wallets[currency]; w != nil {
+		for _, lot := range w.Lots {
+			if page.After != 0 && !spentBefore(last, lot) {
+				continue
+			}
+			if len(list.Lots) == page.Limit {
+				list.Next = list.Lots[page.Limit-1].Seq
+				break
+			}
+			list.Lots = append(list.Lots, lot)
+		}
+	}
+	return list, nil
+}
+
+// Expired implements [ledger.Store].
+func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type ending struct {
+		key ledger.WalletKey
+		end time.Time
+	}
+	var found []ending
+	for tenant, customers := range m.customers {
+		for _, c := range customers {
+			for currency, w := range c.wallets {
+				if len(w.Lots) > 0 && w.Lots[0].ExpiredAt(at) {
+					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: currency}
+					found = append(found, ending{key, w.Lots[0].ExpiresAt})
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
+	var keys []ledger.WalletKey
+	for _, f := range found[:min(limit, len(found))] {
+		keys = append(keys, f.key)
+	}
+	return keys, nil
+}

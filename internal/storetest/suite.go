@@ -66,6 +66,7 @@ func contents() []topic {
 		{"snapshots", snapshotScenarios()},
 		{"keys", keyScenarios()},
 		{"lots", lotScenarios()},
+		{"expiry", expiryScenarios()},
 		{"clocks", clockScenarios()},
 		{"lists", listScenarios()},
 		{"races", raceScenarios()},

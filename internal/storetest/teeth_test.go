@@ -58,6 +58,31 @@ func TestTeeth(t *testing.T) {
 		{"a partial debit loaded like any other", bend(partialLikeAny), [][2]string{
 			{"snapshots", "a partial debit sees all that there is"},
 		}, true},
+		{"sweeps a microsecond early", bend(sweepsEarly), [][2]string{
+			{"expiry", "L4 a lot is not swept before its instant, to the microsecond"},
+		}, true},
+		{"sweeps twice", bend(sweepsTwice), [][2]string{
+			{"expiry", "L4 sweeps that come late, twice or after a week write the same entries"},
+			{"expiry", "L4 M1 an expiry entry takes all that is left of one lot as breakage"},
+		}, true},
+		{"sweeps only a part", bend(sweepsPart), [][2]string{
+			{"expiry", "L4 M1 an expiry entry takes all that is left of one lot as breakage"},
+			{"expiry", "L4 wallets are found until they are swept, and not before they expire"},
+		}, true},
+		{"sweeps read, then written", bendRacing(readThenWrite), [][2]string{
+			{"expiry", "L4 8 sweepers at once write one entry for each lot"},
+			{"expiry", "L4 credits race with sweeps"},
+		}, false},
+		{"next expiry not updated", openStaleExpiry, [][2]string{
+			{"expiry", "L4 wallets are found until they are swept, and not before they expire"},
+			{"expiry", "L4 wallets with something to sweep are found, the longest overdue first"},
+		}, true},
+		{"lots in pages by count", openLotsByCount, [][2]string{
+			{"lots", "lots are listed once while the wallet moves between two pages"},
+		}, false},
+		{"lots that have expired left out", openLotsWithoutExpired, [][2]string{
+			{"lots", "L2 lots are listed in spend order, in pages of any size"},
+		}, true},
 		{"balance of all currencies", bendSnapshot(lotsOfAllCurrencies), [][2]string{{"lots", "each wallet has its own lots"}}, true},
 		{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{{"clocks", "R4 created_at does not go back with the clock"}}, true},
 		{"chain by wallet", bendSnapshot(chainByWallet), [][2]string{{"transact", "positions count the customer's entries, seqs the wallet's"}}, true},

@@ -91,9 +91,10 @@ func (w *world) sameEntry(c ledger.Customer, want ledger.Entry) {
 
 func transactKeepsEveryField(w *world) {
 	c := w.customer()
+	// Only expiry entries count against breakage; scenarios of their own read them.
 	accounts := []ledger.Account{
-		ledger.AccountMerchant, ledger.AccountCash, ledger.AccountRevenue, ledger.AccountPromotion, ledger.AccountBreakage,
-		ledger.AccountRefunds, ledger.AccountDisputes, ledger.AccountDebt, ledger.AccountTransfers,
+		ledger.AccountMerchant, ledger.AccountCash, ledger.AccountRevenue, ledger.AccountPromotion, ledger.AccountRefunds,
+		ledger.AccountDisputes, ledger.AccountDebt, ledger.AccountTransfers,
 	}
 	texts := []string{
 		"", " ", "plain", `quotes ' " ` + "`", "back\\slash", "ünïcödé 王 🙂", "a\u0301 is not \u00e1", "\u202ertl", "{}", "null", "0",

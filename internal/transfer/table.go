@@ -63,6 +63,7 @@ var (
 		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"balance", Number}, {"held", Number},
 		{"seq", Number}, {"position", Number}, {"hash", Bytes}, {"updated_at", Time}, {"lots", Bytes},
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
+		{"next_expiry", OptionalTime},
 	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},

@@ -179,10 +179,37 @@ func (f *ledgerFile) post(c *customer, r ledger.PostRequest) error {
 		Chain:    c.chain,
 		Wallet:   w.state,
 	}
-	change, err := ledger.Post(snapshot, &r, ledger.Moment{Now: f.now, Random: uint64(f.entries)})
+	change, err := ledger.Post(snapshot, &r, f.moment())
 	if err != nil {
 		return err
 	}
+	f.keep(c, w, change)
+	return nil
+}
+
+// sweep writes the expiry entry of the first lot of a wallet in USD that has
+// expired, and reports whether there was one.
+func (f *ledgerFile) sweep(c *customer) bool {
+	f.t.Helper()
+	w := c.wallets["USD"]
+	if w == nil {
+		return false
+	}
+	snapshot := ledger.Snapshot{Customer: ledger.Customer{Tenant: c.tenant, ID: c.id}, Chain: c.chain, Wallet: w.state}
+	change, err := ledger.Expire(snapshot, f.moment())
+	if err == nil {
+		f.keep(c, w, change)
+	}
+	return err == nil
+}
+
+func (f *ledgerFile) moment() ledger.Moment {
+	return ledger.Moment{Now: f.now, Random: uint64(f.entries)}
+}
+
+// keep stores the entry of a change.
+func (f *ledgerFile) keep(c *customer, w *wallet, change ledger.Change) {
+	f.t.Helper()
 	f.entries++
 	e := change.Entry
 	f.insertEntry(c, w, &e)
@@ -192,8 +219,7 @@ func (f *ledgerFile) post(c *customer, r ledger.PostRequest) error {
 	for _, part := range e.Allocations {
 		w.touched[part.LotSeq] = true
 	}
-	c.wallets[r.Currency] = w
-	return nil
+	c.wallets[e.Currency] = w
 }
 
 func (f *ledgerFile) insertEntry(c *customer, w *wallet, e *ledger.Entry) {
@@ -284,10 +310,20 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 	f.walletNo++
 	e := &w.last
 	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum)
-	        values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)
+	        values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		f.walletNo, c.no, e.Currency, int64(w.state.Balance), e.Seq, e.Position, w.lastNo, e.Hash[:], micros(e.CreatedAt),
-		written, from[0], sum[0], from[1], sum[1])
+		written, from[0], sum[0], from[1], sum[1], w.nextExpiry())
+}
+
+// nextExpiry is the soonest of the open lots' ends, 0 when none has one.
+func (w *wallet) nextExpiry() (next int64) {
+	for _, lot := range w.state.Lots {
+		if end := micros(lot.ExpiresAt); end != 0 && (next == 0 || end < next) {
+			next = end
+		}
+	}
+	return next
 }
 
 // tailFrom is the seq of the oldest lot that never expires and from which on

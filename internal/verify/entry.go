@@ -15,6 +15,12 @@ const (
 // markEvery is the distance of the marks.
 const markEvery = 64
 
+// The words of an expiry entry.
+const (
+	adjustment = "merchant_adjustment"
+	breakage   = "breakage"
+)
+
 // The words that may stand in the columns of an entry.
 var (
 	eventTypes = []string{
@@ -149,7 +155,9 @@ func checkAccount(book *walletBook, e *entryRow, report reporter) {
 		return
 	case promotional != (accounts[account] == "promotion"):
 		report(LawDoubleEntry, "the account is %s and the category %q", e.account, e.category)
-	case string(e.eventType) == "merchant_adjustment" && !promotional && accounts[account] != "merchant":
+	case accounts[account] == breakage && (e.isCredit || string(e.eventType) != adjustment):
+		report(LawDoubleEntry, "the account is %s, and the entry writes no lot off", e.account)
+	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry():
 		report(LawDoubleEntry, "the account is %s, want merchant", e.account)
 	}
 	book.sides.accounts[account].add(-e.signed())
@@ -163,17 +171,29 @@ func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
 	}
 }
 
+// isExpiry reports whether the entry writes off what an expired lot has left.
+// Nothing else counts against breakage.
+func (e *entryRow) isExpiry() bool { return !e.isCredit && string(e.account) == breakage }
+
 // checkLots recomputes what the entry did to the lots and what was available
-// afterwards (laws O1, L1, L2, L3).
+// afterwards (laws O1, L1, L2, L3, L4).
 func checkLots(book *walletBook, e *entryRow, report reporter) {
 	lots := &book.lots
 	lots.advance(e.createdAt)
-	if e.isCredit {
+	if !e.isCredit && (len(e.category) > 0 || e.expiresAt != 0) {
+		report(LawLots, "a debit has category %q and expires_at %d, want none", e.category, e.expiresAt)
+	}
+	switch {
+	case e.isCredit:
 		openLot(lots, e, report)
-	} else {
-		if len(e.category) > 0 || e.expiresAt != 0 {
-			report(LawLots, "a debit has category %q and expires_at %d, want none", e.category, e.expiresAt)
+	case e.isExpiry():
+		if e.key != nil {
+			report(LawSweep, "an expiry entry has an idempotency key")
 		}
+		if e.decodes && !lots.broken {
+			lots.sweep(e.amount, e.allocations, report)
+		}
+	default:
 		if free := book.balance - lots.expiredSum; e.amount > free && !lots.broken {
 			report(LawOverdraft, "takes %d of %d available", e.amount, free)
 		}

@@ -41,6 +41,7 @@ func compareLots(a, b lot) int {
 // with very many of them costs little more than one with few.
 type lotBook struct {
 	expired    []lot // were not spent in time and never will be
+	swept      int   // how many at the head of expired have nothing left
 	expiredSum int64
 	expiring   lotHeap
 	never      [2]lotQueue // promotional, paid
@@ -191,6 +192,64 @@ func (b *lotBook) stray(p part, rest int64, next *lot, report func(law Law, form
 	if isExpired {
 		b.expiredSum -= taken
 	}
+}
+
+// sweep checks what an expiry entry takes, and takes it: exactly what one lot
+// has left that has expired (law L4). Lots are mostly swept as they expire, so
+// the first that is not swept is looked at before the others.
+func (b *lotBook) sweep(amount int64, parts []part, report func(law Law, format string, args ...any)) {
+	if len(parts) != 1 {
+		report(LawSweep, "an expiry entry takes from %d lots, want one", len(parts))
+	}
+	for _, p := range parts {
+		b.passSwept()
+		var l *lot
+		isExpired := true
+		if b.swept < len(b.expired) && b.expired[b.swept].seq == p.seq {
+			l = &b.expired[b.swept]
+		} else if b.strays++; b.strays > straysMax {
+			b.broken = true
+			report(LawSweep, "more than %d allocations are out of order; the wallet's lots are not checked further", straysMax)
+			return
+		} else {
+			l, isExpired = b.find(p.seq)
+		}
+		switch {
+		case l == nil:
+			report(LawSweep, "writes off lot %d, which has nothing left in this wallet", p.seq)
+			continue
+		case !isExpired:
+			report(LawSweep, "writes off lot %d, which has not expired", p.seq)
+		case p.amount != l.remaining || p.amount != amount:
+			report(LawSweep, "an entry of %d writes off %d of lot %d, which has %d left", amount, p.amount, p.seq, l.remaining)
+		}
+		taken := min(max(p.amount, 0), l.remaining)
+		l.remaining -= taken
+		l.touched = true
+		if isExpired {
+			b.expiredSum -= taken
+		}
+	}
+}
+
+// passSwept lets go of lots that were swept long ago.
+func (b *lotBook) passSwept() {
+	for b.swept < len(b.expired) && b.expired[b.swept].remaining == 0 {
+		b.swept++
+	}
+	if b.swept > 1024 && b.swept > len(b.expired)/2 {
+		b.expired = b.expired[:copy(b.expired, b.expired[b.swept:])]
+		b.swept = 0
+	}
+}
+
+// nextExpiry is when the first of the open lots expires or has expired, 0 when
+// none can.
+func (b *lotBook) nextExpiry() int64 {
+	for l := range b.left {
+		return l.expiresAt
+	}
+	return 0
 }
 
 func nextSeq(next *lot) int64 {

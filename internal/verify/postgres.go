@@ -189,7 +189,7 @@ func (r *rowReader) read() error {
 	const customers = `select customer_id, tenant from customers order by customer_id, tenant`
 	const wallets = `
 	  select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	         promotional_from, promotional_sum, paid_from, paid_sum
+	         promotional_from, promotional_sum, paid_from, paid_sum, next_expiry
 	    from wallets
 	   order by customer_id, tenant, currency`
 	const entries = `
@@ -327,9 +327,13 @@ func scanCustomerLine(row pgx.CollectableRow) (line customerLine, err error) {
 func (r *rowReader) scanWalletLine(row pgx.CollectableRow) (line walletLine, err error) {
 	w := &line.row
 	var updatedAt time.Time
+	var nextExpiry *time.Time
 	err = row.Scan(&line.id, &line.tenant, &w.currency, &w.balance, &w.held, &w.seq, &w.position, &w.hash, &updatedAt,
-		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum)
+		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum, &nextExpiry)
 	w.updatedAt = updatedAt.UnixMicro()
+	if nextExpiry != nil {
+		w.nextExpiry = nextExpiry.UnixMicro()
+	}
 	return line, err
 }
 

@@ -213,7 +213,13 @@ func (q *quick) wallet(e *entryRow) error {
 			book := &walletBook{currency: e.currency, seq: e.seq, balance: e.after, sum: sumOf(e.after), last: e.end()}
 			checkWalletEnd(&w, book, report)
 			checkWalletLink(&w, book, report)
-			checkWalletSums(&w, report)
+			if stored, ok := checkWalletSums(&w, report); ok {
+				var next int64
+				if len(stored) > 0 {
+					next = stored[0].expiresAt
+				}
+				checkNextExpiry(&w, next, report)
+			}
 			return nil
 		},
 	})

@@ -25,12 +25,13 @@ const (
 	LawLots        Law = "L1" // what is left in the lots is the balance
 	LawSpendOrder  Law = "L2" // debits take the lots that are next in spend order
 	LawExpiry      Law = "L3" // an expired lot is not spent
+	LawSweep       Law = "L4" // what an expired lot has left is written off once, and whole
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
 )
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
-	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawHolds,
+	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawHolds,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

@@ -97,6 +97,8 @@ type walletRow struct {
 	lots      []byte
 	tails     [2]tail // of promotional and of paid lots
 	misfit    string  // the column that is not stored as it should be
+
+	nextExpiry int64 // of the lots, 0 when none can expire
 }
 
 const walletColumns = `
@@ -113,7 +115,8 @@ const walletColumns = `
 	       promotional_from,
 	       promotional_sum,
 	       paid_from,
-	       paid_sum
+	       paid_sum,
+	       next_expiry
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -130,6 +133,8 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		hash:      b.column(stmt, 7),
 		updatedAt: stmt.ColumnInt64(8),
 		lots:      b.column(stmt, 9),
+
+		nextExpiry: stmt.ColumnInt64(14),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -232,7 +237,7 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "i"
 	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbi"
 )
 

@@ -22,7 +22,12 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 	if !c.unlinked {
 		checkWalletLink(w, book, report)
 	}
-	if stored, ok := checkWalletSums(w, report); ok && !book.lots.broken {
+	stored, ok := checkWalletSums(w, report)
+	if book.lots.broken {
+		return
+	}
+	checkNextExpiry(w, book.lots.nextExpiry(), report)
+	if ok {
 		compareStored(w, stored, &book.lots, report)
 	}
 }
@@ -87,6 +92,13 @@ func checkWalletSums(w *walletRow, report reporter) (stored []lot, ok bool) {
 		report(LawLots, "the wallet's lots sum to %s, its balance is %d", sum, w.balance)
 	}
 	return stored, ok
+}
+
+// checkNextExpiry checks by what the sweep finds the wallet (law L4).
+func checkNextExpiry(w *walletRow, want int64, report reporter) {
+	if w.nextExpiry != want {
+		report(LawSweep, "the wallet's next_expiry is %d, its lots make it %d", w.nextExpiry, want)
+	}
 }
 
 var categories = [2]string{"promotional", "paid"}

@@ -108,6 +108,15 @@ func (r *Row) Apply(change *ledger.Change, n int) {
 	r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
 }
 
+// NextExpiry is when the next of the open lots expires, zero when none can. Every
+// lot that can expire is written out, and the soonest stands first.
+func (r *Row) NextExpiry() time.Time {
+	if len(r.Written) == 0 {
+		return time.Time{}
+	}
+	return r.Written[0].ExpiresAt
+}
+
 // Prefix returns how many of the written lots begin the spend order without a
 // gap: all of them, or those before the first lot that comes after a tail.
 //

@@ -100,6 +100,27 @@ func (w *wallet) check(t *rapid.T) {
 	if err != nil || n != len(w.all) || !slices.Equal(whole.Written[:n], w.all) {
 		t.Fatalf("all lots: got %v, %v; want %v", whole.Written, err, w.all)
 	}
+	limit := rapid.IntRange(1, 9).Draw(t, "limit")
+	for after, shown := int64(0), 0; ; {
+		lots, place, err := w.row.Page(after, limit, w.between)
+		if err != nil || !slices.Equal(lots, w.all[shown:min(shown+limit, len(w.all))]) {
+			t.Fatalf("page of %d after %d lots: got %v, %v; want of %v", limit, shown, lots, err, w.all)
+		}
+		if shown += len(lots); place == 0 {
+			if shown != len(w.all) {
+				t.Fatalf("pages of %d: got %d lots, want %d", limit, shown, len(w.all))
+			}
+			break
+		}
+		after = place
+	}
+	var next time.Time
+	if len(w.all) > 0 {
+		next = w.all[0].ExpiresAt
+	}
+	if got := w.row.NextExpiry(); !got.Equal(next) {
+		t.Fatalf("next expiry: got %v, want %v", got, next)
+	}
 	expiring := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.ExpiresAt.IsZero() })
 	if expiring > w.row.Prefix() {
 		t.Fatalf("%d lots can expire, and the prefix has %d", expiring, w.row.Prefix())
@@ -120,6 +141,46 @@ func TestRowSpendsAsAllLotsWould(t *testing.T) {
 			"":       w.check,
 		})
 	})
+}
+
+// A page that looks at very many entries ends early, and the pages that follow
+// go on where it ended.
+func TestPagesEndEarly(t *testing.T) {
+	t.Parallel()
+	const every, lots = 3000, 5
+	row := walletrow.Row{Seq: every * lots, Tails: [2]walletrow.Tail{{}, {From: 1, Sum: lots}}}
+	read := int64(0)
+	credits := func(from, to int64) (opened []ledger.Lot, _ error) {
+		read += to - from + 1
+		for seq := from; seq <= to; seq++ {
+			if seq%every == 0 {
+				opened = append(opened, ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 1})
+			}
+		}
+		return opened, nil
+	}
+	var got []int64
+	pages := 0
+	for after := int64(0); pages == 0 || after != 0; pages++ {
+		read = 0
+		page, next, err := row.Page(after, 100, credits)
+		if err != nil || read > 6000 {
+			t.Fatalf("got error %v and %d entries read for one page, want none and at most 6000", err, read)
+		}
+		for _, lot := range page {
+			got = append(got, lot.Seq)
+		}
+		after = next
+	}
+	if want := []int64{3000, 6000, 9000, 12000, 15000}; !slices.Equal(got, want) || pages < 3 {
+		t.Errorf("got %v in %d pages, want %v in some", got, pages, want)
+	}
+	// What is no place of this wallet has nothing after it.
+	for _, place := range []int64{1 << 40, row.Seq<<2 + 4, 4} {
+		if page, next, err := row.Page(place, 100, credits); err != nil || len(page)+int(next) != 0 {
+			t.Errorf("place %d: got %v, %d, %v, want nothing", place, page, next, err)
+		}
+	}
 }
 
 // A row stays short however many lots are open.

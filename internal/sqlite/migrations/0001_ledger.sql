@@ -80,8 +80,14 @@ create table wallets (
   paid_from        integer not null default 0,
   paid_sum         integer not null default 0 check (paid_sum >= 0),
 
+  -- When the next of the open lots expires. Most wallets have none that can,
+  -- and are not in the index.
+  next_expiry integer not null default 0,
+
   unique (customer, currency)
 ) strict;
+
+create index wallets_by_expiry on wallets (next_expiry) where next_expiry > 0;
 
 create table ledger_entries (
   no              integer primary key, -- grows by one, in commit order

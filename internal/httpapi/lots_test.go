@@ -1,0 +1,125 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+func lotsPath(customer, currency string) string {
+	return "/customers/" + customer + "/wallets/" + currency + "/lots"
+}
+
+// shownLots is a list of lots in one line each.
+func shownLots(list document) (lots []string) {
+	for _, lot := range list.items() {
+		expires, _ := lot["expires_at"].(string)
+		lots = append(lots, fmt.Sprintf("%d %v %d %v %s", lot.number("lot_seq"), lot["category"], lot.number("remaining"),
+			lot["expired"], expires))
+	}
+	return lots
+}
+
+func TestLots(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	customer := h.newCustomer()
+	post := func(members string) {
+		t.Helper()
+		h.send(request{method: "POST", path: entriesPath(customer), body: `{"currency":"USD",` + members + `}`}).want(t, http.StatusOK)
+	}
+	post(`"amount":100,"entry_type":"credit"`)
+	post(`"amount":200,"entry_type":"credit","expires_at":"2026-03-01T14:00:00Z"`)
+	post(`"amount":300,"entry_type":"credit","category":"promotional"`)
+	post(`"amount":400,"entry_type":"credit","category":"promotional","expires_at":"2026-03-01T13:00:00.000001Z"`)
+	post(`"amount":50,"entry_type":"debit"`)
+	list := h.send(request{method: "GET", path: lotsPath(customer, "USD")}).want(t, http.StatusOK)
+	want := []string{
+		"4 promotional 350 false 2026-03-01T13:00:00.000001Z", "2 paid 200 false 2026-03-01T14:00:00.000000Z",
+		"3 promotional 300 false ", "1 paid 100 false ",
+	}
+	if diff := cmp.Diff(want, shownLots(list)); diff != "" {
+		t.Errorf("lots (-want +got):\n%s", diff)
+	}
+	wallet := document(list["wallet"].(map[string]any))
+	if wallet.number("balance") != 950 || wallet.number("available") != 950 || wallet.number("seq") != 5 ||
+		list.number("as_of_position") != 5 || list["next_cursor"] != nil {
+		t.Errorf("got %v, want the wallet of 5 entries beside its lots and no cursor", list)
+	}
+	wallets := h.send(request{method: "GET", path: "/customers/" + customer + "/wallets"}).want(t, http.StatusOK)
+	if diff := cmp.Diff(wallets.items()[1], wallet); diff != "" {
+		t.Errorf("the wallet beside the lots (-list of wallets +got):\n%s", diff)
+	}
+
+	// To the microsecond, and before anybody has swept.
+	h.clock.Set(start.Add(time.Hour))
+	if got := shownLots(h.send(request{method: "GET", path: lotsPath(customer, "USD")}).document(t)); got[0] != want[0] {
+		t.Errorf("a microsecond before the end: got %s", got[0])
+	}
+	h.clock.Move(time.Microsecond)
+	list = h.send(request{method: "GET", path: lotsPath(customer, "USD")}).document(t)
+	if got := shownLots(list); got[0] != "4 promotional 350 true 2026-03-01T13:00:00.000001Z" || got[1] != want[1] {
+		t.Errorf("at the end: got %s and %s", got[0], got[1])
+	}
+	if wallet := document(list["wallet"].(map[string]any)); wallet.number("balance") != 950 || wallet.number("available") != 600 {
+		t.Errorf("at the end: got wallet %v, want 950 and 600 available", wallet)
+	}
+
+	tenant := ledger.Tenant{BusinessID: h.business.Business.ID, Mode: ledger.Test}
+	key := ledger.WalletKey{Tenant: tenant, CustomerID: customer, Currency: "USD"}
+	if n, err := h.book.Sweep(t.Context(), key, h.clock.Now(), 10); n != 1 || err != nil {
+		t.Fatalf("sweep: got %d and error %v, want 1", n, err)
+	}
+	list = h.send(request{method: "GET", path: lotsPath(customer, "USD")}).document(t)
+	if diff := cmp.Diff(want[1:], shownLots(list)); diff != "" {
+		t.Errorf("after the sweep (-want +got):\n%s", diff)
+	}
+	entries := h.send(request{method: "GET", path: entriesPath(customer) + "?page_size=1"}).want(t, http.StatusOK)
+	entry, err := json.Marshal(entries.items()[0]["allocations"])
+	if err != nil || string(entry) != `[{"amount":350,"lot_seq":4}]` || entries.items()[0]["counter_account"] != "breakage" ||
+		entries.items()[0]["reason"] != "Expired" {
+		t.Errorf("got the expiry entry %v with %s, want it to show the lot and its account", entries.items()[0], entry)
+	}
+	for _, currency := range []string{"INR", "EUR"} {
+		list := h.send(request{method: "GET", path: lotsPath(customer, currency)}).want(t, http.StatusOK)
+		wallet := document(list["wallet"].(map[string]any))
+		if len(list.items()) != 0 || wallet.number("seq") != 0 || wallet["currency"] != currency {
+			t.Errorf("a wallet without entries: got %v, want no lots", list)
+		}
+	}
+}
+
+// A wallet of many lots is read by cursor.
+func TestLotsByCursor(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	customer := h.newLedger(35)
+	path, seqs, pages := lotsPath(customer, "USD")+"?page_size=8", []int64{}, 0
+	for cursor := ""; pages == 0 || cursor != ""; pages++ {
+		list := h.send(request{method: "GET", path: path + cursor}).want(t, http.StatusOK)
+		for _, lot := range list.items() {
+			seqs = append(seqs, lot.number("lot_seq"))
+		}
+		cursor = ""
+		if next, more := list["next_cursor"].(string); more {
+			cursor = "&cursor=" + next
+		}
+	}
+	want := []int64{}
+	for seq := range int64(35) {
+		want = append(want, seq+1)
+	}
+	if !cmp.Equal(seqs, want) || pages != 5 {
+		t.Errorf("got lots %v in %d pages, want 1 to 35 in 5", seqs, pages)
+	}
+	list := h.send(request{method: "GET", path: lotsPath(customer, "USD")}).want(t, http.StatusOK)
+	if len(list.items()) != 10 {
+		t.Errorf("got %d lots without a size, want 10", len(list.items()))
+	}
+}

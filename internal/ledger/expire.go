@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/billfold/billfold/internal/money"
+)
+
+// What an expiry entry says of itself. No API key asked for it.
+const (
+	ExpiryReason  = "Expired"
+	SystemCreator = "system"
+)
+
+// ErrNothingExpired refuses to write off a lot when none has expired. Who
+// sweeps takes it for the end of the work.
+var ErrNothingExpired = errors.New("no lot of the wallet has expired")
+
+// Expire decides the expiry entry of the first open lot that has expired by the
+// time that counts for the customer: one debit of exactly what the lot has left,
+// against the account of breakage. It is never before the instant, and nothing
+// that can be spent changes by it: the lot had not been available since (laws
+// L3, L4).
+//
+//	lots 1:500(expired) 2:200    debit 500 of lot 1, 2:200 is left
+//
+// A lot without a remainder is no longer open, so that there is one such entry
+// for each lot at the most, however often and by however many it is asked for.
+func Expire(s Snapshot, m Moment) (Change, error) {
+	now := s.Chain.At(m.Now)
+	wallet := s.Wallet
+	// Spend order begins with the soonest expiry.
+	if len(wallet.Lots) == 0 || !wallet.Lots[0].ExpiredAt(now) {
+		return Change{}, ErrNothingExpired
+	}
+	lot := wallet.Lots[0]
+	entry := Entry{
+		ID:          EntryID(now, s.Chain.Position+1, m.Random),
+		Tenant:      wallet.Tenant,
+		CustomerID:  wallet.CustomerID,
+		Currency:    wallet.Currency,
+		Position:    s.Chain.Position + 1,
+		Seq:         wallet.Seq + 1,
+		Direction:   Debit,
+		Amount:      lot.Remaining,
+		Before:      wallet.Balance,
+		EventType:   EventMerchantAdjustment,
+		Account:     AccountBreakage,
+		Allocations: []Allocation{{LotSeq: lot.Seq, Amount: lot.Remaining}},
+		Reason:      ExpiryReason,
+		Metadata:    "{}",
+		CreatedBy:   SystemCreator,
+		CreatedAt:   now,
+	}
+	wallet.Balance -= lot.Remaining
+	wallet.Lots = wallet.Lots[1:]
+	wallet.Seq, wallet.UpdatedAt = entry.Seq, now
+	entry.After = wallet.Balance
+	entry.Available = wallet.Available(now)
+	entry.Hash = entry.ChainHash(s.Chain.Hash)
+	return Change{Entry: entry, Wallet: wallet}, nil
+}
+
+// WalletKey names one wallet.
+type WalletKey struct {
+	Tenant     Tenant
+	CustomerID string
+	Currency   money.Currency
+}
+
+// Sweep writes the expiry entries of a wallet's lots that have expired at a
+// time, the first to expire first, but no more than a number of them. It returns
+// how many it wrote.
+//
+// The time is the caller's, who may know better than to believe the clock.
+func (b *Book) Sweep(ctx context.Context, wallet WalletKey, at time.Time, most int) (written int, err error) {
+	at = at.UTC().Truncate(time.Microsecond)
+	for written < most {
+		moment := Moment{Now: at, Random: b.random()}
+		scope := Scope{Tenant: wallet.Tenant, CustomerID: wallet.CustomerID, Currency: wallet.Currency, At: at}
+		_, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Expire(s, moment) })
+		if errors.Is(err, ErrNothingExpired) {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+		written++
+	}
+	return written, nil
+}

@@ -1,0 +1,136 @@
+package walletrow
+
+import (
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+const (
+	// pageSpan is how many seqs are read at a time for a page of lots, and
+	// pageScanMax after how many without a full page it ends early.
+	pageSpan    = 256
+	pageScanMax = 20 * pageSpan
+)
+
+// A place in the spend order is a seq with one of these in its two lowest bits:
+// after a lot that expires, whose place its credit tells, or after the lots of a
+// category that never expire up to the seq. It stays what it is when the lot has
+// been spent since.
+const (
+	placeExpires = iota
+	placePromotional
+	placePaid
+)
+
+func placeAfter(lot ledger.Lot) int64 {
+	kind := int64(placeExpires)
+	if lot.ExpiresAt.IsZero() {
+		kind = placePromotional + int64(TailOf(lot.Category))
+	}
+	return lot.Seq<<2 | kind
+}
+
+// lotAt returns a lot that stands where a place is, and false for a place that
+// this wallet does not have.
+func (r *Row) lotAt(place int64, credits Credits) (lot ledger.Lot, known bool, err error) {
+	lot = ledger.Lot{Seq: place >> 2, Category: ledger.Paid}
+	switch place & 3 {
+	case placePromotional:
+		lot.Category = ledger.Promotional
+	case placeExpires:
+		if lot.Seq > r.Seq {
+			return lot, false, nil
+		}
+		opened, err := credits(lot.Seq, lot.Seq)
+		if err != nil || len(opened) != 1 {
+			return lot, false, err
+		}
+		lot = opened[0]
+	}
+	return lot, true, nil
+}
+
+// Page returns up to limit of the open lots in spend order that come after a
+// place, 0 for the first, and the place after them, 0 when none are left. Lots in
+// the tails are read from the credits, but not very many at a time: where few of
+// a wallet's entries opened one, a page may be short and yet not be the last.
+func (r *Row) Page(after int64, limit int, credits Credits) (lots []ledger.Lot, next int64, err error) {
+	begin := ledger.Lot{}
+	if after != 0 {
+		known := false
+		if begin, known, err = r.lotAt(after, credits); err != nil || !known {
+			return nil, 0, err
+		}
+	}
+	p := &pager{row: r, begin: begin, begun: after == 0, limit: limit, credits: credits}
+	p.written(func(lot ledger.Lot) bool { return !lot.ExpiresAt.IsZero() })
+	for _, category := range []ledger.Category{ledger.Promotional, ledger.Paid} {
+		p.written(func(lot ledger.Lot) bool { return lot.ExpiresAt.IsZero() && lot.Category == category })
+		if err := p.tail(category); err != nil {
+			return nil, 0, err
+		}
+	}
+	return p.lots, p.next, nil
+}
+
+// pager collects one page. It is full as soon as next is set.
+type pager struct {
+	row     *Row
+	begin   ledger.Lot
+	begun   bool // there is no lot to begin after
+	limit   int
+	credits Credits
+	lots    []ledger.Lot
+	next    int64
+	scanned int64
+}
+
+// add adds a lot, unless it comes before the page or finds it full.
+func (p *pager) add(lot ledger.Lot) {
+	switch {
+	case p.next != 0 || !p.begun && ledger.CompareLots(lot, p.begin) <= 0:
+	case len(p.lots) == p.limit:
+		p.next = placeAfter(p.lots[p.limit-1])
+	default:
+		p.lots = append(p.lots, lot)
+	}
+}
+
+func (p *pager) written(belongs func(ledger.Lot) bool) {
+	for _, lot := range p.row.Written {
+		if belongs(lot) {
+			p.add(lot)
+		}
+	}
+}
+
+// tail adds the lots of a tail. All of them are younger than the written ones of
+// their category.
+func (p *pager) tail(category ledger.Category) error {
+	tail := p.row.Tails[TailOf(category)]
+	from, left := tail.From, tail.Sum
+	last := ledger.Lot{Seq: p.row.Seq, Category: category}
+	if left == 0 || !p.begun && ledger.CompareLots(last, p.begin) <= 0 {
+		return nil
+	}
+	if !p.begun && p.begin.ExpiresAt.IsZero() && p.begin.Category == category {
+		from = max(from, p.begin.Seq+1)
+	}
+	for ; from <= p.row.Seq && left > 0 && p.next == 0; from += pageSpan {
+		if p.scanned == pageScanMax {
+			p.next = placeAfter(ledger.Lot{Seq: from - 1, Category: category})
+			return nil
+		}
+		opened, err := p.credits(from, min(from+pageSpan-1, p.row.Seq))
+		if err != nil {
+			return err
+		}
+		for _, lot := range opened {
+			if lot.Category == category && lot.ExpiresAt.IsZero() {
+				p.add(lot)
+				left -= lot.Remaining
+			}
+		}
+		p.scanned += pageSpan
+	}
+	return nil
+}
