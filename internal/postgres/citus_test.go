@@ -30,9 +30,10 @@ func TestSettingsHoldOnTheWorkers(t *testing.T) {
 				`set citus.enable_ddl_propagation = off`, `set citus.enable_manual_changes_to_shards = on`,
 				`set citus.override_table_visibility = off`,
 				`do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$`,
-				`create table seen (synchronous_commit text, lock_timeout text, statement_timeout text)`,
+				`create table seen (synchronous_commit text, lock_timeout text, statement_timeout text, planned text)`,
 				`create function note() returns trigger language plpgsql as $$ begin
-				   insert into seen values (current_setting('synchronous_commit'), current_setting('lock_timeout'), current_setting('statement_timeout'));
+				   insert into seen values (current_setting('synchronous_commit'), current_setting('lock_timeout'), current_setting('statement_timeout'),
+				     current_setting('plan_cache_mode') || current_setting('enable_hashjoin') || current_setting('enable_seqscan'));
 				   return null;
 				 end $$`,
 				`do $$ declare shard text; begin
@@ -59,7 +60,8 @@ func TestSettingsHoldOnTheWorkers(t *testing.T) {
 		for _, worker := range s.citus.OnWorkers(i.url) {
 			var all, right int
 			const query = `
-			  select count(*), count(*) filter (where synchronous_commit = 'on' and lock_timeout = '1s' and statement_timeout = '8s')
+			  select count(*), count(*) filter (where synchronous_commit = 'on' and lock_timeout = '1s' and statement_timeout = '8s'
+			                                          and planned = 'force_generic_planoffoff')
 			    from seen`
 			if err := connect(t, worker).QueryRow(t.Context(), query).Scan(&all, &right); err != nil {
 				t.Fatal(err)
@@ -250,6 +252,122 @@ func TestDistribute(t *testing.T) {
 				t.Errorf("%s: got %v, want entries guarded on the shards", statement, err)
 			}
 		}
+	})
+}
+
+// The store finds the shard of a customer as PostgreSQL and Citus do.
+func TestShardsAreFound(t *testing.T) {
+	onServers(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 1)
+		conn := connect(t, i.url)
+		text := "größe-"
+		for n := range 60 {
+			var want int32
+			if err := conn.QueryRow(t.Context(), `select hashtext($1 collate "C")`, text).Scan(&want); err != nil {
+				t.Fatal(err)
+			}
+			if got := postgres.HashText(text); got != want {
+				t.Errorf("%q: got the hash %d, want %d", text, got, want)
+			}
+			text += string(rune('a' + n%26))
+		}
+		if s.citus == nil {
+			return
+		}
+		shards := map[int64]int{}
+		for n := range 200 {
+			customer := fmt.Sprintf("cus_%d", n)
+			var shard int64
+			const query = `select get_shard_id_for_distribution_column('customers', $1::text)`
+			if err := conn.QueryRow(t.Context(), query, customer).Scan(&shard); err != nil {
+				t.Fatal(err)
+			}
+			number, seen := shards[shard]
+			if got := i.instances[0].ShardOf(customer); seen && got != number {
+				t.Errorf("%s: got shard %d, want the %d of others in %d", customer, got, number, shard)
+			}
+			shards[shard] = i.instances[0].ShardOf(customer)
+		}
+		if len(shards) != 4 || shards[0] < 0 {
+			t.Errorf("got the shards %v, want 4", shards)
+		}
+	})
+}
+
+// Commands on customers of one shard share a transaction. An instance that takes
+// customers wrongly to be in one, because it was split, carries them out all the
+// same, and learns where they are.
+func TestSplitShards(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 2)
+		l := startLoad(i, 32, false)
+		l.await(100)
+		i.instances[1].TakeForOneShard()
+		l.await(500)
+		l.end(0)
+		if refused := l.codes[ledger.CodeStorageUnavailable]; refused > 0 {
+			t.Errorf("got %d refusals, want none", refused)
+		}
+		for n := range 20 {
+			customer := fmt.Sprintf("cus_%d", n)
+			if got, want := i.instances[1].ShardOf(customer), i.instances[0].ShardOf(customer); got != want {
+				t.Errorf("%s: got shard %d, want %d learned anew", customer, got, want)
+			}
+		}
+	})
+}
+
+// The workers look rows up by the whole key as well. Most entries of the shard are
+// one customer's, and there are many tenants, so that a planner which has not been
+// taught otherwise takes the tenant to tell entries apart.
+func TestPlansOnWorkers(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		url := s.database(t)
+		conn := connect(t, url)
+		for _, statement := range []string{
+			`insert into ledger_entries
+			 select 'cus_' || case when n % 2 = 0 then 0 else n end, case when n % 2 = 0 then 1 else n % 500 end, n, 'USD', n, 'cwt_' || n,
+			        true, 1, n - 1, n, n, 'payment', 'merchant', 'paid', null, null, null, null, null, 'key-' || n,
+			        repeat('f', 16)::bytea, 'key', now(), repeat('h', 32)::bytea
+			   from generate_series(1, 20000) as n`,
+			`insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)
+			 select 'cus_' || n, n % 500, 'a@example.com', 'A', 'a', '', '{}', now(), now() from generate_series(1, 4000) as n`,
+			`insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
+			                      promotional_from, promotional_sum, paid_from, paid_sum)
+			 select customer_id, tenant, 'USD', 1, 0, 1, 1, repeat('h', 32)::bytea, now(), ''::bytea, 0, 0, 0, 0 from customers`,
+			`analyze customers, wallets, ledger_entries`,
+		} {
+			exec(t, conn, statement)
+		}
+		const shards = `
+		  select p.nodeport::text, string_agg(c.logicalrelid::text || ' ' || c.logicalrelid::text || '_' || c.shardid, ' ')
+		    from pg_dist_shard c
+		    join pg_dist_shard e on e.logicalrelid = 'ledger_entries'::regclass and e.shardminvalue = c.shardminvalue
+		    join pg_dist_shard_placement p on p.shardid = c.shardid
+		   where e.shardid = get_shard_id_for_distribution_column('ledger_entries', 'cus_0'::text)
+		   group by 1`
+		var port, names string
+		if err := conn.QueryRow(t.Context(), shards).Scan(&port, &names); err != nil {
+			t.Fatal(err)
+		}
+		onShard := strings.NewReplacer(strings.Fields(names)...)
+		for _, worker := range s.citus.OnWorkers(url) {
+			if !strings.Contains(worker, ":"+port+"/") {
+				continue
+			}
+			conn := connect(t, worker)
+			exec(t, conn, "set citus.override_table_visibility = off; begin")
+			if _, err := conn.Exec(t.Context(), postgres.BeginSettings, "on", "4s"); err != nil {
+				t.Fatal(err)
+			}
+			for n, s := range postgres.ShardStatements {
+				if got := plan(t, conn, n, onShard.Replace(s.Query)); !looksUpBy(got, s.Key) {
+					t.Errorf("%s: got a plan that does not look up by %v:\n%s", s.Name, s.Key, got)
+				}
+			}
+			return
+		}
+		t.Errorf("got no worker on port %s", port)
 	})
 }
 

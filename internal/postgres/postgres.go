@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,7 +88,8 @@ func (c Config) withDefaults(sharded bool) Config {
 // DB is an open store. It implements ledger.Store and access.Store.
 type DB struct {
 	config     Config
-	sharded    bool // see sharded.go
+	sharded    bool                   // see sharded.go
+	shards     atomic.Pointer[shards] // nil: they are not known
 	pool       *pgxpool.Pool
 	committers []*committer
 	tenants    tenants
