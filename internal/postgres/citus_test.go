@@ -109,6 +109,72 @@ func TestTerminatedWorkers(t *testing.T) {
 	})
 }
 
+// A worker that crashes as a whole under load and starts again some seconds later:
+// nothing that was acknowledged is lost, nothing happens twice, and meanwhile the
+// customers of the other worker are served. Nothing else may run on the servers
+// then, so this test shares them with no other.
+func TestCrashedWorkers(t *testing.T) {
+	for _, s := range servers {
+		if s.citus != nil && s.citus.Here() {
+			t.Run(s.name, func(t *testing.T) { crashedWorkers(t, s) })
+		}
+	}
+}
+
+func crashedWorkers(t *testing.T, s server) {
+	i := newInstallation(t, s, 2)
+	urls := s.citus.OnWorkers(i.url)
+	var others [][]string // for each worker, customers of the others
+	for n := range urls {
+		others = append(others, i.customersBeside(urls[n], fmt.Sprintf("cus_%d", n)))
+	}
+	l := startLoad(i, 16, false)
+	beside, down, longest := int64(0), time.Duration(0), time.Duration(0)
+	for n := range s.share(*restartsFlag) {
+		l.await(200)
+		worker := n % len(urls)
+		start := s.citus.Crash(t, worker)
+		begin := time.Now()
+		for k := 0; time.Since(begin) < 3*time.Second; k++ {
+			credit := ledger.PostRequest{CustomerID: others[worker][k%len(others[worker])], Direction: ledger.Credit, Amount: 5}
+			from := time.Now()
+			if _, err := i.post(t.Context(), k%2, credit); err != nil {
+				t.Errorf("a customer of a worker that runs: got %v, want it served", err)
+			}
+			beside, longest = beside+1, max(longest, time.Since(from))
+		}
+		down += time.Since(begin)
+		start()
+	}
+	l.await(200)
+	if longest > 2*time.Second {
+		t.Errorf("a customer of a worker that runs: got an answer after %v", longest)
+	}
+	l.end(beside)
+	t.Logf("%d crashes; %d entries of others in %v of them, the slowest after %v", *restartsFlag, beside, down, longest)
+}
+
+// customersBeside makes customers who are not on a worker.
+func (i *installation) customersBeside(worker, prefix string) (customers []string) {
+	i.t.Helper()
+	conn := connect(i.t, i.url)
+	for n := 0; len(customers) < 4; n++ {
+		customer := fmt.Sprintf("%s_%d", prefix, n)
+		const query = `
+		  select not $2 like '%:' || nodeport || '/%'
+		    from pg_dist_shard_placement
+		   where shardid = get_shard_id_for_distribution_column('customers', $1::text)`
+		var beside bool
+		if err := conn.QueryRow(i.t.Context(), query, customer, worker).Scan(&beside); err != nil {
+			i.t.Fatal(err)
+		}
+		if beside {
+			customers = append(customers, i.customer(customer))
+		}
+	}
+	return customers
+}
+
 // Connections between the coordinator and its workers that are cut at a COMMIT,
 // before the worker has it or before its answer is heard. The coordinator says
 // in both cases that it could not commit; the store finds out what is true. No
