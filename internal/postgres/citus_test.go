@@ -437,6 +437,25 @@ func TestPlansOnWorkers(t *testing.T) {
 	})
 }
 
+// The role that owns the database on each node can distribute and serve it; the
+// superuser is needed for the extension and the list of nodes alone.
+func TestOwnerDistributes(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		url := s.citus.Owned(t)
+		for _, want := range []bool{false, true} {
+			d, err := postgres.Distribute(t.Context(), url, 4, slog.New(slog.DiscardHandler))
+			if err != nil || d.Already != want {
+				t.Fatalf("got %+v, %v, want it distributed", d, err)
+			}
+		}
+		s.database = func(testing.TB) string { return url }
+		i := newInstallation(t, s, 2)
+		l := startLoad(i, 8, true)
+		l.await(200)
+		l.end(0)
+	})
+}
+
 // A distribution needs workers.
 func TestDistributeWithoutWorkers(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {

@@ -196,13 +196,14 @@ func teachShards(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // refuseOthers refuses to go on while anybody else is connected. Connections
-// that come later wait in isSharded.
+// that come later wait in isSharded. What kind of session another one is only a
+// superuser is told; the server's own belong to nobody, and Citus names its own.
 func refuseOthers(ctx context.Context, tx pgx.Tx) error {
 	const query = `
 	  select pid, coalesce(nullif(application_name, ''), 'unnamed')
 	    from pg_stat_activity
-	   where datname = current_database() and pid <> pg_backend_pid()
-	     and coalesce(backend_type, 'client backend') = 'client backend' and application_name not like 'citus\_%'`
+	   where datname = current_database() and pid <> pg_backend_pid() and usesysid is not null
+	     and coalesce(backend_type, 'client backend') = 'client backend' and application_name !~* '^citus[ _]'`
 	var pid int
 	var name string
 	switch err := tx.QueryRow(ctx, query).Scan(&pid, &name); {
