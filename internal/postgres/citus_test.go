@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -152,6 +153,65 @@ func crashedWorkers(t *testing.T, s server) {
 	}
 	l.end(beside)
 	t.Logf("%d crashes; %d entries of others in %v of them, the slowest after %v", *restartsFlag, beside, down, longest)
+}
+
+// A worker whose standby does not answer keeps everything about its customers from
+// being acknowledged, however the wait for it ends: the coordinator says success
+// where the worker has only committed alone.
+func TestNothingIsAcknowledgedWithoutTheStandbyOfAWorker(t *testing.T) {
+	for _, s := range servers {
+		if s.citus != nil && s.citus.Here() {
+			t.Run(s.name, func(t *testing.T) { workerWithoutStandby(t, s) })
+		}
+	}
+}
+
+func workerWithoutStandby(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
+	urls := s.citus.OnWorkers(i.url)
+	here := i.customersBeside(urls[1], "cus_here") // there are two
+	beside := i.customersBeside(urls[0], "cus_beside")
+	operator := connect(t, urls[0])
+	standbys := func(names string) {
+		exec(t, operator, "alter system set synchronous_standby_names = '"+names+"'")
+		exec(t, operator, "select pg_reload_conf()")
+		for now := "?"; now != names; time.Sleep(10 * time.Millisecond) {
+			if err := operator.QueryRow(t.Context(), "show synchronous_standby_names").Scan(&now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	standbys("missing")
+	defer standbys("")
+	request := ledger.PostRequest{CustomerID: here[0], Direction: ledger.Credit, Amount: 5, IdempotencyKey: "k"}
+	entry := make(chan error, 1)
+	go func() {
+		_, err := i.post(context.Background(), 0, request)
+		entry <- err
+	}()
+	cancelWaits(t, operator)
+	request.CustomerID = beside[0]
+	if _, err := i.post(t.Context(), 0, request); err != nil {
+		t.Errorf("a customer of the other worker: got %v", err)
+	}
+	request.CustomerID = here[0]
+	if err := <-entry; err == nil {
+		t.Error("an entry without the standby: got it acknowledged")
+	}
+	repeat := make(chan error, 1)
+	go func() {
+		_, err := i.post(context.Background(), 0, request)
+		repeat <- err
+	}()
+	cancelWaits(t, operator)
+	if err := <-repeat; err == nil {
+		t.Error("a repeat without the standby: got the first answer, which nobody has given")
+	}
+	standbys("")
+	i.settles(request)
+	if report := i.verify(); report.Entries != 2 {
+		t.Errorf("got %d entries, want 2", report.Entries)
+	}
 }
 
 // customersBeside makes customers who are not on a worker.

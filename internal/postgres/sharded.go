@@ -10,7 +10,7 @@ import (
 
 // A sharded installation is one on Citus whose customers are distributed over
 // servers: each customer with wallets and entries is in one shard, on one of
-// the workers, and instances talk to the coordinator. Three things differ:
+// the workers, and instances talk to the coordinator. Four things differ:
 //
 //   - A transaction of ledger entries is about the customers of one shard, so that
 //     it takes place on one worker. One about several would need a commit in two
@@ -18,6 +18,8 @@ import (
 //     the shard before it looks at anything else.
 //   - Durability and time-outs are set by SET LOCAL, which Citus passes on to the
 //     workers; set_config() would hold on the coordinator alone.
+//   - What a worker warns of, the coordinator passes on as a message of the level
+//     DEBUG1, so it is asked for those, see keepWarning.
 //   - An error of COMMIT proves nothing: the worker may have committed, and only
 //     its answer to the coordinator was lost.
 
@@ -126,6 +128,8 @@ func shardedSettings(durability, lockWait string) []string {
 		"plan_cache_mode = 'force_generic_plan'",
 		"citus.propagate_set_commands = 'none'",
 		"plan_cache_mode = 'auto'",
+		"citus.worker_min_messages = 'warning'",
+		"client_min_messages = 'debug1'",
 	}
 }
 
