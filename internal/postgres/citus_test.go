@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/pgtest"
 	"github.com/billfold/billfold/internal/postgres"
+	"github.com/billfold/billfold/internal/transfer"
+	"github.com/billfold/billfold/internal/verify"
 )
 
 var killsFlag = flag.Int("kills", 100, "how many backends of Citus's workers are terminated under load")
@@ -514,6 +517,76 @@ func TestOwnerDistributes(t *testing.T) {
 		l.await(200)
 		l.end(0)
 	})
+}
+
+// A copy moves an installation off Citus, and onto it by way of a database that is
+// distributed afterwards. A target that is distributed already is refused, and so
+// is the distribution of a copy that is not whole.
+func TestCopyAndDistribute(t *testing.T) {
+	onCitus(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 1)
+		l := startLoad(i, 8, true)
+		l.await(200)
+		l.end(0)
+		if err := i.instances[0].Join(t.Context(), make([]byte, 32)); err != nil {
+			t.Fatal(err)
+		}
+		i.instances[0].Disconnect()
+		pgtest.Exec(t, i.url, `
+		  select pg_terminate_backend(pid, 5000)
+		    from pg_stat_activity
+		   where datname = current_database() and application_name = 'billfold'`)
+		if err := copyTo(t, i.url, s.database(t), nil); err == nil || !strings.Contains(err.Error(), "distributed already") {
+			t.Errorf("to a distributed database: got %v, want it refused", err)
+		}
+		target := s.citus.Plain(t)
+		stop := errors.New("stop")
+		if err := copyTo(t, i.url, target, stop); !errors.Is(err, stop) {
+			t.Errorf("a copy that is stopped: got %v", err)
+		}
+		if _, err := postgres.Distribute(t.Context(), target, 4, slog.New(slog.DiscardHandler)); err == nil {
+			t.Error("a copy that is not whole: got it distributed")
+		}
+		if err := copyTo(t, i.url, target, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := postgres.Distribute(t.Context(), target, 4, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		want := i.verify().Entries
+		i.url = target
+		if got := i.verify().Entries; got != want || got == 0 {
+			t.Errorf("got %d entries, want %d", got, want)
+		}
+	})
+}
+
+// copyTo copies an installation, and stops with an error before the proof if it
+// is given one.
+func copyTo(t *testing.T, from, to string, stop error) (err error) {
+	t.Helper()
+	source, err := postgres.OpenCopySource(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := postgres.OpenCopyTarget(t.Context(), to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	prove := func(url string) func(context.Context) (int64, error) {
+		return func(ctx context.Context) (int64, error) {
+			report, err := verify.Run(ctx, verify.Options{DatabaseURL: url})
+			return report.Entries, err
+		}
+	}
+	options := transfer.Options{Name: from, VerifySource: prove(from), VerifyTarget: prove(to)}
+	if stop != nil {
+		options.VerifyTarget = func(context.Context) (int64, error) { return 0, stop }
+	}
+	_, err = transfer.Run(t.Context(), source, target, options)
+	return err
 }
 
 // A distribution needs workers.

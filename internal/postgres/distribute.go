@@ -48,6 +48,9 @@ func distribute(ctx context.Context, conn *pgx.Conn, shards int, logger *slog.Lo
 	if err := migrate(ctx, conn, logger); err != nil {
 		return d, err
 	}
+	if err := refuseUnfinished(ctx, conn); err != nil { // the copy could not go on
+		return d, err
+	}
 	if err := ensureCitus(ctx, conn); err != nil {
 		return d, err
 	}
