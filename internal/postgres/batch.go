@@ -139,9 +139,13 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 const lockedColumns = `
 	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at`
 
-const lockCustomersQuery = lockedColumns + `
+const lockCustomersQuery = lockedColumns + joinCustomers + lockInOrder
+
+const joinCustomers = `
 	  from unnest($1::text[], $2::integer[]) as u (customer_id, tenant)
-	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant
+	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant`
+
+const lockInOrder = `
 	 order by c.customer_id, c.tenant
 	   for no key update of c`
 
@@ -207,10 +211,14 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (b *batch) queueLoadMany(trip *pgx.Batch, customers, keys *keyArrays) {
-	trip.Queue(lockCustomersQuery, customers.ids, customers.tenants).Query(b.scanCustomers)
-	trip.Queue(readWalletsQuery, customers.ids, customers.tenants).Query(b.scanWallets)
+	lock, wallets, priors := lockCustomersQuery, readWalletsQuery, readPriorsQuery
+	if b.db.sharded {
+		lock, wallets, priors = lockShardCustomersQuery, readShardWalletsQuery, readShardPriorsQuery
+	}
+	trip.Queue(lock, customers.ids, customers.tenants).Query(b.scanCustomers)
+	trip.Queue(wallets, customers.ids, customers.tenants).Query(b.scanWallets)
 	if len(keys.ids) > 0 {
-		trip.Queue(readPriorsQuery, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
+		trip.Queue(priors, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
 	}
 }
 

@@ -22,7 +22,8 @@ func (db *DB) CreateCustomer(
 		if err != nil {
 			return false, err
 		}
-		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, "")
+		// With the lock, the worker's commit has something to wait for a standby with.
+		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, "for no key update")
 		return err == nil, ignore(err, errNoCustomer)
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {

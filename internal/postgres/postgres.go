@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -89,7 +90,8 @@ func (c Config) withDefaults(sharded bool) Config {
 // DB is an open store. It implements ledger.Store and access.Store.
 type DB struct {
 	config     Config
-	sharded    bool // see sharded.go
+	sharded    bool                   // see sharded.go
+	shards     atomic.Pointer[shards] // nil: they are not known
 	pool       *pgxpool.Pool
 	committers []*committer
 	tenants    tenants
