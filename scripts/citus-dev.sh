@@ -10,7 +10,8 @@
 # Everything goes into CITUS_DIR, ./bin/citus unless it is set. The PostgreSQL
 # that PG_CONFIG describes is copied there and Citus is installed into the copy,
 # so the machine's own stays as it is. Building needs that server's headers
-# (Debian: postgresql-server-dev-15), flex, liblz4-dev and libzstd-dev.
+# (Debian: postgresql-server-dev-15), flex, libkrb5-dev, liblz4-dev and
+# libzstd-dev.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=v13.2.2 # the newest for PostgreSQL 15; 14 dropped it
@@ -46,6 +47,8 @@ build() {
   if [ $# -eq 0 ] && [ ! -d "$source" ]; then
     git clone -q --depth 1 --branch "$version" "https://github.com/citusdata/citus" "$source"
   fi
+  # git gives all files the time of the clone, and make would want autoconf.
+  (cd "$source" && touch configure src/include/citus_config.h.in)
   # Newer minor versions of the server export a function that Citus also defines.
   if grep -q have_createdb_privilege "$headers/commands/dbcommands.h"; then
     sed -i 's/^have_createdb_privilege(void)/citus_have_createdb_privilege(void)/' "$source/src/include/pg_version_compat.h"
@@ -119,6 +122,7 @@ max_prepared_transactions = 600
 max_worker_processes = 300
 max_locks_per_transaction = 256
 citus.node_conninfo = 'sslmode=disable'
+citus.node_connection_timeout = '2s'
 CONF
     unprivileged pg_ctl -D "$data/$node" -l "$data/$node.log" -w start >/dev/null
     sql -p "${port[$node]}" -d postgres -c 'create database billfold'

@@ -57,6 +57,9 @@ func TestStrangerLocksACustomer(t *testing.T) {
 		r.exec(stranger, `begin`)
 		r.exec(stranger, `select from customers where customer_id = $1 for update`, locked.Customers()[0])
 		r.exec(stranger, `select from wallets where customer_id = $1 for update`, locked.Customers()[0])
+		// The first refusal comes after a second, when what was committed before the
+		// lock has long been answered.
+		locked.Await("refusals for the locked customer", locked.Unavailable, 1)
 		before := locked.Acknowledged()
 		stops := []func(){
 			r.keepSending("renaming the locked customer", 20, rename(locked.Customers()[0]), http.StatusServiceUnavailable),
@@ -76,7 +79,15 @@ func TestStrangerLocksACustomer(t *testing.T) {
 		}
 		r.exec(stranger, `rollback`)
 		r.await(20)
-		r.send(r.instances[0], rename(locked.Customers()[0]), http.StatusOK)
+		// An instance remembers for a moment that the customer was locked.
+		answer := harness.Answer{Status: http.StatusServiceUnavailable}
+		for released := time.Now(); answer.Status != http.StatusOK && time.Since(released) < lockedFor; {
+			answer = r.send(r.instances[0], rename(locked.Customers()[0]), http.StatusOK, http.StatusServiceUnavailable)
+			time.Sleep(5 * time.Millisecond)
+		}
+		if answer.Status != http.StatusOK {
+			t.Errorf("renaming the customer that is locked no more: got %s, want status 200", answer)
+		}
 		r.end()
 	})
 }

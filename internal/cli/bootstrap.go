@@ -68,7 +68,7 @@ func banner(to io.Writer, config Config, addr net.Addr, first *firstKeys) {
 	var b strings.Builder
 	base := config.scheme() + "://" + reachable(addr)
 	fmt.Fprintf(&b, "Billfold %s is ready.\n\n", buildVersion().Version)
-	fmt.Fprintf(&b, "  API   %s\n  Data  %s\n\n", base, absolute(config.DataDir))
+	fmt.Fprintf(&b, "  API   %s\n  Data  %s\n\n", base, config.place())
 	if first != nil {
 		key := first.testKey
 		if first.brought {

@@ -82,6 +82,14 @@ func placeOf(text string) place {
 	return place{dir: text}
 }
 
+// place is where the installation is.
+func (c Config) place() place {
+	if c.DatabaseURL != "" {
+		return place{url: c.DatabaseURL}
+	}
+	return place{dir: c.DataDir}
+}
+
 // String is the place for people, without a password.
 func (l place) String() string {
 	if l.url != "" {

@@ -123,7 +123,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
 	faces.serving.Store(true)
 	startSweeper(&started, faces.sweeper)
-	logger.Info("serving", "addr", shown, "data_dir", absolute(config.DataDir))
+	logger.Info("serving", "addr", shown, "data", config.place().String())
 	return p.wait(ctx, failed, store.Fatal(), logger)
 }
 

@@ -143,6 +143,35 @@ func (c *Citus) Plain(t testing.TB) (url string) {
 	return c.named(t, func(name string) error { return c.create(t.Context(), name) })
 }
 
+// Owned is Plain by a role that owns the database and may do nothing else, as
+// an installation should have it. It is gone when the test ends, too.
+func (c *Citus) Owned(t testing.TB) (address string) {
+	t.Helper()
+	role := fmt.Sprintf("owner_%d", time.Now().UnixNano())
+	// Each node gets it by a connection of its own; Citus would make it
+	// everywhere, but only from a database that it is in.
+	all := func(statements string) {
+		for _, node := range c.nodes() {
+			if err := c.exec(context.Background(), node, "", "set citus.enable_ddl_propagation = off; "+statements); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all("create role " + role + " login")
+	t.Cleanup(func() { all("drop role " + role) }) // after its database
+	owned := c.Plain(t)
+	all("alter database " + pathOf(owned) + " owner to " + role)
+	return strings.Replace(owned, c.coordinator.User.Username()+"@", role+"@", 1)
+}
+
+func pathOf(database string) string {
+	parsed, err := url.Parse(database)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(parsed.Path, "/")
+}
+
 func (c *Citus) named(t testing.TB, create func(name string) error) (url string) {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", c.template, c.serial.Add(1))

@@ -139,9 +139,13 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 const lockedColumns = `
 	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at`
 
-const lockCustomersQuery = lockedColumns + `
+const lockCustomersQuery = lockedColumns + joinCustomers + lockInOrder
+
+const joinCustomers = `
 	  from unnest($1::text[], $2::integer[]) as u (customer_id, tenant)
-	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant
+	  join customers c on c.customer_id = u.customer_id and c.tenant = u.tenant`
+
+const lockInOrder = `
 	 order by c.customer_id, c.tenant
 	   for no key update of c`
 
@@ -207,10 +211,14 @@ func (b *batch) load(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (b *batch) queueLoadMany(trip *pgx.Batch, customers, keys *keyArrays) {
-	trip.Queue(lockCustomersQuery, customers.ids, customers.tenants).Query(b.scanCustomers)
-	trip.Queue(readWalletsQuery, customers.ids, customers.tenants).Query(b.scanWallets)
+	lock, wallets, priors := lockCustomersQuery, readWalletsQuery, readPriorsQuery
+	if b.db.sharded {
+		lock, wallets, priors = lockShardCustomersQuery, readShardWalletsQuery, readShardPriorsQuery
+	}
+	trip.Queue(lock, customers.ids, customers.tenants).Query(b.scanCustomers)
+	trip.Queue(wallets, customers.ids, customers.tenants).Query(b.scanWallets)
 	if len(keys.ids) > 0 {
-		trip.Queue(readPriorsQuery, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
+		trip.Queue(priors, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
 	}
 }
 
@@ -237,13 +245,15 @@ const lockWaitLong = "4s"
 // client no longer waits for. None of them ends the wait for a standby. Warnings
 // are asked for because one of them tells of a commit without its standby. The
 // rest keeps the plans: statements are planned once, when the tables may be
-// empty, and a plan that reads a whole table would stay after it has grown.
+// empty, and a plan that reads a whole table would stay after it has grown. The
+// form of bytes is for a driver that may not prepare statements.
 const beginSettings = `
 	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true),
 	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true),
 	       set_config('client_min_messages', 'warning', true), set_config('plan_cache_mode', 'force_generic_plan', true),
 	       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-	       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+	       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+	       set_config('bytea_output', 'hex', true)`
 
 // keyArrays are the columns of a set of keys, as the statements take them: every
 // column of a key is passed, because with one of them as a constant a table

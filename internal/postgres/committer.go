@@ -55,6 +55,9 @@ var customerSeed = maphash.MakeSeed()
 // Transact implements ledger.Store.
 func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
 	chosen := maphash.String(customerSeed, scope.CustomerID) % uint64(len(db.committers))
+	if shard, known := db.shardOf(scope.CustomerID); known {
+		chosen = uint64(shard % len(db.committers))
+	}
 	item := &item{Command: command{scope: scope, decide: decide}}
 	if err := db.committers[chosen].queue.Submit(ctx, item); err != nil {
 		return ledger.Change{}, err
@@ -72,7 +75,7 @@ func (c *committer) batch(items []*item) {
 		c.try(items, lockWait, giveUp)
 		return
 	}
-	for _, group := range byCustomer(items) {
+	for _, group := range c.db.byShard(items) {
 		c.try(group, lockWait, giveUp)
 	}
 }
@@ -89,7 +92,10 @@ func (c *committer) try(items []*item, wait string, giveUp time.Time) (stuck boo
 		return false
 	case err != nil && len(items) > 1 && !isStorage(err):
 		// One command broke a constraint or failed in some other way that is
-		// our bug.
+		// our bug; or a shard was split, so that they are not in one any more.
+		if c.db.sharded && stateOf(err) == notSupported {
+			c.db.forgetShards()
+		}
 		for i := range items {
 			c.try(items[i:i+1], wait, giveUp)
 		}

@@ -17,7 +17,7 @@ import (
 
 // copyName is the application name of a copy's connection, so that it is not
 // taken for an instance.
-const copyName = "billfold copy"
+const copyName = instanceName + " copy"
 
 // copyConnect makes the one connection of a copy, without time-outs: a table is
 // one statement.
@@ -29,6 +29,7 @@ func copyConnect(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	settings.ConnectTimeout = connectTimeout
 	settings.RuntimeParams["application_name"] = copyName
+	speak(settings.RuntimeParams)
 	settings.OnNotice = keepWarning
 	conn, err := pgx.ConnectConfig(ctx, settings)
 	if err != nil {
@@ -110,12 +111,14 @@ func (s *CopySource) prepare(ctx context.Context) error {
 // ended: the server takes a moment to notice.
 const goneWithin = 2 * time.Second
 
-// refuseInstances refuses a database to which instances are connected.
+// refuseInstances refuses a database to which instances are connected. A pooler
+// may add to the names of sessions.
 func refuseInstances(ctx context.Context, conn *pgx.Conn) error {
 	const query = `
 	  select count(*)
 	    from pg_stat_activity
-	   where datname = current_database() and application_name = 'billfold' and pid <> pg_backend_pid()`
+	   where datname = current_database() and pid <> pg_backend_pid()
+	     and starts_with(application_name, $1) and not starts_with(application_name, $2)`
 	for giveUp := time.Now().Add(goneWithin); ; time.Sleep(50 * time.Millisecond) {
 		// In a transaction the server shows its connections as they were when it
 		// was first asked, unless it is told to look again.
@@ -123,7 +126,7 @@ func refuseInstances(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 		var connections int64
-		if err := conn.QueryRow(ctx, query).Scan(&connections); err != nil || connections == 0 {
+		if err := conn.QueryRow(ctx, query, instanceName, copyName).Scan(&connections); err != nil || connections == 0 {
 			return err
 		}
 		if time.Now().After(giveUp) {

@@ -34,6 +34,13 @@ func OpenCopyTarget(ctx context.Context, url string) (*CopyTarget, error) {
 }
 
 func (t *CopyTarget) prepare(ctx context.Context) error {
+	// What a copy sends is one statement for many customers.
+	switch sharded, err := isSharded(ctx, t.conn); {
+	case err != nil:
+		return err
+	case sharded:
+		return errors.New("the customers are distributed already; copy to a database that is not, and run migrate --distribute then")
+	}
 	steps, err := Migrations()
 	if err != nil {
 		return err

@@ -22,7 +22,8 @@ func (db *DB) CreateCustomer(
 		if err != nil {
 			return false, err
 		}
-		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, "")
+		// With the lock, the worker's commit has something to wait for a standby with.
+		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, "for no key update")
 		return err == nil, ignore(err, errNoCustomer)
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
@@ -157,7 +158,9 @@ func keptAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 }
 
 // keepAnswer leaves the answer for repeats, and removes a few that have had
-// their time: more than one new answer adds, so that they cannot pile up.
+// their time: more than one new answer adds, so that they cannot pile up. The one
+// that is being replaced may be among those and has to stay; one that another
+// transaction holds is left to it, or the two could wait for each other.
 func keepAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.Once, customer ledger.Customer) error {
 	if once == nil {
 		return nil
@@ -172,10 +175,11 @@ func keepAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 	           select tenant, route, key
 	             from request_answers
 	            where keep_until < $1
+	              and (tenant, route, key) <> ($2, $3, $4)
 	            order by keep_until, tenant, route, key
 	            limit 4
-	              for update)`
-	if _, err := conn.Exec(ctx, remove, once.At); err != nil {
+	              for update skip locked)`
+	if _, err := conn.Exec(ctx, remove, once.At, tenant, once.Route, once.Key); err != nil {
 		return err
 	}
 	const update = `
@@ -231,6 +235,7 @@ func (db *DB) Customers(
 		return list, nil
 	}
 	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		list = ledger.CustomerList{}
 		number, err := db.tenants.number(ctx, q, tenant)
 		if err != nil {
 			return ignore(err, errNoBusiness)

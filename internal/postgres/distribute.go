@@ -48,6 +48,9 @@ func distribute(ctx context.Context, conn *pgx.Conn, shards int, logger *slog.Lo
 	if err := migrate(ctx, conn, logger); err != nil {
 		return d, err
 	}
+	if err := refuseUnfinished(ctx, conn); err != nil { // the copy could not go on
+		return d, err
+	}
 	if err := ensureCitus(ctx, conn); err != nil {
 		return d, err
 	}
@@ -62,6 +65,9 @@ func distribute(ctx context.Context, conn *pgx.Conn, shards int, logger *slog.Lo
 		if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return distributeTables(ctx, tx, shards) }); err != nil {
 			return d, err
 		}
+	}
+	if err := teachShards(ctx, conn); err != nil {
+		return d, err
 	}
 	const query = `
 	  select count(distinct s.shardid), count(distinct p.groupid)
@@ -169,14 +175,38 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	return nil
 }
 
+// teachShards tells the planners of the workers what 0001_ledger.sql tells that of
+// one server. Citus copies how many values of a column are to be looked at, but
+// not what is to be believed of them, when it makes a shard or moves it. Where
+// businesses share a shard, a worker would learn that the tenant tells most
+// entries apart, and take any index that has it for the one of the whole key.
+func teachShards(ctx context.Context, conn *pgx.Conn) error {
+	for _, table := range []string{"customers", "ledger_entries"} {
+		const teach = `
+		  select result
+		    from run_command_on_shards($1::text::regclass, 'alter table %s alter column tenant set (n_distinct = 1)')
+		   where not success`
+		var refused string
+		switch err := conn.QueryRow(ctx, teach, table).Scan(&refused); {
+		case err == nil:
+			return fmt.Errorf("the shards of %s cannot be altered: %s", table, refused)
+		case !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+	}
+	_, err := conn.Exec(ctx, `analyze customers, wallets, ledger_entries`)
+	return err
+}
+
 // refuseOthers refuses to go on while anybody else is connected. Connections
-// that come later wait in isSharded.
+// that come later wait in isSharded. What kind of session another one is only a
+// superuser is told; the server's own belong to nobody, and Citus names its own.
 func refuseOthers(ctx context.Context, tx pgx.Tx) error {
 	const query = `
 	  select pid, coalesce(nullif(application_name, ''), 'unnamed')
 	    from pg_stat_activity
-	   where datname = current_database() and pid <> pg_backend_pid()
-	     and coalesce(backend_type, 'client backend') = 'client backend' and application_name not like 'citus\_%'`
+	   where datname = current_database() and pid <> pg_backend_pid() and usesysid is not null
+	     and coalesce(backend_type, 'client backend') = 'client backend' and application_name !~* '^citus[ _]'`
 	var pid int
 	var name string
 	switch err := tx.QueryRow(ctx, query).Scan(&pid, &name); {

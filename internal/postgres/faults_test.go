@@ -284,6 +284,33 @@ func terminatedBackends(t *testing.T, s server) {
 	t.Logf("%d backends terminated in the middle of a transaction", killed)
 }
 
+// What reads, and what writes customers, does not notice that its connections
+// have been ended since they were used last.
+func TestTerminatedWhileIdle(t *testing.T) { onOwnServers(t, terminatedWhileIdle) }
+
+func terminatedWhileIdle(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
+	i.customer("cus_1")
+	killer := connect(t, i.url)
+	for n := range 10 {
+		i.together(4, func(instance, k int) {
+			if _, err := i.instances[instance].Customer(t.Context(), i.tenant, "cus_1"); err != nil {
+				t.Error(err)
+			}
+			if n > 0 {
+				id := fmt.Sprintf("cus_%d_%d", n, k)
+				if _, err := i.instances[instance].CreateCustomer(t.Context(), i.newCustomer(id), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		exec(t, killer, `
+		  select pg_terminate_backend(pid, 5000)
+		    from pg_stat_activity
+		   where datname = current_database() and pid <> pg_backend_pid()`)
+	}
+}
+
 // A customer whom somebody else has locked for too long is refused without
 // effect; the others are served meanwhile, whatever it is that is locked.
 func TestLockWaitIsOver(t *testing.T) { onOwnServers(t, lockWaitIsOver) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,8 +81,10 @@ func warned(conn *pgx.Conn) error {
 // warningKey is where a connection keeps the last warning that it received.
 const warningKey = "billfold.warning"
 
+// keepWarning takes note of a warning. Citus lowers the level of what a worker
+// says, and leaves its class, which is 01 for a warning.
 func keepWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
-	if notice.SeverityUnlocalized == "WARNING" {
+	if notice.SeverityUnlocalized == "WARNING" || strings.HasPrefix(notice.Code, "01") {
 		conn.CustomData()[warningKey] = notice
 	}
 }

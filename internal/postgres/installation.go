@@ -61,6 +61,9 @@ func (db *DB) Alone(ctx context.Context, f func() error) error {
 	}
 	defer conn.Release()
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, patience); err != nil {
+			return unavailable(err)
+		}
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, aloneLock); err != nil {
 			return unavailable(err)
 		}

@@ -143,6 +143,14 @@ func (p *entryPage) run(ctx context.Context, newest int64) error {
 			return err
 		}
 	}
+	query, args, oldest := p.query(newest, wallet)
+	return p.collect(ctx, query, args, oldest)
+}
+
+// query returns the statement for the page of a wallet, or of all when it is
+// nil, and the position that it looks no further than. It moves the page on past
+// what the numbers in the statement leave out.
+func (p *entryPage) query(newest int64, wallet *walletrow.Row) (query string, args []any, oldest int64) {
 	clauses, args := []string{"e.customer_id = $1", "e.tenant = $2", "e.position <= $3"}, []any{p.key.id, p.key.tenant, newest}
 	add := func(clause string, arg any) {
 		args = append(args, arg)
@@ -154,8 +162,13 @@ func (p *entryPage) run(ctx context.Context, newest int64) error {
 		add("e.currency = $%d", wallet.Currency)
 		order = "e.seq"
 	}
-	oldest := int64(1)
+	oldest = 1
+	orderBy := " order by " + order + " desc"
 	switch {
+	case p.filter.IdempotencyKey != "":
+		// There is at most one. Asked for an order, the planner walks the whole
+		// history in it.
+		orderBy = ""
 	case whole && wallet == nil:
 		newest -= p.page.Skip
 		add("e.position <= $%d", newest)
@@ -167,9 +180,9 @@ func (p *entryPage) run(ctx context.Context, newest int64) error {
 		oldest = newest - scanMax + 1
 		add("e.position >= $%d", oldest)
 	}
-	query := `select ` + entryColumns + ` from ledger_entries e where ` + strings.Join(clauses, " and ") +
-		fmt.Sprintf(" order by %s desc limit %d offset %d", order, p.page.Limit+1, p.page.Skip)
-	return p.collect(ctx, query, args, oldest)
+	query = `select ` + entryColumns + ` from ledger_entries e where ` + strings.Join(clauses, " and ") + orderBy +
+		fmt.Sprintf(" limit %d offset %d", p.page.Limit+1, p.page.Skip)
+	return query, args, oldest
 }
 
 // wallet returns the wallet that the filter asks for, nil for all, and whether

@@ -44,6 +44,9 @@ func migrateOne(
 		return done, err
 	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, patience); err != nil {
+			return err
+		}
 		// Two that create a table at once collide even with "if not exists".
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, migrationLock); err != nil {
 			return err
@@ -77,6 +80,12 @@ func migrateOne(
 	})
 	return false, err
 }
+
+// patience takes back the time-outs that somebody has set for the role: a step
+// takes as long as the tables are large, and who waits for another has to.
+const patience = `
+	select set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true),
+	       set_config('idle_in_transaction_session_timeout', '0', true)`
 
 // migrationLock is the number of the lock that starting instances take turns
 // with: "billfold" in ASCII.

@@ -17,9 +17,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -87,7 +90,8 @@ func (c Config) withDefaults(sharded bool) Config {
 // DB is an open store. It implements ledger.Store and access.Store.
 type DB struct {
 	config     Config
-	sharded    bool // see sharded.go
+	sharded    bool                   // see sharded.go
+	shards     atomic.Pointer[shards] // nil: they are not known
 	pool       *pgxpool.Pool
 	committers []*committer
 	tenants    tenants
@@ -154,10 +158,35 @@ func parse(url string) (*pgxpool.Config, error) {
 		return nil, errors.New("database-url: it is not a connection string of PostgreSQL, such as postgres://user:password@host/database")
 	}
 	settings.ConnConfig.ConnectTimeout = connectTimeout
-	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
-		settings.ConnConfig.RuntimeParams["application_name"] = "billfold"
+	if several(settings.ConnConfig) && settings.ConnConfig.ValidateConnect == nil {
+		settings.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	parameters := settings.ConnConfig.RuntimeParams
+	if given := parameters["application_name"]; given == "" || given == instanceName {
+		parameters["application_name"] = instanceName
+	} else {
+		parameters["application_name"] = instanceName + ": " + given
+	}
+	speak(parameters)
 	return settings, nil
+}
+
+// several reports whether an address names more than one host. The driver lists
+// one twice that it may reach with TLS or without.
+func several(config *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(config.Fallbacks, func(other *pgconn.FallbackConfig) bool {
+		return other.Host != config.Host || other.Port != config.Port
+	})
+}
+
+// instanceName is the application name of every session of an instance, or its
+// beginning where the address asks for a name: a copy looks for it.
+const instanceName = "billfold"
+
+// speak makes a session speak UTF-8 and write times as the driver reads them,
+// whatever the role or the database is set to. Poolers know these parameters.
+func speak(parameters map[string]string) {
+	parameters["client_encoding"], parameters["datestyle"] = "UTF8", "ISO"
 }
 
 // address is where a database is, without the credentials.
@@ -199,12 +228,12 @@ const oldestServer = 15
 // refuseUnsafe refuses a server that could lose what it acknowledges (law A.12).
 func refuseUnsafe(ctx context.Context, conn *pgx.Conn) error {
 	var version int
-	var fsync, fullPageWrites string
+	var fsync, fullPageWrites, encoding string
 	var replica bool
 	const query = `
 	  select current_setting('server_version_num')::int, current_setting('fsync'),
-	         current_setting('full_page_writes'), pg_is_in_recovery()`
-	if err := conn.QueryRow(ctx, query).Scan(&version, &fsync, &fullPageWrites, &replica); err != nil {
+	         current_setting('full_page_writes'), pg_is_in_recovery(), current_setting('server_encoding')`
+	if err := conn.QueryRow(ctx, query).Scan(&version, &fsync, &fullPageWrites, &replica, &encoding); err != nil {
 		return err
 	}
 	switch {
@@ -216,6 +245,8 @@ func refuseUnsafe(ctx context.Context, conn *pgx.Conn) error {
 		return errors.New("the server runs with full_page_writes=off and could tear pages in a crash; set full_page_writes=on")
 	case replica:
 		return errors.New("the server is a replica and takes no writes; name the primary, or several hosts in database-url")
+	case encoding != "UTF8":
+		return fmt.Errorf("the database is encoded in %s and could not keep every text; make it with: create database … encoding 'UTF8' template template0", encoding)
 	}
 	return nil
 }

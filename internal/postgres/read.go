@@ -17,20 +17,24 @@ const readWithin = 10 * time.Second
 
 // beginReadSettings says how long a read may wait, as those do that write. Pages
 // are read in the order of an index: the planner likes to collect a long history
-// and sort it, for a page of ten.
+// and sort it, for a page of ten. Where the address forbids prepared statements,
+// the driver reads bytes as text, in this form.
 const beginReadSettings = `
 	select set_config('lock_timeout', $1, true), set_config('statement_timeout', '8s', true),
 	       set_config('idle_in_transaction_session_timeout', '8s', true),
-	       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`
+	       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+	       set_config('bytea_output', 'hex', true)`
 
 // reading is a transaction in which everything that is seen is of one moment.
 type reading struct {
-	// head queues statements that go with the begin. They may be sent more than
-	// once. Nil: there are none.
+	// head queues statements that go with the begin. Nil: there are none.
 	head func(ctx context.Context, conn *pgx.Conn, trip *pgx.Batch) error
 
 	// rest runs after them. Nil: the transaction ends with the same trip.
 	rest func(ctx context.Context, q querier) error
+
+	// Both may run again, on another connection, and leave only what the last
+	// one has found.
 }
 
 // read runs f in a read transaction.
@@ -62,33 +66,28 @@ func (db *DB) runAtOnce(ctx context.Context, r reading) error {
 	return unavailable(err)
 }
 
-// attempt runs a read transaction, on another connection where the one from the
-// pool has been cut or ended since it was used last.
+// attempt runs a read transaction, again for a moment where its connection was
+// lost or the server cannot serve, as it is with what writes.
 func (db *DB) attempt(ctx context.Context, r *reading) error {
 	for giveUp := time.Now().Add(retryFor); ; time.Sleep(rand.N(pauseMax)) {
 		conn, err := db.acquire(ctx)
-		begun := false
 		if err == nil {
-			begun, err = r.on(ctx, conn.Conn())
+			err = r.on(ctx, conn.Conn())
 			if !errors.Is(ctx.Err(), context.Canceled) {
 				err = db.lost(conn.Conn(), err)
 			}
 			conn.Release()
 		}
-		if begun || !isPassing(err) || isLockWait(err) || ctx.Err() != nil || time.Now().After(giveUp) {
+		if !isPassing(err) || isLockWait(err) || ctx.Err() != nil || time.Now().After(giveUp) {
 			return err
 		}
 	}
 }
 
-// on runs the transaction on a connection. It leaves none open there, and
-// reports whether the first trip succeeded.
-func (r *reading) on(ctx context.Context, conn *pgx.Conn) (begun bool, err error) {
-	if err = r.begin(ctx, conn); err == nil && r.rest == nil {
-		return true, nil
-	}
-	begun = err == nil
-	if begun {
+// on runs the transaction on a connection, and leaves none open there.
+func (r *reading) on(ctx context.Context, conn *pgx.Conn) error {
+	err := r.begin(ctx, conn)
+	if err == nil && r.rest != nil {
 		if err = r.rest(ctx, conn); err == nil {
 			_, err = conn.Exec(ctx, "commit")
 		}
@@ -96,7 +95,7 @@ func (r *reading) on(ctx context.Context, conn *pgx.Conn) (begun bool, err error
 	if err != nil && !conn.IsClosed() {
 		_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is not given back
 	}
-	return begun, err
+	return err
 }
 
 func (r *reading) begin(ctx context.Context, conn *pgx.Conn) error {

@@ -104,9 +104,9 @@ func undistributable(t *testing.T, conn *pgx.Conn) []string {
 
 // What a transaction of ledger entries runs on a sharded installation can be
 // carried out by one worker.
-func TestStatementsAreOfOneCustomer(t *testing.T) { onServers(t, statementsAreOfOneCustomer) }
+func TestStatementsAreOfOneShard(t *testing.T) { onServers(t, statementsAreOfOneShard) }
 
-func statementsAreOfOneCustomer(t *testing.T, s server) {
+func statementsAreOfOneShard(t *testing.T, s server) {
 	statements := hotStatements(t, s)
 	for _, statement := range statements {
 		if wrong := crossing(statement); wrong != "" {
@@ -116,6 +116,8 @@ func statementsAreOfOneCustomer(t *testing.T, s server) {
 	t.Logf("%d statements", len(statements))
 	for _, planted := range []string{
 		`select w.balance from wallets w join unnest($1::text[]) as u (id) on w.customer_id = u.id`,
+		`select 1 from unnest($1::text[], $2::integer[]) as u (customer_id, tenant) join wallets w on w.customer_id = u.customer_id`,
+		`update wallets w set seq = u.seq from unnest($1::text[], $2::bigint[]) as u (customer_id, seq) where w.customer_id = u.customer_id`,
 		`select 1 from customers where tenant = $1 for no key update`,
 		`select 1 from customers where customer_id = $1 and tenant = $2 for update skip locked`,
 		`with moved as (update wallets set seq = $2 where customer_id = $1 returning 1) insert into ledger_entries select $1`,
@@ -140,21 +142,29 @@ var (
 	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
 	ofKeys    = regexp.MustCompile(`^select [^;]* from unnest\(\$3::text\[\]\) as u \(idempotency_key\) cross join lateral \( ` +
 		`select \* from ledger_entries e where e.customer_id = \$1 and e.tenant = \$2 and e.idempotency_key = u.idempotency_key offset 0\) as e$`)
-	updating  = regexp.MustCompile(`^update wallets set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
-	forbidden = regexp.MustCompile(`\b(skip locked|with|unnest|join|union|or|from .* from|on conflict|exists|in)\b|\bfrom [a-z_ ]+,`)
+	updating = regexp.MustCompile(`^update wallets set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
+	ofShard  = regexp.MustCompile(`^select [^;]* from unnest\(\$1::text\[\], [^;]* u \(customer_id, tenant\) join customers c ` +
+		`on [^;]* where c\.customer_id = any\(\$1::text\[\]\) order by [^;]* for no key update of c$`)
+	ofWallets     = regexp.MustCompile(`^select [^;]* from wallets w join unnest\(\$1::text\[\], [^;]* where w\.customer_id = any\(\$1::text\[\]\)$`)
+	ofKeysOfShard = regexp.MustCompile(`^select [^;]* from unnest\(\$1::text\[\], [^;]* u \(customer_id, tenant, idempotency_key\) cross join lateral \( ` +
+		`select \* from ledger_entries e where e.customer_id = u.customer_id and [^;]* and e.customer_id = any\(\$1::text\[\]\) offset 0\) as e$`)
+	updatingShard = regexp.MustCompile(`^update wallets w set [a-z_.$0-9=, ]+ from unnest\(\$1::text\[\], [^;]* where [^;]* and w.customer_id = any\(\$1::text\[\]\)$`)
+	forbidden     = regexp.MustCompile(`\b(skip locked|with|unnest|join|union|or|from .* from|on conflict|exists|in)\b|\bfrom [a-z_ ]+,`)
 )
 
 // crossing says why a statement may need more than one shard, "" if it cannot.
 func crossing(statement string) string {
 	text := strings.Join(strings.Fields(strings.ToLower(statement)), " ")
-	if ofSession.MatchString(text) || ofTenant.MatchString(text) || ofKeys.MatchString(text) {
-		return ""
+	for _, form := range []*regexp.Regexp{ofSession, ofTenant, ofKeys, ofShard, ofWallets, ofKeysOfShard, updatingShard} {
+		if form.MatchString(text) {
+			return ""
+		}
 	}
 	if bad := forbidden.FindString(text); bad != "" {
 		return fmt.Sprintf("%q has no place in a statement of a ledger entry's transaction", bad)
 	}
 	if !inserting.MatchString(text) && !reading.MatchString(text) && !updating.MatchString(text) {
-		return "it does not name one customer in the form that Citus passes on to one worker"
+		return "it does not name the customers of one shard in the form that Citus passes on to one worker"
 	}
 	return ""
 }
@@ -204,6 +214,7 @@ func hotStatements(t *testing.T, s server) []string {
 		t.Fatal(err)
 	}
 	running.Wait()
+	i.postSeveral(db, holder)
 	last := post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5})
 	if there, err := db.Happened(last); err != nil || !there {
 		t.Errorf("look for the last entry: got %t, %v, want it found", there, err)
@@ -215,13 +226,50 @@ func hotStatements(t *testing.T, s server) []string {
 	statements := slices.DeleteFunc(all, func(statement string) bool { return slices.Contains(others, statement) })
 	for _, part := range []string{
 		"begin", "set local synchronous_commit", "from customers c", "from wallets w", "u.idempotency_key",
-		"seq between", "insert into ledger_entries", "$1536)", "$192)", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
+		"seq between", "insert into ledger_entries", "$1536)", "$192)", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
 	} {
 		if !slices.ContainsFunc(statements, func(statement string) bool { return strings.Contains(statement, part) }) {
 			t.Errorf("no statement with %q was run, so it was not looked at; got %q", part, statements)
 		}
 	}
 	return statements
+}
+
+// postSeveral has instance 1, which is db, carry out commands on several customers
+// of one shard in one transaction: they come while somebody holds the customer of
+// the one before.
+func (i *installation) postSeveral(db *postgres.DB, holder *pgx.Conn) {
+	i.t.Helper()
+	customers := []string{"cus_hot"}
+	for n := 0; len(customers) < 20; n++ {
+		if id := fmt.Sprintf("cus_%d", n); db.ShardOf(id) == db.ShardOf("cus_hot") {
+			customers = append(customers, i.customer(id))
+		}
+	}
+	var running sync.WaitGroup
+	post := func(customer, key string) {
+		running.Go(func() {
+			credit := ledger.PostRequest{CustomerID: customer, Direction: ledger.Credit, Amount: 5, IdempotencyKey: key}
+			if _, err := i.post(i.t.Context(), 1, credit); err != nil {
+				i.t.Error(err)
+			}
+		})
+	}
+	for _, key := range []string{"makes the wallet", "moves the wallet"} {
+		if _, err := holder.Exec(i.t.Context(), `begin; select 1 from customers where customer_id = 'cus_hot' for update`); err != nil {
+			i.t.Fatal(err)
+		}
+		post("cus_hot", "")
+		time.Sleep(100 * time.Millisecond)
+		for _, c := range customers {
+			post(c, key)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if _, err := holder.Exec(i.t.Context(), `rollback`); err != nil {
+			i.t.Fatal(err)
+		}
+		running.Wait()
+	}
 }
 
 // On Citus itself, each of the statements is one task for one worker.
@@ -261,7 +309,8 @@ func explain(t *testing.T, conn *pgx.Conn, statement string) string {
 	}
 	var values []string
 	for _, kind := range types {
-		value := map[string]string{"bytea": `'\x00'`, "boolean": "true", "timestamp with time zone": "now()", "text[]": "'{k}'", "bigint[]": "'{1,1}'", "text": "'cus_hot'"}[kind]
+		value := map[string]string{"bytea": `'\x00'`, "boolean": "true", "timestamp with time zone": "now()", "text": "'cus_hot'",
+			"text[]": "'{cus_hot}'", "integer[]": "'{1}'", "bigint[]": "'{1,1}'", "bytea[]": "'{}'", "timestamp with time zone[]": "'{}'"}[kind]
 		values = append(values, cmp.Or(value, "1"))
 	}
 	rows, err := conn.Query(t.Context(), "explain execute explained ("+strings.Join(values, ", ")+")")

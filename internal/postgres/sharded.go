@@ -10,12 +10,16 @@ import (
 
 // A sharded installation is one on Citus whose customers are distributed over
 // servers: each customer with wallets and entries is in one shard, on one of
-// the workers, and instances talk to the coordinator. Three things differ:
+// the workers, and instances talk to the coordinator. Four things differ:
 //
-//   - A transaction of ledger entries is about one customer, so that it takes
-//     place on one worker. One about several would need a commit in two phases.
+//   - A transaction of ledger entries is about the customers of one shard, so that
+//     it takes place on one worker. One about several would need a commit in two
+//     phases. Its statements name the customers in a form by which Citus finds
+//     the shard before it looks at anything else.
 //   - Durability and time-outs are set by SET LOCAL, which Citus passes on to the
 //     workers; set_config() would hold on the coordinator alone.
+//   - What a worker warns of, the coordinator passes on as a message of the level
+//     DEBUG1, so it is asked for those, see keepWarning.
 //   - An error of COMMIT proves nothing: the worker may have committed, and only
 //     its answer to the coordinator was lost.
 
@@ -65,6 +69,9 @@ func (db *DB) admit(ctx context.Context, conn *pgx.Conn) error {
 	case sharded != db.sharded:
 		return errDistributed
 	case sharded:
+		if err := db.learnShards(ctx, conn); err != nil {
+			return err
+		}
 		return refuseUnsafeWorkers(ctx, conn)
 	}
 	return nil
@@ -96,30 +103,67 @@ func refuseUnsafeWorkers(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // queueShardedSettings queues what beginSettings sets, so that it holds on the
-// workers too. The first statement switches that on.
+// workers too. The first statement switches that on. Workers plan each statement
+// when they get it, for all values: from the values themselves they might
+// conclude that the tenant alone tells most entries apart. The coordinator plans
+// for the values of an array, because it has to find their shard.
 func queueShardedSettings(trip *pgx.Batch, durability, lockWait string) {
-	for _, setting := range []string{
+	for _, setting := range shardedSettings(durability, lockWait) {
+		trip.Queue("set local " + setting)
+	}
+}
+
+func shardedSettings(durability, lockWait string) []string {
+	return []string{
 		"citus.propagate_set_commands = 'local'",
 		"synchronous_commit = '" + durability + "'",
 		"lock_timeout = '" + lockWait + "'",
 		"client_min_messages = 'warning'",
+		"bytea_output = 'hex'",
 		"statement_timeout = '8s'",
 		"idle_in_transaction_session_timeout = '8s'",
-	} {
-		trip.Queue("set local " + setting)
+		"enable_seqscan = 'off'",
+		"enable_bitmapscan = 'off'",
+		"enable_hashjoin = 'off'",
+		"enable_mergejoin = 'off'",
+		"plan_cache_mode = 'force_generic_plan'",
+		"citus.propagate_set_commands = 'none'",
+		"plan_cache_mode = 'auto'",
+		"citus.worker_min_messages = 'warning'",
+		"client_min_messages = 'debug1'",
 	}
+}
+
+// notSupported is what the coordinator says to a statement that locks rows of
+// several shards.
+const notSupported = "0A000"
+
+// byShard splits commands into those on customers of one shard each.
+func (db *DB) byShard(items []*item) [][]*item {
+	begins := db.shards.Load()
+	if begins == nil {
+		return byCustomer(items)
+	}
+	return grouped(items, func(item *item) int {
+		number, _ := begins.of(item.Command.scope.CustomerID)
+		return number
+	})
 }
 
 // byCustomer splits commands into those on one customer each, in the order in
 // which each customer first appears.
 func byCustomer(items []*item) [][]*item {
+	return grouped(items, ownerOf)
+}
+
+func grouped[K comparable](items []*item, of func(*item) K) [][]*item {
 	var groups [][]*item
-	numbers := map[owner]int{}
+	numbers := map[K]int{}
 	for _, item := range items {
-		n, seen := numbers[ownerOf(item)]
+		n, seen := numbers[of(item)]
 		if !seen {
 			n = len(groups)
-			numbers[ownerOf(item)] = n
+			numbers[of(item)] = n
 			groups = append(groups, nil)
 		}
 		groups[n] = append(groups[n], item)

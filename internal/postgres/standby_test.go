@@ -100,6 +100,18 @@ func TestFailOverToSynchronousStandby(t *testing.T) {
 	l.end(0)
 }
 
+// Of several hosts the one that takes writes is found without being asked for.
+func TestStandbyIsNamedFirst(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	direct := p.primary.URL("postgres")
+	host := fmt.Sprintf("127.0.0.1:%d", p.primary.Port())
+	url := strings.Replace(direct, host, fmt.Sprintf("127.0.0.1:%d,%s", p.standby.Port(), host), 1)
+	if _, err := p.server().open(t, url).Businesses(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A standby that does not answer keeps everything from being acknowledged,
 // however the wait for it ends.
 func TestNothingIsAcknowledgedWithoutTheStandby(t *testing.T) {

@@ -2,15 +2,36 @@ package postgres
 
 import (
 	"context"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// WriteAsSharded has a store on plain PostgreSQL write as on Citus. It must have
-// its only connection by then.
-func (db *DB) WriteAsSharded() { db.sharded = true }
+// WriteAsSharded has a store on plain PostgreSQL write as on Citus, with all
+// customers in one shard. It must have its only connection by then.
+func (db *DB) WriteAsSharded() {
+	if !db.sharded {
+		db.sharded = true
+		db.TakeForOneShard()
+	}
+}
+
+// TakeForOneShard has a store take all customers to be in one shard, as it would
+// for a while after that one was split.
+func (db *DB) TakeForOneShard() { db.shards.Store(&shards{math.MinInt32}) }
+
+// ShardOf returns where a store takes a customer to be, -1 when it does not know.
+func (db *DB) ShardOf(customer string) int {
+	if number, known := db.shardOf(customer); known {
+		return number
+	}
+	return -1
+}
+
+// HashText is what the store takes PostgreSQL's hashtext for.
+func HashText(text string) int32 { return int32(hashText(text)) }
 
 // WriteAsPlain has a store on Citus write as on plain PostgreSQL: a planted bug.
 func (db *DB) WriteAsPlain() { db.sharded = false }
@@ -34,6 +55,11 @@ func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
 // it is and how long it waits for a lock.
 const BeginSettings = beginSettings
 
+// entryUnderKeyQuery finds the entry that was made under an idempotency key.
+var entryUnderKeyQuery, _, _ = (&entryPage{
+	filter: ledger.EntryFilter{IdempotencyKey: "key"}, page: ledger.Page{Limit: 10},
+}).query(1, nil)
+
 // ReadSettings are what each transaction sets that reads; the parameter is how
 // long it waits for a lock. ExpiredQuery is how the sweep finds its work.
 const (
@@ -42,7 +68,8 @@ const (
 )
 
 // HotStatements are the statements that a transaction of ledger entries runs on
-// tables that grow, each with the columns of the key that it must look up by.
+// tables that grow, and the look-up of an entry by its key, each with the columns
+// of the key that it must look up by.
 var HotStatements = []struct {
 	Name, Query string
 	Key         []string
@@ -56,10 +83,30 @@ var HotStatements = []struct {
 	{"read a customer's priors", readCustomerPriorsQuery, priorKeyColumns},
 	{"update a wallet", updateWalletQuery, walletKeyColumns},
 	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"find the entry under a key", entryUnderKeyQuery, priorKeyColumns},
+	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
+}
+
+// ShardStatements are those that run on the tables of one shard. The first column
+// of its key tells a customer or a wallet from all but a few.
+var ShardStatements = []struct {
+	Name, Query string
+	Key         []string
+}{
+	{"lock customers", lockShardCustomersQuery, firstKeyColumn},
+	{"read wallets", readShardWalletsQuery, firstKeyColumn},
+	{"read priors", readShardPriorsQuery, priorKeyColumns},
+	{"update wallets", updateShardWalletsQuery, firstKeyColumn},
+	{"lock a customer", lockCustomerQuery, customerKeyColumns},
+	{"read a customer's wallets", readCustomerWalletsQuery, customerKeyColumns},
+	{"read a customer's priors", readCustomerPriorsQuery, priorKeyColumns},
+	{"update a wallet", updateWalletQuery, walletKeyColumns},
+	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
 }
 
 var (
+	firstKeyColumn     = []string{"customer_id"}
 	customerKeyColumns = []string{"customer_id", "tenant"}
 	priorKeyColumns    = []string{"customer_id", "tenant", "idempotency_key"}
 	walletKeyColumns   = []string{"customer_id", "tenant", "currency"}

@@ -15,6 +15,7 @@ func requestScenarios() []scenario {
 		{"another request under the key is refused", requestReused},
 		{"tenant, route and key make the scope", requestScope},
 		{"an answer older than accepted is replaced", requestReplaced},
+		{"an answer that has had its time is replaced", requestOutlived},
 		{"a refused update does not use up its key", requestRefused},
 		{"one key 32 times at once: one customer, one answer", requestRace},
 		{"one key for 32 updates at once: one change, one answer", requestUpdateRace},
@@ -194,6 +195,24 @@ func requestReplaced(w *world) {
 		o.KeepUntil = time.Time{}
 	}))
 	w.wantAnswer("answer for "+second.ID+" named "+second.Name, answer)
+}
+
+// requestOutlived replaces an answer that may be removed by then, which the store
+// does on the same occasion.
+func requestOutlived(w *world) {
+	kept := func(o *ledger.Once) { o.KeepUntil = o.At.Add(10 * time.Minute) }
+	none := func(o *ledger.Once) { o.Accept = o.At.Add(time.Hour) }
+	w.createOnce(w.onceOf("k1", kept, none))
+	for range 2 {
+		w.clock.Move(11 * time.Minute)
+		second, answer := w.createOnce(w.onceOf("k1", kept, none))
+		if answer != nil {
+			w.Errorf("got first answer %q, want it to be too old", answer)
+		}
+		_, answer = w.createOnce(w.onceOf("k1", kept))
+		w.wantAnswer("answer for "+second.ID+" named "+second.Name, answer)
+	}
+	w.wantCustomers(3)
 }
 
 func requestRefused(w *world) {

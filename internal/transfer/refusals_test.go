@@ -51,6 +51,15 @@ func TestRefusals(t *testing.T) {
 		closing(t, "store", db.Close)
 		mustTransfer(t, there, emptyDir(t))
 	})
+	t.Run("a source whose instances have a name of their own", func(t *testing.T) {
+		t.Parallel()
+		there := emptyDatabase(t)
+		mustTransfer(t, side{dir: smallInstallation(t)}, there)
+		db := openPostgres(t, there.url+"&application_name=wallets")
+		refused(t, there, emptyDir(t), "stop all of them first")
+		closing(t, "store", db.Close)
+		mustTransfer(t, there, emptyDir(t))
+	})
 	t.Run("an instance that was started meanwhile", func(t *testing.T) {
 		t.Parallel()
 		first, there, back := side{dir: smallInstallation(t)}, emptyDatabase(t), emptyDir(t)

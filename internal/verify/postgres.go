@@ -20,7 +20,13 @@ import (
 // have no numbers of their own and no links to the ones before: they are
 // numbered as they are read, and the laws about links do not apply.
 func runPostgres(ctx context.Context, options Options) (report Report, err error) {
-	conn, err := pgx.Connect(ctx, options.DatabaseURL)
+	config, err := pgx.ParseConfig(options.DatabaseURL)
+	if err != nil {
+		return Report{}, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	// Texts are read as they are stored, whatever the role is set to.
+	config.RuntimeParams["client_encoding"] = "UTF8"
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return Report{}, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
@@ -55,6 +61,14 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 // begin fixes the moment that is verified. On Citus the one connection to each
 // worker has a moment of its own, and a customer is on one worker as a whole.
 func (r *rowReader) begin() error {
+	// Time-outs that somebody has set for the role are not meant for this.
+	const patience = `
+	  select set_config(name, '0', true)
+	    from pg_settings
+	   where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
+	if _, err := r.tx.Exec(r.ctx, patience); err != nil {
+		return err
+	}
 	var citus bool
 	err := r.tx.QueryRow(r.ctx, `select exists (select from pg_extension where extname = 'citus')`).Scan(&citus)
 	if err != nil {
