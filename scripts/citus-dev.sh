@@ -119,6 +119,7 @@ max_prepared_transactions = 600
 max_worker_processes = 300
 max_locks_per_transaction = 256
 citus.node_conninfo = 'sslmode=disable'
+citus.node_connection_timeout = '2s'
 CONF
     unprivileged pg_ctl -D "$data/$node" -l "$data/$node.log" -w start >/dev/null
     sql -p "${port[$node]}" -d postgres -c 'create database billfold'
