@@ -53,7 +53,10 @@ var named = []struct {
 	{"BILLFOLD_TEST_DATABASE_URL", "named", pgtest.Database, postgres.Config{}},
 }
 
-var oldestFlag = flag.Bool("oldest", false, "start only the oldest release")
+var (
+	oldestFlag = flag.Bool("oldest", false, "start only the oldest release")
+	shardsFlag = flag.Int("shards", 4, "how many shards the databases of the tests on Citus have")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -112,7 +115,7 @@ func startServers(dir string) error {
 
 // distributeForTests makes few shards, because each is made anew for each test.
 func distributeForTests(ctx context.Context, url string) error {
-	_, err := postgres.Distribute(ctx, url, 4, slog.New(slog.DiscardHandler))
+	_, err := postgres.Distribute(ctx, url, *shardsFlag, slog.New(slog.DiscardHandler))
 	return err
 }
 

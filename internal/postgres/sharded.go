@@ -28,8 +28,8 @@ const (
 	shardedConnectionsMax = 48
 
 	// shardedCommittersMax is high because a committer waits for its worker
-	// most of the time, and so that a worker that is away holds up few
-	// customers of the others.
+	// most of the time, and so that each shard has one of its own, unless there
+	// are more: a worker that is away then holds up no customer of the others.
 	shardedCommittersMax = 64
 )
 
