@@ -31,11 +31,11 @@ const (
 		trip.Queue(readCustomerPriorsQuery, customer.id, customer.tenant, keys).Query(b.scanPriors)
 	}
 `
-	readSeveral = `	trip.Queue(lockCustomersQuery, customers.ids, customers.tenants).Query(b.scanCustomers)
-	trip.Queue(readWalletsQuery, customers.ids, customers.tenants).Query(b.scanWallets)
+	readSeveral = `	trip.Queue(lock, customers.ids, customers.tenants).Query(b.scanCustomers)
+	trip.Queue(wallets, customers.ids, customers.tenants).Query(b.scanWallets)
 `
 	keysOfSeveral = `	if len(keys.ids) > 0 {
-		trip.Queue(readPriorsQuery, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
+		trip.Queue(priors, keys.ids, keys.tenants, keys.keys).Query(b.scanPriors)
 	}
 `
 )
@@ -58,9 +58,9 @@ var mistakes = []mistake{
 		customer.id, customer.tenant).Query(b.scanWallets)
 `, "TestInstancesDoNotOverdraw", "debit: got"},
 	{"several customers' wallets read in the statement that locks", batch, readSeveral,
-		`	unlocked := lockCustomersQuery[:len(lockCustomersQuery)-len("for no key update of c")]
+		`	_, unlocked := wallets, lock[:len(lock)-len("for no key update of c")]
 	trip.Queue(unlocked, customers.ids, customers.tenants).Query(b.scanCustomers)
-	trip.Queue("with l as ("+lockCustomersQuery+")"+walletColumns+" join l on w.customer_id = l.customer_id and w.tenant = l.tenant",
+	trip.Queue("with l as ("+lock+")"+walletColumns+" join l on w.customer_id = l.customer_id and w.tenant = l.tenant",
 		customers.ids, customers.tenants).Query(b.scanWallets)
 `, "TestInstancesDoNotOverdrawSeveral", "accepted, refused and balance: got"},
 	{"one customer's keys looked up before the lock", rows, readOne + keysOfOne, keysOfOne + readOne,

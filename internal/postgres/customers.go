@@ -17,13 +17,16 @@ import (
 func (db *DB) CreateCustomer(
 	ctx context.Context, customer ledger.Customer, once *ledger.Once,
 ) (first []byte, err error) {
+	lock := ""
+	if db.sharded {
+		lock = "for no key update" // so that the worker's commit has something to wait for its standby with
+	}
 	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		number, err := db.tenants.number(ctx, conn, customer.Tenant)
 		if err != nil {
 			return false, err
 		}
-		// With the lock, the worker's commit has something to wait for a standby with.
-		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, "for no key update")
+		_, err = readCustomer(ctx, conn, customer.Tenant, number, customer.ID, lock)
 		return err == nil, ignore(err, errNoCustomer)
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
