@@ -134,7 +134,8 @@ func crashedWorkers(t *testing.T, s server) {
 	}
 	l := startLoad(i, 16, false)
 	beside, down, longest := int64(0), time.Duration(0), time.Duration(0)
-	for n := range s.share(*restartsFlag) {
+	crashes := s.share(*restartsFlag)
+	for n := range crashes {
 		l.await(200)
 		worker := n % len(urls)
 		start := s.citus.Crash(t, worker)
@@ -155,7 +156,7 @@ func crashedWorkers(t *testing.T, s server) {
 		t.Errorf("a customer of a worker that runs: got an answer after %v", longest)
 	}
 	l.end(beside)
-	t.Logf("%d crashes; %d entries of others in %v of them, the slowest after %v", *restartsFlag, beside, down, longest)
+	t.Logf("%d crashes; %d entries of others in %v of them, the slowest after %v", crashes, beside, down, longest)
 }
 
 // A worker whose standby does not answer keeps everything about its customers from

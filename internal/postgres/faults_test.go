@@ -162,6 +162,44 @@ func cutsAtCommit(t *testing.T, s server) {
 	}
 }
 
+// A refusal and a repeat end in a commit too, although they write nothing. Where
+// its connection is cut, another shows what they rest on, and they are answered.
+func TestCutsAtCommitOfNothing(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, servers[0], 1)
+	c := i.customer("cus_1")
+	var next atomic.Int32 // the cut of the next commit, once
+	var cuts atomic.Int32
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
+		cut := pgtest.Cut(next.Swap(int32(pgtest.CutNothing)))
+		if cut != pgtest.CutNothing {
+			cuts.Add(1)
+		}
+		return cut
+	})
+	i.instances = append(i.instances, servers[0].open(t, proxy.URL(i.url)))
+	credit := ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 100, IdempotencyKey: "k1"}
+	first, err := i.post(t.Context(), 1, credit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cut := range []pgtest.Cut{pgtest.CutBefore, pgtest.CutAfter} {
+		next.Store(int32(cut))
+		debit := ledger.PostRequest{CustomerID: c, Direction: ledger.Debit, Amount: 101}
+		if _, err := i.post(t.Context(), 1, debit); ledger.CodeOf(err) != ledger.CodeInsufficientFunds {
+			t.Errorf("a refusal whose commit was cut: got %v, want %s", err, ledger.CodeInsufficientFunds)
+		}
+		next.Store(int32(cut))
+		again, err := i.post(t.Context(), 1, credit)
+		if err != nil || !again.Replayed || again.Entry.ID != first.Entry.ID {
+			t.Errorf("a repeat whose commit was cut: got %+v and %v, want the first answer", again, err)
+		}
+	}
+	if cuts.Load() != 4 {
+		t.Errorf("got %d cuts, want 4", cuts.Load())
+	}
+}
+
 // Somebody locks the customer while nobody knows what became of a commit, so
 // that the look-up waits for the lock in vain. That is no command which had no
 // effect: it must not be run again, and nobody may be told so.

@@ -90,15 +90,10 @@ func keepWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
 }
 
 // unconfirmed says of a transaction that changed nothing, and only had to show
-// that what it saw is there for good, that it failed to show it. The doubt is
-// about the earlier one. Where no more than the connection was lost, another may
-// show it.
+// that what it saw is there for good, that it failed to show it.
 func unconfirmed(err error) error {
-	switch {
-	case !errors.Is(err, errInDoubt):
-		return err
-	case errors.Is(err, errLost):
-		return fmt.Errorf("%w: %w: %v", errUnconfirmed, errLost, err)
+	if errors.Is(err, errInDoubt) {
+		return fmt.Errorf("%w: %v", errUnconfirmed, err) // the doubt is about the earlier one
 	}
-	return fmt.Errorf("%w: %v", errUnconfirmed, err)
+	return err
 }
