@@ -284,6 +284,7 @@ func notInteger(f *fields, index int) error {
 	return ledger.FieldErrorf(ledger.CodeInvalidCondition, name, "%s must be a whole number, written without point or exponent", name)
 }
 
+// amount is that of an entry; the rules say whether it is in range.
 func amount(value strictjson.Value) (money.Amount, error) {
 	n, ok := integer(value)
 	if !ok {

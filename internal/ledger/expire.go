@@ -36,31 +36,14 @@ func Expire(s Snapshot, m Moment) (Change, error) {
 		return Change{}, ErrNothingExpired
 	}
 	lot := wallet.Lots[0]
-	entry := Entry{
-		ID:          EntryID(now, s.Chain.Position+1, m.Random),
-		Tenant:      wallet.Tenant,
-		CustomerID:  wallet.CustomerID,
-		Currency:    wallet.Currency,
-		Position:    s.Chain.Position + 1,
-		Seq:         wallet.Seq + 1,
-		Direction:   Debit,
-		Amount:      lot.Remaining,
-		Before:      wallet.Balance,
-		EventType:   EventMerchantAdjustment,
-		Account:     AccountBreakage,
-		Allocations: []Allocation{{LotSeq: lot.Seq, Amount: lot.Remaining}},
-		Reason:      ExpiryReason,
-		Metadata:    "{}",
-		CreatedBy:   SystemCreator,
-		CreatedAt:   now,
-	}
+	entry := nextEntry(&s, now, m.Random)
+	entry.Direction, entry.Amount = Debit, lot.Remaining
+	entry.EventType, entry.Account = EventMerchantAdjustment, AccountBreakage
+	entry.Allocations = []Allocation{{LotSeq: lot.Seq, Amount: lot.Remaining}}
+	entry.Reason, entry.Metadata, entry.CreatedBy = ExpiryReason, "{}", SystemCreator
 	wallet.Balance -= lot.Remaining
 	wallet.Lots = wallet.Lots[1:]
-	wallet.Seq, wallet.UpdatedAt = entry.Seq, now
-	entry.After = wallet.Balance
-	entry.Available = wallet.Available(now)
-	entry.Hash = entry.ChainHash(s.Chain.Hash)
-	return Change{Entry: entry, Wallet: wallet}, nil
+	return conclude(&s, entry, wallet), nil
 }
 
 // WalletKey names one wallet.

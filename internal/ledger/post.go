@@ -200,38 +200,43 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	if err := r.Conditions.hold(&wallet, available); err != nil {
 		return Change{}, err
 	}
-	entry := Entry{
-		ID:                EntryID(now, s.Chain.Position+1, m.Random),
-		Tenant:            r.Tenant,
-		CustomerID:        r.CustomerID,
-		Currency:          r.Currency,
-		Position:          s.Chain.Position + 1,
-		Seq:               wallet.Seq + 1,
-		Direction:         r.Direction,
-		Amount:            r.amount(available),
-		Before:            wallet.Balance,
-		EventType:         EventMerchantAdjustment,
-		Account:           r.account(),
-		Category:          r.category(),
-		ExpiresAt:         r.ExpiresAt,
-		Reason:            r.Reason,
-		ReferenceObjectID: r.ReferenceObjectID,
-		Metadata:          r.metadata(),
-		IdempotencyKey:    r.IdempotencyKey,
-		Fingerprint:       fingerprint,
-		CreatedBy:         r.CreatedBy,
-		CreatedAt:         now,
-	}
+	entry := nextEntry(&s, now, m.Random)
+	entry.Direction, entry.Amount = r.Direction, r.amount(available)
+	entry.EventType, entry.Account = EventMerchantAdjustment, r.account()
+	entry.Category, entry.ExpiresAt = r.category(), r.ExpiresAt
+	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, r.metadata()
+	entry.IdempotencyKey, entry.Fingerprint, entry.CreatedBy = r.IdempotencyKey, fingerprint, r.CreatedBy
 	if err := move(&wallet, &entry); err != nil {
 		return Change{}, err
 	}
-	entry.Available = wallet.Available(now)
+	return conclude(&s, entry, wallet), nil
+}
+
+// nextEntry is an entry in its place on top of a snapshot, and nothing else.
+func nextEntry(s *Snapshot, now time.Time, random uint64) Entry {
+	return Entry{
+		ID:         EntryID(now, s.Chain.Position+1, random),
+		Tenant:     s.Wallet.Tenant,
+		CustomerID: s.Wallet.CustomerID,
+		Currency:   s.Wallet.Currency,
+		Position:   s.Chain.Position + 1,
+		Seq:        s.Wallet.Seq + 1,
+		Before:     s.Wallet.Balance,
+		CreatedAt:  now,
+	}
+}
+
+// conclude completes an entry by what it led to, and chains it to the one before.
+func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
+	wallet.Seq, wallet.UpdatedAt = entry.Seq, entry.CreatedAt
+	entry.After = wallet.Balance
+	entry.Available = wallet.Available(entry.CreatedAt)
 	entry.Hash = entry.ChainHash(s.Chain.Hash)
-	return Change{Entry: entry, Wallet: wallet}, nil
+	return Change{Entry: entry, Wallet: wallet}
 }
 
 // move applies the entry's amount to the wallet and its lots, and fills the
-// entry's after-balance and allocations. It refuses by rules 6 and 7.
+// entry's allocations. It refuses by rules 6 and 7.
 func move(wallet *Wallet, entry *Entry) error {
 	if entry.Direction == Debit {
 		if wallet.Available(entry.CreatedAt) < max(entry.Amount, 1) {
@@ -256,9 +261,6 @@ func move(wallet *Wallet, entry *Entry) error {
 			Remaining: entry.Amount,
 		})
 	}
-	wallet.Seq = entry.Seq
-	wallet.UpdatedAt = entry.CreatedAt
-	entry.After = wallet.Balance
 	return nil
 }
 

@@ -198,13 +198,7 @@ func expiryClockBack(w *world) {
 
 func expiryManyLots(w *world) {
 	c := w.customer()
-	for i := range 150 {
-		options := []option{of([]ledger.Category{ledger.Paid, ledger.Promotional}[i/3%2])}
-		if i%2 == 0 {
-			options = append(options, expires(epoch.Add(time.Duration(1000-i)*time.Second)))
-		}
-		w.post(credit(c, 10, options...))
-	}
+	w.creditsOfTen(c, 150, time.Second)
 	w.clock.Move(time.Hour)
 	for _, part := range []int{0, 1, 30, 100, 100} {
 		before := len(w.history(c).Entries)

@@ -100,15 +100,21 @@ func lotExpiredUnswept(w *world) {
 	}, w.history(c).Wallets[0].Lots)
 }
 
-func lotHundreds(w *world) {
-	c := w.customer()
-	for i := range 260 {
+// creditsOfTen posts credits of 10 in both categories. Every other expires, the
+// later ones sooner.
+func (w *world) creditsOfTen(c ledger.Customer, n int, unit time.Duration) {
+	for i := range n {
 		options := []option{of([]ledger.Category{ledger.Paid, ledger.Promotional}[i/3%2])}
 		if i%2 == 0 {
-			options = append(options, expires(epoch.Add(time.Duration(1000-i)*time.Hour)))
+			options = append(options, expires(epoch.Add(time.Duration(1000-i)*unit)))
 		}
 		w.post(credit(c, 10, options...))
 	}
+}
+
+func lotHundreds(w *world) {
+	c := w.customer()
+	w.creditsOfTen(c, 260, time.Hour)
 	change := w.post(debit(c, 1_235))
 	if got := len(change.Entry.Allocations); got != 124 {
 		w.Errorf("got %d allocations, want 124", got)
