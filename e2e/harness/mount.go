@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -96,10 +97,16 @@ func (d *Disk) WriteByPage(t testing.TB) {
 	}
 }
 
-// Unmount unmounts the disk. Nothing may use it any more.
+// Unmount unmounts the disk. Nothing may use it any more; the kernel closes the
+// files of a process that was killed a moment after its end can be seen.
 func (d *Disk) Unmount(t testing.TB) {
 	t.Helper()
-	if err := unix.Unmount(d.Dir, 0); err != nil {
+	err := unix.Unmount(d.Dir, 0)
+	for until := time.Now().Add(30 * time.Second); err == unix.EBUSY && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+		err = unix.Unmount(d.Dir, 0)
+	}
+	if err != nil {
 		t.Fatal("unmount:", err)
 	}
 	d.mounted = false

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/billfold/billfold/internal/pgtest"
 )
 
 // The keys of the one business that every server starts with.
@@ -224,24 +224,14 @@ func (s *Server) Stopped(t testing.TB, began time.Time) time.Duration {
 	return time.Since(began)
 }
 
-// FreeAddr returns an address that nobody serves. Its port is below those that
-// the kernel gives to outgoing connections, so that a client of another test
-// does not take it while a server is away.
+// FreeAddr returns an address that nobody serves, on a [pgtest.FreePort].
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
-		listener, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return addr
+	port, err := pgtest.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port found")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // tail keeps the end of what was written to it.

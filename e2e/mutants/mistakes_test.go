@@ -86,7 +86,7 @@ var mistakes = []mistake{
 	{"a lost answer taken for a rollback", committer, "happened, lookErr := b.happened()", "happened, lookErr := false, error(nil)",
 		"TestCutsAtCommit", "that were acknowledged"},
 	{"a look that does not wait for the lost transaction", doubt, "where customer_id = $1 and tenant = $2 for no key update`",
-		"where customer_id = $1 and tenant = $2`", "TestCutsAtCommit", "that were acknowledged"},
+		"where customer_id = $1 and tenant = $2`", "TestLooksBeforeTheCommit", "a look-up before the commit: got"},
 
 	{"a wait for the standby that was cut short unnoticed", finish, "return warned(conn)", "return nil",
 		"TestNothingIsAcknowledgedWithoutTheStandby", "without the standby: got it acknowledged"},

@@ -24,7 +24,7 @@ func TestCutsAtCommit(t *testing.T) {
 	onReleases(t, func(t *testing.T, release pgtest.Release, share func(n int) int) {
 		i := harness.NewInstallationOf(t, release.New)
 		r := newCuts(t, i, "")
-		customers := r.makeCustomersUntil(r.cut(share(*commitsFlag)))
+		customers := r.makeCustomersUntil(r.cut(share(*commitsFlag)), 10)
 		r.await(20)
 		r.checkCustomers(customers)
 		r.end()
@@ -102,14 +102,16 @@ func (r *cuts) cut(n int) (done <-chan struct{}) {
 
 // makeCustomersUntil makes customers one after the other, each by the same
 // request to one instance or the other until it has an answer, and returns the
-// ids that were answered.
-func (r *cuts) makeCustomersUntil(done <-chan struct{}) (ids []string) {
+// ids that were answered: as many as are made until done, and no fewer than least.
+func (r *cuts) makeCustomersUntil(done <-chan struct{}, least int) (ids []string) {
 	r.t.Helper()
 	for try := 0; ; {
 		select {
 		case <-done:
-			r.campaign.Add("customers made", int64(len(ids)))
-			return ids
+			if len(ids) >= least {
+				r.campaign.Add("customers made", int64(len(ids)))
+				return ids
+			}
 		default:
 		}
 		call := harness.Call{

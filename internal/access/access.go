@@ -37,7 +37,17 @@ type Settings struct {
 	USDRates map[money.Currency]string
 
 	OnDuplicate OnDuplicate
+
+	// Alerts are the thresholds of wallets that have none of their own set.
+	Alerts ledger.Alerts
+
+	// ReversalGraceSeconds is how long money can be spent that a reversal gives back
+	// to a lot which has expired meanwhile, 0 … [ReversalGraceMax]; 0: not at all.
+	ReversalGraceSeconds int64 `json:",omitempty"`
 }
+
+// ReversalGraceMax is the longest grace period, in seconds: 366 days.
+const ReversalGraceMax = 366 * 24 * 60 * 60
 
 // Enabled reports whether a currency is switched on.
 func (s *Settings) Enabled(c money.Currency) bool {

@@ -339,12 +339,14 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, access.Options{})
 	_, before := o.works(o.business.TestKey)
-	replay := access.Replay
+	replay, longest := access.Replay, int64(access.ReversalGraceMax)
 	want := access.Settings{
 		Currencies: []money.Currency{"EUR", "USD"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: access.Replay,
+		ReversalGraceSeconds: access.ReversalGraceMax,
 	}
 	got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), access.SettingsUpdate{
 		Currencies: []money.Currency{"USD", "EUR"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: &replay,
+		ReversalGraceSeconds: &longest,
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("got error %v and settings (-want +got):\n%s", err, diff)
@@ -377,6 +379,7 @@ func TestSettingsRefuse(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, access.Options{})
 	bad := access.OnDuplicate("ignore")
+	below, above := int64(-1), int64(access.ReversalGraceMax+1)
 	for name, c := range map[string]struct {
 		update access.SettingsUpdate
 		code   ledger.Code
@@ -392,6 +395,8 @@ func TestSettingsRefuse(t *testing.T) {
 		"rate by exponent":  {access.SettingsUpdate{USDRates: map[money.Currency]string{"EUR": "1e3"}}, ledger.CodeInvalidSettings, "usd_rates"},
 		"dollars in dollar": {access.SettingsUpdate{USDRates: map[money.Currency]string{"USD": "1.01"}}, ledger.CodeInvalidSettings, "usd_rates"},
 		"on_duplicate":      {access.SettingsUpdate{OnDuplicate: &bad}, ledger.CodeInvalidSettings, "on_duplicate"},
+		"grace below":       {access.SettingsUpdate{ReversalGraceSeconds: &below}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
+		"grace above":       {access.SettingsUpdate{ReversalGraceSeconds: &above}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
 	} {
 		_, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), c.update)
 		var refused *ledger.Error

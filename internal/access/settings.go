@@ -15,9 +15,16 @@ type SettingsUpdate struct {
 	Currencies  []money.Currency
 	USDRates    map[money.Currency]string
 	OnDuplicate *OnDuplicate
+
+	// Alerts are thresholds by currency, in rising order.
+	Alerts map[money.Currency][]ledger.Threshold
+
+	ReversalGraceSeconds *int64
 }
 
-// validate checks the fields in the order currencies, rates, on_duplicate.
+// validate checks the fields in the order currencies, rates, on_duplicate,
+// alerts,
+// grace.
 func (u *SettingsUpdate) validate() error {
 	if u.Currencies != nil && len(u.Currencies) == 0 {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies must name at least one currency")
@@ -47,6 +54,17 @@ func (u *SettingsUpdate) validate() error {
 	if u.OnDuplicate != nil && *u.OnDuplicate != Conflict && *u.OnDuplicate != Replay {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "on_duplicate", "on_duplicate must be conflict or replay")
 	}
+	for _, currency := range slices.Sorted(maps.Keys(u.Alerts)) {
+		if !currency.Valid() {
+			return unsupported("alerts")
+		}
+		if err := ledger.ValidateThresholds(u.Alerts[currency], "alerts"); err != nil {
+			return err
+		}
+	}
+	if grace := u.ReversalGraceSeconds; grace != nil && (*grace < 0 || *grace > ReversalGraceMax) {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "reversal_grace_seconds", "reversal_grace_seconds must be 0 … %d", ReversalGraceMax)
+	}
 	return nil
 }
 
@@ -64,6 +82,15 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	}
 	if u.OnDuplicate != nil {
 		s.OnDuplicate = *u.OnDuplicate
+	}
+	if u.Alerts != nil {
+		s.Alerts = ""
+		for currency, thresholds := range u.Alerts {
+			s.Alerts = s.Alerts.With(currency, ledger.MakeThresholds(thresholds))
+		}
+	}
+	if u.ReversalGraceSeconds != nil {
+		s.ReversalGraceSeconds = *u.ReversalGraceSeconds
 	}
 	return s
 }
@@ -96,5 +123,6 @@ func (d *Directory) UpdateSettings(ctx context.Context, tenant ledger.Tenant, up
 }
 
 func equal(a, b Settings) bool {
-	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) && a.OnDuplicate == b.OnDuplicate
+	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) &&
+		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds
 }

@@ -98,13 +98,17 @@ func Billfold(t testing.TB) *Contract {
 
 // LoadPublished loads another document, in JSON, that this API is compatible
 // with. It speaks only for the operations and statuses that it declares: all
-// others, and fields that it does not know, pass.
-func LoadPublished(document []byte) (*Contract, error) {
+// others, and fields that it does not know, pass. So do the paths in besides, at
+// which this API has something else.
+func LoadPublished(document []byte, besides ...string) (*Contract, error) {
 	contract, err := load(document, false)
 	if err != nil {
 		return nil, err
 	}
 	contract.partial = true
+	contract.operations = slices.DeleteFunc(contract.operations, func(o *Operation) bool {
+		return slices.Contains(besides, o.Path)
+	})
 	return contract, nil
 }
 
@@ -244,16 +248,18 @@ func (c *Contract) Seen() map[Met]int {
 }
 
 // find returns the operation that serves a method and path, and the methods
-// that the path has. A path without any method is unknown.
+// that the path has. A path without any method is unknown. One that is written
+// out goes before one with a parameter; it is sorted before it, too.
 func (c *Contract) find(method, path string) (found *Operation, methods []string) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	segments := strings.Split(path, "/")
+	segments, pattern := strings.Split(path, "/"), ""
 	for _, operation := range c.operations {
-		if !operation.serves(segments) {
+		if !operation.serves(segments) || len(methods) > 0 && operation.Path != pattern {
 			continue
 		}
+		pattern = operation.Path
 		methods = append(methods, operation.Method)
 		if operation.Method == method {
 			found = operation

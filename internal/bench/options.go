@@ -76,6 +76,7 @@ func Scenarios() []Scenario {
 		{Name: "spread", Title: "single entries, spread over the customers", Default: true},
 		{Name: "hot", Title: "single entries, one hot wallet", Default: true},
 		{Name: "connections", Title: "single entries at 1, 16 and 256 connections", Default: true},
+		{Name: "bulk", Title: "entries by the thousand in one request", Default: true},
 		{Name: "reads", Title: "wallets, the first page and a deep page of entries", Default: true},
 		{Name: "population", Title: "memory and start with very many customers"},
 		{Name: "history", Title: "cost of an entry in a small and in a large ledger"},

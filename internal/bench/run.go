@@ -74,7 +74,7 @@ type bench struct {
 // requests measures everything that runs on the usual number of customers.
 func (b *bench) requests(ctx context.Context) (err error) {
 	o := b.options
-	if !o.wants("spread") && !o.wants("hot") && !o.wants("connections") && !o.wants("reads") && o.Rate == 0 {
+	if !o.wants("spread") && !o.wants("hot") && !o.wants("connections") && !o.wants("bulk") && !o.wants("reads") && o.Rate == 0 {
 		return nil
 	}
 	sites, err := b.newSites(ctx, func(ctx context.Context, f *filler) (*population, error) {
@@ -91,6 +91,11 @@ func (b *bench) requests(ctx context.Context) (err error) {
 	}
 	if err := b.writes(ctx, sites); err != nil {
 		return err
+	}
+	if o.wants("bulk") {
+		if err := b.measure(ctx, b.bulk(sites)); err != nil {
+			return err
+		}
 	}
 	if o.wants("reads") {
 		if err := b.reads(ctx, sites); err != nil {
@@ -225,9 +230,13 @@ type measurement struct {
 	name        string
 	connections int
 	rate        int
+	entries     int // in each request where they are what counts, else 0
 	empty       func() requester
 	contenders  []contender
 }
+
+// count is how many things that count so many requests are.
+func (m *measurement) count(requests int64) int64 { return requests * int64(max(m.entries, 1)) }
 
 // contender is one row of the table: servers that share the connections.
 type contender struct {
@@ -283,8 +292,8 @@ func (b *bench) measure(ctx context.Context, m measurement) error {
 		f := &results[i]
 		f.name, f.store, f.connections = m.name, m.contenders[i].store, m.connections
 		f.emptyRate, f.realRate, f.ratio = median(emptyRates), median(f.rates), medianRatio(f.rates, emptyRates)
-		f.serverCPU = b.perRequest(f.serverCPU, f.latency.total)
-		f.loadCPU = b.perRequest(f.loadCPU, f.latency.total)
+		f.serverCPU = b.perRequest(f.serverCPU, m.count(f.latency.total))
+		f.loadCPU = b.perRequest(f.loadCPU, m.count(f.latency.total))
 	}
 	b.report.figures = append(b.report.figures, results...)
 	return nil
@@ -320,6 +329,7 @@ func (b *bench) round(ctx context.Context, m *measurement, c *contender) (*loadR
 	if err != nil {
 		return nil, fmt.Errorf("%s at %s: %w\n%s", m.name, c.servers[0].name, err, c.servers[0].log)
 	}
+	result.requests = m.count(result.requests)
 	return result, nil
 }
 

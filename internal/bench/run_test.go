@@ -45,7 +45,7 @@ func TestEveryScenarioIsMeasuredAndChecked(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{
-		"Machine ", "Disk ", "Program ", "Settings ", "entries, spread", "one hot wallet", "200/s due",
+		"Machine ", "Disk ", "Program ", "Settings ", "entries, spread", "one hot wallet", "1,000 in a bulk", "200/s due",
 		"reads, wallets", "first page", "5000 deep", "Start to ready", "over 200 customers", "on top of 30,000 costs",
 		"none lost, doubled or different", "every law holds in all",
 	} {
@@ -71,7 +71,7 @@ func TestPostgreSQLIsMeasuredBesideTheEmbeddedStore(t *testing.T) {
 	t.Cleanup(func() { _ = cluster.Signal(syscall.SIGQUIT) })
 	options := small(t)
 	options.DatabaseURL = cluster.URL("postgres")
-	options.Scenarios = []string{"spread", "hot", "reads", "history"}
+	options.Scenarios = []string{"spread", "hot", "bulk", "reads", "history"}
 	var out strings.Builder
 	if err := bench.Run(t.Context(), options, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

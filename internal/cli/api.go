@@ -29,6 +29,7 @@ type apiError struct {
 	Message   string `json:"message"`
 	Param     string `json:"param"`
 	RequestID string `json:"request_id"`
+	Retryable bool   `json:"retryable"`
 
 	next string // what the person at the terminal can do
 }
@@ -55,7 +56,8 @@ type request struct {
 	method string
 	path   string // with every part escaped
 	query  url.Values
-	body   any // written as JSON, nil for none
+	body   any    // written as JSON, nil for none
+	lines  []byte // of JSON, in place of a body
 	key    string
 
 	patience time.Duration // 0 means requestTimeout
@@ -93,7 +95,11 @@ func (c *apiClient) call(ctx context.Context, r request, into any) (replayed boo
 
 func (c *apiClient) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	var body io.Reader
-	if r.body != nil {
+	contentType := "application/json"
+	switch {
+	case r.lines != nil:
+		body, contentType = bytes.NewReader(r.lines), "application/x-ndjson"
+	case r.body != nil:
 		text, err := json.Marshal(r.body)
 		if err != nil {
 			return nil, err
@@ -109,8 +115,8 @@ func (c *apiClient) newRequest(ctx context.Context, r request) (*http.Request, e
 		return nil, err
 	}
 	sent.Header.Set("User-Agent", "billfold-cli/"+buildVersion().Version)
-	if r.body != nil {
-		sent.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		sent.Header.Set("Content-Type", contentType)
 	}
 	if c.key != "" {
 		sent.Header.Set("Authorization", "Bearer "+c.key)

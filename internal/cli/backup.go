@@ -202,7 +202,7 @@ func settleCopy(partial, to string) error {
 }
 
 // bystanders may lie in a data directory that counts as empty.
-var bystanders = []string{secretKeyName, sqlite.LockName, "lost+found"}
+var bystanders = []string{secretKeyName, checkpointKeyName, sqlite.LockName, "lost+found"}
 
 func refuseOccupied(dir string) error {
 	entries, err := os.ReadDir(dir)

@@ -191,6 +191,77 @@ func TestLedgerAndWallets(t *testing.T) {
 	run(t, nil, "verify", "--data-dir", s.dir).wantCode(t, exitDone, "4 entries")
 }
 
+func TestLedgerReverse(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), nil)
+	cli := func(args ...string) result { return run(t, s.environ(), args...) }
+	customer := s.customer(t, s.testKey)
+	cli("ledger", "credit", customer, "USD", "500").wantCode(t, exitDone, "5.00")
+	cli("ledger", "debit", customer, "USD", "230").wantCode(t, exitDone, "2.70")
+	list := cli("ledger", "list", customer, "--entry-type", "debit", "-o", "json")
+	debit := decode[struct{ Items []struct{ ID string } }](t, list).Items[0].ID
+	for range 2 {
+		cli("ledger", "reverse", customer, debit, "200", "--reason", "Returned", "--idempotency-key", "r").wantCode(t, exitDone, "4.70")
+	}
+	cli("ledger", "reverse", customer, debit, "31").wantCode(t, exitFailed, "REVERSAL_EXCEEDS_ENTRY")
+	cli("ledger", "reverse", customer, debit).wantCode(t, exitDone, "5.00")
+	cli("ledger", "list", customer).wantCode(t, exitDone, "Returned", "2.00", "0.30")
+	cli("ledger", "reverse", customer, debit, "2.00").wantCode(t, exitUsage, "minor units")
+	cli("ledger", "reverse", customer).wantCode(t, exitUsage, "ENTRY is missing")
+	cli("ledger", "reverse", customer, "cwt_none").wantCode(t, exitFailed, "NOT_FOUND", "cwt_none", "ledger list")
+	run(t, nil, "verify", "--data-dir", s.dir).wantCode(t, exitDone, "4 entries")
+}
+
+func TestFreezing(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), nil)
+	cli := func(args ...string) result { return run(t, s.environ(), args...) }
+	customer := s.customer(t, s.testKey)
+	cli("ledger", "credit", customer, "USD", "500").wantCode(t, exitDone)
+	cli("customers", "audit", customer).wantCode(t, exitDone, "Nothing was changed.")
+	cli("customers", "freeze", customer).wantCode(t, exitUsage, "--reason is missing")
+	cli("customers", "freeze", customer, "--reason", "Card stolen").wantCode(t, exitDone, customer)
+	cli("ledger", "debit", customer, "USD", "1").wantCode(t, exitFailed, "CUSTOMER_NOT_ACTIVE")
+	cli("ledger", "credit", customer, "USD", "1").wantCode(t, exitDone)
+	cli("customers", "freeze", customer, "--reason", "Court", "--scope", "everything", "--currency", "INR").wantCode(t, exitDone)
+	cli("ledger", "credit", customer, "INR", "1").wantCode(t, exitFailed, "CUSTOMER_NOT_ACTIVE")
+	cli("customers", "freeze", customer, "--reason", "Court", "--scope", "all").wantCode(t, exitFailed, "scope")
+	cli("customers", "unfreeze", customer, "--reason", "Card replaced").wantCode(t, exitDone)
+	cli("ledger", "debit", customer, "USD", "1").wantCode(t, exitDone)
+	cli("ledger", "credit", customer, "INR", "1").wantCode(t, exitFailed, "CUSTOMER_NOT_ACTIVE")
+	cli("customers", "unfreeze", customer, "--reason", "Lifted", "--currency", "INR").wantCode(t, exitDone)
+	cli("ledger", "credit", customer, "INR", "1").wantCode(t, exitDone)
+	cli("customers", "audit", customer).wantCode(t, exitDone, "customer.freeze", "customer.unfreeze", "Card replaced", "Court")
+	cli("customers", "audit", customer, "--limit", "1").wantCode(t, exitDone, "Lifted", "--limit 0 lists all")
+	cli("customers", "audit", "cus_none").wantCode(t, exitFailed, "cus_none")
+	cli("customers", "freeze", "cus_none", "--reason", "x").wantCode(t, exitFailed, "cus_none")
+}
+
+func TestAlertsAtTheTerminal(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), nil)
+	customer := s.customer(t, s.testKey)
+	cli := func(args ...string) result { return run(t, s.environ(), args...) }
+	alerts := func(args ...string) result {
+		return cli(append([]string{"customers", "alerts", customer, "usd"}, args...)...)
+	}
+	alerts().wantCode(t, exitDone, "No alerts.")
+	cli("ledger", "credit", customer, "USD", "5000").wantCode(t, exitDone)
+	alerts("--below", "5.00:10.00", "--below", "20").wantCode(t, exitDone, "5.00", "10.00", "20.00", "armed", "the wallet")
+	cli("ledger", "debit", customer, "USD", "4501").wantCode(t, exitDone)
+	alerts().wantCode(t, exitDone, "low", "4.99")
+	alerts("--none").wantCode(t, exitDone, "No alerts.")
+	alerts("--default").wantCode(t, exitDone, "No alerts.")
+	alerts("--below", "0").wantCode(t, exitFailed, "INVALID_THRESHOLDS")
+	alerts("--below", "20", "--below", "10").wantCode(t, exitFailed, "rising order")
+	alerts("--below", "a penny").wantCode(t, exitUsage, "--below a penny")
+	alerts("--below", "20:").wantCode(t, exitUsage, "--below 20:")
+	alerts("--none", "--default").wantCode(t, exitUsage, "one of")
+	cli("customers", "alerts", customer, "dollars").wantCode(t, exitUsage, "not a supported currency")
+	cli("customers", "alerts", "cus_none", "USD").wantCode(t, exitFailed, "cus_none")
+	cli("customers", "audit", customer).wantCode(t, exitDone, "customer.alerts")
+}
+
 func TestListsWalkEveryPage(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), nil)

@@ -36,6 +36,9 @@ type Config struct {
 	SecretKey     string
 	SecretKeyFile string
 
+	CheckpointKey     string
+	CheckpointKeyFile string
+
 	BootstrapBusiness string
 	BootstrapTestKey  string
 	BootstrapLiveKey  string
@@ -114,6 +117,10 @@ func (c *Config) options() []option {
 			help: "32 bytes in base64 or hex that protect cursors and stored secrets"},
 		{name: "secret-key-file", value: textValue(&c.SecretKeyFile), kind: "file",
 			help: "file with the secret key; by default secret.key in the data directory, made at first start"},
+		{name: "checkpoint-key", value: textValue(&c.CheckpointKey), kind: "key", secret: true,
+			help: "32 bytes in base64 or hex that sign checkpoints"},
+		{name: "checkpoint-key-file", value: textValue(&c.CheckpointKeyFile), kind: "file",
+			help: "file with the key that signs checkpoints; by default checkpoint.key in the data directory"},
 		{name: "bootstrap-business", value: textValue(&c.BootstrapBusiness), kind: "name",
 			help: "name of the business that the first start makes"},
 		{name: "bootstrap-test-key", value: textValue(&c.BootstrapTestKey), kind: "key", secret: true,
@@ -223,6 +230,14 @@ func (c *Config) validateSecrets(problem func(string, ...any)) {
 		}
 		if _, err := parseSecretKey(c.SecretKey); err != nil {
 			problem("secret-key: %w", err)
+		}
+	}
+	if c.CheckpointKey != "" {
+		if c.CheckpointKeyFile != "" {
+			problem("checkpoint-key and checkpoint-key-file: set only one of them")
+		}
+		if _, err := parseSecretKey(c.CheckpointKey); err != nil {
+			problem("checkpoint-key: %w", err)
 		}
 	}
 	if (c.BootstrapTestKey == "") != (c.BootstrapLiveKey == "") {

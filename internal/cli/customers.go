@@ -40,7 +40,7 @@ func shortTime(t time.Time) string {
 }
 
 func (p *program) clientCommands() []*cobra.Command {
-	return []*cobra.Command{p.customersCommand(), p.walletsCommand(), p.ledgerCommand()}
+	return []*cobra.Command{p.customersCommand(), p.walletsCommand(), p.ledgerCommand(), p.importCommand()}
 }
 
 // group is a command that only holds others.
@@ -77,8 +77,10 @@ func (p *program) clientCommand(
 }
 
 func (p *program) customersCommand() *cobra.Command {
-	return group("customers", "Create, list, show and update customers",
-		p.customersCreateCommand(), p.customersListCommand(), p.customersShowCommand(), p.customersUpdateCommand())
+	return group("customers", "Create, list, show, update and freeze customers",
+		p.customersCreateCommand(), p.customersListCommand(), p.customersShowCommand(), p.customersUpdateCommand(),
+		p.customersFreezeCommand(), p.customersUnfreezeCommand(), p.customersAuditCommand(),
+		p.customersAlertsCommand())
 }
 
 // customerFlags are the fields of a customer that a caller sets.

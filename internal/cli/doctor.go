@@ -234,7 +234,23 @@ func examineDatabase(ctx context.Context, dir string) []finding {
 	if len(applied) < len(known) {
 		return findings
 	}
-	return append(findings, examineLaws(ctx, path))
+	return append(findings, examineLaws(ctx, path), examineTransfers(ctx, dir, time.Now()))
+}
+
+// transitMax is how long a transfer may be in transit before it is worth a word.
+const transitMax = time.Minute
+
+func examineTransfers(ctx context.Context, dir string, now time.Time) finding {
+	const check = "transfers"
+	overdue, err := sqlite.OverdueTransfers(ctx, filepath.Join(dir, sqlite.FileName), now.Add(-transitMax))
+	switch {
+	case err != nil:
+		return fail(check, err.Error(), "restore the last backup with `billfold restore`")
+	case overdue > 0:
+		return warn(check, fmt.Sprintf("%d in transit for over a minute", overdue),
+			"start the server, which finishes them; if it runs, its log says what keeps it from that")
+	}
+	return ok(check, "none is overdue")
 }
 
 // earliestClock is before any clock that is set can be: the year in which this

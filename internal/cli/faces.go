@@ -40,6 +40,7 @@ func newRandom() func() uint64 {
 // faces are the handlers through which the outside meets the ledger.
 type faces struct {
 	sweeper *sweep.Sweeper
+	resumer *sweep.Resumer
 
 	api        http.Handler
 	admin      http.Handler
@@ -89,7 +90,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	if from.registry != nil {
 		metrics = from.registry
 	}
-	f.sweeper = sweep.New(book, from.logger, metrics)
+	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)

@@ -48,3 +48,13 @@ func (p *progress) done() {
 		fmt.Fprintf(p.to, "\r%s\r", strings.Repeat(" ", progressWidth+30))
 	}
 }
+
+// count shows how many are done where nobody knows of how many.
+func (p *progress) count(done int64, of string) {
+	now := time.Now()
+	if p.to == nil || now.Sub(p.drawn) < progressInterval {
+		return
+	}
+	p.drawn = now
+	fmt.Fprintf(p.to, "\r%-8s %d %s  %s ", p.label, done, of, now.Sub(p.began).Round(time.Second))
+}

@@ -10,8 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
-
-	"github.com/billfold/billfold/internal/sweep"
 )
 
 func (p *program) serverCommands() []*cobra.Command {
@@ -122,7 +120,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	started.serve("api", newServer(config, tracing.wrap(faces.api), logger), listener, failed)
 	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
 	faces.serving.Store(true)
-	startSweeper(&started, faces.sweeper)
+	startWorkers(&started, faces)
 	logger.Info("serving", "addr", shown, "data", config.place().String())
 	return p.wait(ctx, failed, store.Fatal(), logger)
 }
@@ -142,16 +140,22 @@ func logged(err error, config Config, logger *slog.Logger) error {
 	return &exitError{code: code, err: err, said: true}
 }
 
-// startSweeper sweeps expired funds in the background. It is stopped before the
-// rest, whose requests then have the store for themselves.
-func startSweeper(started *stack, sweeper *sweep.Sweeper) {
+// startWorkers starts what works in the background.
+func startWorkers(started *stack, faces *faces) {
+	startWorker(started, "sweeper", faces.sweeper.Run)
+	startWorker(started, "transfers", faces.resumer.Run)
+}
+
+// startWorker runs what works in the background. It is stopped before the rest,
+// whose requests then have the store for themselves.
+func startWorker(started *stack, name string, run func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		sweeper.Run(ctx)
+		run(ctx)
 	}()
-	started.push("sweeper", func(stopped context.Context) error {
+	started.push(name, func(stopped context.Context) error {
 		cancel()
 		select {
 		case <-ended:

@@ -4,24 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/checkpoint"
 	"github.com/billfold/billfold/internal/verify"
 )
 
 func (p *program) verifyCommand() *cobra.Command {
 	var quick bool
+	var against, public string
 	command := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Prove every law of the ledger from its raw rows",
 		Long: "Verify recomputes balances, hashes, lots and numbers of every entry with queries of\n" +
 			"its own and names the first row that breaks a law. It only reads, and works beside\n" +
 			"a running server. FILE is a backup; without it the data directory is verified.\n\n" +
+			"With --checkpoint it also proves that history was kept: every customer of the\n" +
+			"checkpoint is there, and every chain goes on from where it stood.\n\n" +
 			"Exit code 0: every law holds. 1: a law is broken. 2: it could not look.",
 		Args: arguments("[FILE]"),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -29,34 +32,65 @@ func (p *program) verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path := filepath.Join(config.DataDir, sqlite.FileName)
-			if len(args) == 1 {
-				path, config.DatabaseURL = args[0], ""
-				err = requireFile(path, "name a backup, or none for the data directory")
-			} else if config.DatabaseURL == "" {
-				err = requireDatabase(path)
+			if against == "" && public != "" || against != "" && quick {
+				return withExit(exitUsage, errors.New("--public-key goes with --checkpoint, and --quick does not"))
 			}
+			options, shown, err := verifyTarget(config, strings.Join(args, ""))
 			if err != nil {
 				return withExit(exitUsage, err)
 			}
-			if config.DatabaseURL != "" {
-				return p.verify(command.Context(), verify.Options{DatabaseURL: config.DatabaseURL}, "the database")
+			if against != "" {
+				return p.verifyAgainst(command.Context(), config, options, shown, against, public)
 			}
-			return p.verify(command.Context(), verify.Options{Path: path, Quick: quick}, path)
+			options.Quick = quick
+			return p.verify(command.Context(), options, shown, nil)
 		},
 	}
 	command.Flags().BoolVar(&quick, "quick", false, "look at the newest entries only, as every start does")
-	return p.outputFlag(optionFlags(command, "data-dir", "database-url"))
+	command.Flags().StringVar(&against, "checkpoint", "", "also prove that history goes on from this checkpoint `file`")
+	command.Flags().StringVar(&public, "public-key", "",
+		"public `key` of the checkpoint; by default that of this installation's checkpoint key")
+	return p.outputFlag(optionFlags(command, "data-dir", "database-url", "checkpoint-key-file"))
 }
 
-// verify proves a ledger that is shown as path.
-func (p *program) verify(ctx context.Context, options verify.Options, path string) error {
+// verify proves a ledger that is shown as path, and that it goes on from what
+// was sealed when that is given.
+func (p *program) verify(ctx context.Context, options verify.Options, path string, sealed *checkpoint.Seal) error {
 	began := time.Now()
 	report, err := p.runVerify(ctx, options)
 	if err != nil {
 		return withExit(exitUsage, err)
 	}
-	if err := p.writeReport(report, path, time.Since(began)); err != nil {
+	return p.judge(report, path, began, sealed)
+}
+
+// verifyAgainst proves a ledger and that it goes on from a checkpoint. The
+// checkpoint is read twice: nothing in it is believed before its signature is
+// checked.
+func (p *program) verifyAgainst(
+	ctx context.Context, config Config, options verify.Options, shown, against, public string,
+) error {
+	key, err := trustedKey(config, public)
+	if err != nil {
+		return withExit(exitUsage, err)
+	}
+	seal, err := readCheckpoint(against, key, nil)
+	if err != nil {
+		return withExit(exitUsage, err)
+	}
+	options.Checkpoint = func(yield func(verify.Head) error) error {
+		again, err := readCheckpoint(against, key, yield)
+		if err == nil && again != seal {
+			err = fmt.Errorf("checkpoint %s was replaced while it was read", against)
+		}
+		return err
+	}
+	return p.verify(ctx, options, shown, &seal)
+}
+
+// judge shows what a run found.
+func (p *program) judge(report verify.Report, path string, began time.Time, sealed *checkpoint.Seal) error {
+	if err := p.writeReport(report, path, time.Since(began), sealed); err != nil {
 		return withExit(exitUsage, err)
 	}
 	if !report.Clean() {
@@ -84,18 +118,28 @@ type verifyDocument struct {
 	Path  string `json:"path"`
 	Clean bool   `json:"clean"`
 	verify.Report
+
+	// Checkpoint is the seal of the one that the ledger was compared with.
+	Checkpoint *checkpoint.Seal `json:"checkpoint,omitempty"`
 }
 
-func (p *program) writeReport(report verify.Report, path string, took time.Duration) error {
+func (p *program) writeReport(
+	report verify.Report, path string, took time.Duration, sealed *checkpoint.Seal,
+) error {
+	kept := ""
+	if sealed != nil {
+		kept = fmt.Sprintf("\nHistory goes on from the checkpoint of %s: %s, %s, key %s.", sealed.At.Format(time.RFC3339),
+			counted(sealed.Entries, "entry", "entries"), counted(sealed.Customers, "customer", "customers"), sealed.KeyID)
+	}
 	a := answer{
 		columns:  []string{"LAW", "BUSINESS", "MODE", "CUSTOMER", "CURRENCY", "POSITION", "ENTRY", "FOUND", "COUNT"},
 		right:    []string{"POSITION", "COUNT"},
-		document: verifyDocument{Path: absolute(path), Clean: report.Clean(), Report: report},
+		document: verifyDocument{Path: absolute(path), Clean: report.Clean(), Report: report, Checkpoint: sealed},
 		texts:    []string{"FOUND"},
 		spare:    []string{"MODE", "CURRENCY", "BUSINESS", "ENTRY"},
 		empty: fmt.Sprintf("Every law holds: %s, %s, %s, %s.",
 			counted(report.Entries, "entry", "entries"), counted(report.Wallets, "wallet", "wallets"),
-			counted(report.Customers, "customer", "customers"), took.Round(time.Millisecond)),
+			counted(report.Customers, "customer", "customers"), took.Round(time.Millisecond)) + kept,
 	}
 	for _, f := range report.Findings {
 		a.rows = append(a.rows, []string{

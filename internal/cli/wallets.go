@@ -71,7 +71,9 @@ func (p *program) walletsCommand() *cobra.Command {
 
 func (p *program) ledgerCommand() *cobra.Command {
 	return group("ledger", "Credit and debit wallets, and list their entries",
-		p.postCommand(ledger.Credit), p.postCommand(ledger.Debit), p.ledgerListCommand())
+		p.postCommand(ledger.Credit), p.postCommand(ledger.Debit), p.reverseCommand(), p.transferCommand(),
+		p.holdCommand(), p.captureCommand(), p.releaseCommand(), p.holdsCommand(),
+		p.ledgerListCommand())
 }
 
 // postFlags are the optional parts of an entry.
@@ -117,7 +119,8 @@ func (p *program) postCommand(direction ledger.Direction) *cobra.Command {
 			return withExit(exitUsage, err)
 		}
 		body["entry_type"] = direction
-		return p.post(command, client, args[0], body, flags.key)
+		path := customerPath(args[0], "/wallets/ledger-entries")
+		return noCustomer(p.post(command, client, path, body, flags.key), args[0])
 	})
 }
 
@@ -164,34 +167,43 @@ func (f *postFlags) minorUnits(args []string, currency money.Currency) (money.Am
 	return money.Amount(minor), nil
 }
 
-// post sends an entry under a key, so that a lost answer can be asked for again.
-func (p *program) post(
-	command *cobra.Command, client *apiClient, customer string, body map[string]any, key string,
-) error {
-	made := key == ""
-	if made {
-		key = newIdempotencyKey()
-	}
-	var raw json.RawMessage
-	replayed, err := client.call(command.Context(), request{
-		method: http.MethodPost, path: customerPath(customer, "/wallets/ledger-entries"), body: body, key: key,
-	}, &raw)
-	var coded *exitError
-	if errors.As(err, &coded) && coded.code == exitUnreachable && made {
-		return withExit(exitUnreachable, fmt.Errorf("%w\nthe entry may have been made; "+
-			"the same command with --idempotency-key %s is safe and tells", err, key))
-	}
+// post sends what makes an entry, under a key, so that a lost answer can be asked
+// for again.
+func (p *program) post(command *cobra.Command, client *apiClient, path string, body map[string]any, key string) error {
+	raw, err := p.send(command, client, path, body, key)
 	if err != nil {
-		return noCustomer(err, customer)
-	}
-	if replayed {
-		fmt.Fprintln(p.stderr, "billfold: this key was used before for the same entry; this is the first answer, nothing was moved now")
+		return err
 	}
 	rows, err := rowsOf([]json.RawMessage{raw}, walletView.row)
 	if err != nil {
 		return err
 	}
 	return p.write(answer{columns: walletColumns, right: walletNumbers, rows: rows, document: raw})
+}
+
+// send moves money under a key, which it makes when there is none.
+func (p *program) send(
+	command *cobra.Command, client *apiClient, path string, body map[string]any, key string,
+) (raw json.RawMessage, err error) {
+	made := key == ""
+	if made {
+		key = newIdempotencyKey()
+	}
+	replayed, err := client.call(command.Context(), request{
+		method: http.MethodPost, path: path, body: body, key: key,
+	}, &raw)
+	var coded *exitError
+	if errors.As(err, &coded) && coded.code == exitUnreachable && made {
+		return nil, withExit(exitUnreachable, fmt.Errorf("%w\nthe entry may have been made; "+
+			"the same command with --idempotency-key %s is safe and tells", err, key))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if replayed {
+		fmt.Fprintln(p.stderr, "billfold: this key was used before for the same entry; this is the first answer, nothing was moved now")
+	}
+	return raw, nil
 }
 
 // newIdempotencyKey returns a key that no other command has used.

@@ -109,17 +109,17 @@ func (i *Item[T]) giveUp(ctx context.Context, reason error) error {
 	}
 }
 
-func (q *Queue[T]) enqueue(item *Item[T]) error {
+func (q *Queue[T]) enqueue(items ...*Item[T]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.stopped:
 		return errClosed
-	case len(q.waiting) >= q.most:
+	case len(q.waiting)+len(items) > q.most:
 		return errOverloaded
 	}
-	q.waiting = append(q.waiting, item)
-	if len(q.waiting) == 1 {
+	q.waiting = append(q.waiting, items...)
+	if len(q.waiting) == len(items) {
 		q.signal()
 	}
 	return nil

@@ -33,17 +33,22 @@ type room struct {
 var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
-		imports: []string{"internal/access", "internal/bench", "internal/demo", "internal/httpapi",
-			"internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/sweep",
+		imports: []string{"internal/access", "internal/bench", "internal/checkpoint", "internal/demo",
+			"internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/sweep",
 			"internal/transfer", "internal/verify"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
-		imports: []string{"api", "internal/access", "internal/ledger", "internal/money", "internal/strictjson"},
+		imports: []string{"api", "internal/access", "internal/ledger", "internal/money", "internal/statement",
+			"internal/strictjson"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
+	},
+	"internal/statement": {
+		imports: []string{"internal/ledger", "internal/money"},
+		modules: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/dejavu"},
 	},
 	"api":                 {},
 	"internal/money":      {pure: true},
@@ -66,6 +71,10 @@ var rooms = map[string]room{
 		imports: []string{"internal/ledger"},
 		tests:   []string{"internal/access", "internal/money"},
 		modules: []string{"github.com/prometheus/client_golang"},
+	},
+	// What leaves for a stranger's URL knows nothing of money.
+	"internal/webhook": {
+		modules: []string{"code.dny.dev/ssrf", "github.com/standard-webhooks/standard-webhooks", "golang.org/x/net/dns/dnsmessage"},
 	},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
@@ -94,6 +103,7 @@ var rooms = map[string]room{
 		tests:   []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite"},
 		modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"},
 	},
+	"internal/checkpoint": {imports: []string{"internal/verify"}},
 	"internal/demo": {
 		imports: []string{"internal/ledger", "internal/money"},
 		tests:   []string{"internal/access", "internal/sqlite"},

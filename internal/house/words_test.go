@@ -63,10 +63,11 @@ func checkLines(file textFile, pattern *regexp.Regexp, what string) []string {
 }
 
 // mutation is a statement that changes or removes what was once written to the
-// ledger (law M6). The triggers that forbid it say "before update on".
+// ledger or to an audit trail (laws M6, N5). The triggers that forbid it say "before update on".
 var mutation = regexp.MustCompile(`(?is)\b(update(\s+or\s+\w+)?|delete\s+from|truncate(\s+table)?|drop\s+table(\s+if\s+exists)?|replace\s+into)` +
-	`\s+(only\s+)?("?main"?\.)?"?ledger_entries\b` +
-	`|\binto\s+"?ledger_entries\b[^;]*\bdo\s+update\b|\binsert\s+or\s+replace\s+into\s+"?ledger_entries\b|\bdrop\s+trigger\b[^;]*\bledger_entries`)
+	`\s+(only\s+)?("?main"?\.)?"?(ledger|audit)_entries\b` +
+	`|\binto\s+"?(ledger|audit)_entries\b[^;]*\bdo\s+update\b|\binsert\s+or\s+replace\s+into\s+"?(ledger|audit)_entries\b` +
+	`|\bdrop\s+trigger\b[^;]*\b(ledger|audit)_entries`)
 
 // mutators are the files that may do so all the same, each with the reason.
 var mutators = map[string]string{
@@ -82,7 +83,7 @@ func checkImmutable(file textFile) []string {
 	var complaints []string
 	for _, place := range mutation.FindAllIndex(file.text, -1) {
 		line := 1 + strings.Count(string(file.text[:place[0]]), "\n")
-		complaints = append(complaints, fmt.Sprintf("%s:%d: changes ledger entries, which are immutable", file.path, line))
+		complaints = append(complaints, fmt.Sprintf("%s:%d: changes ledger or audit entries, which are immutable", file.path, line))
 	}
 	return complaints
 }
@@ -104,7 +105,7 @@ func checkImmutableStrings(s *source) []string {
 			return true
 		}
 		if mutation.MatchString(text) {
-			complaints = append(complaints, s.complain(node.Pos(), "changes ledger entries, which are immutable"))
+			complaints = append(complaints, s.complain(node.Pos(), "changes ledger or audit entries, which are immutable"))
 		}
 		return false // its parts have been looked at
 	})
@@ -185,6 +186,7 @@ func TestWordsHaveTeeth(t *testing.T) {
 		"delete\n  from\n  ledger_entries", "truncate ledger_entries", "drop table ledger_entries", "drop table if exists ledger_entries",
 		"replace into ledger_entries values (1)", "insert or replace into ledger_entries values (1)",
 		"insert into ledger_entries (no) values (1) on conflict (no) do update set no = 2",
+		"update audit_entries set reason = ''", "delete from audit_entries", "drop trigger audit_entries_are_not_deleted",
 		"drop trigger ledger_entries_are_not_updated", `update "ledger_entries" set`, "update main.ledger_entries set",
 	} {
 		wantTeeth(t, checkImmutable(text("a.sql", "select 1;\n"+statement)), "a.sql:2:")

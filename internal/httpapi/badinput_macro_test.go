@@ -21,7 +21,16 @@ var validBodies = map[string][]jsonMember{
 	"C": {{"email", `"jane@example.com"`}, {"name", `"Jane Doe"`}},
 	"P": {{"name", `"Jane Roe"`}},
 	"L": {{"amount", `100`}, {"currency", `"USD"`}, {"entry_type", `"credit"`}},
+	"R": {{"amount", `1`}, {"reason", `"Not delivered"`}},
+	"T": {{"to_customer_id", `"«friend»"`}, {"currency", `"USD"`}, {"amount", `1`}},
+	"H": {{"amount", `1`}, {"currency", `"USD"`}, {"expires_at", `"2026-12-01T00:00:00Z"`}},
+	"N": {{"amount", `1`}, {"reason", `"Sent"`}},
+	"E": {{"idempotency_key", `null`}},
 	"B": {{"on_duplicate", `"conflict"`}},
+	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
+	"U": {{"reason", `"Cleared"`}},
+	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},
+	"K": {{"entries", `[{"customer_id":"«cus»","amount":100,"currency":"USD","entry_type":"credit"}]`}, {"atomic", `true`}},
 }
 
 // expand replaces every macro of a text, innermost first.

@@ -63,15 +63,24 @@ var contractRows = map[string][]outcome{
 	"47":  {{422, "EXPIRY_ON_DEBIT"}},
 	"48":  {{404, "NOT_FOUND"}},
 	"49":  {{404, "NOT_FOUND"}},
+	"50":  {{422, "CUSTOMER_NOT_ACTIVE"}},
 	"51":  {{400, "INSUFFICIENT_WALLET_FUNDS"}},
 	"52":  {{400, "INSUFFICIENT_WALLET_FUNDS"}},
+	"53":  {{422, "CAPTURE_EXCEEDS_HOLD"}},
+	"54":  {{422, "HOLD_NOT_ACTIVE"}},
+	"55":  {{404, "NOT_FOUND"}},
 	"64":  {{422, "INVALID_QUERY_PARAMS"}},
 	"65":  {{422, "INVALID_CURSOR"}},
 	"66":  {{422, "INVALID_QUERY_PARAMS"}},
+	"72":  {{400, "INSUFFICIENT_WALLET_FUNDS"}, {422, "AMOUNT_NOT_INTEGER"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {404, "NOT_FOUND"}},
+	"73":  {{422, "LIMIT_REACHED"}, {422, "IDEMPOTENCY_KEY_REUSED"}, {422, "INVALID_REQUEST_BODY"}},
 	"74":  {{503, "STORAGE_UNAVAILABLE"}},
 	"75":  {{503, "OVERLOADED"}},
 	"76":  {{503, "OUTCOME_UNKNOWN"}},
 	"77":  {{500, "INTERNAL_SERVER_ERROR"}},
+	"79":  {{422, "REVERSAL_EXCEEDS_ENTRY"}, {422, "ENTRY_NOT_REVERSIBLE"}},
+	"80":  {{422, "INVALID_TRANSFER"}},
+	"81":  {{422, "INVALID_EXPIRY"}},
 	"78":  {{412, "CONDITION_FAILED"}},
 	"85":  {{422, "INVALID_EMAIL"}, {422, "INVALID_NAME"}, {422, "INVALID_PHONE_NUMBER"}},
 
@@ -80,8 +89,10 @@ var contractRows = map[string][]outcome{
 	"=":         {{200, ""}},
 	"condition": {{422, "INVALID_CONDITION"}, {422, "PARTIAL_ON_CREDIT"}},
 	"category":  {{422, "INVALID_CATEGORY"}, {422, "CATEGORY_ON_DEBIT"}},
+	"scope":     {{422, "INVALID_SCOPE"}},
 	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
 	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},
+	"threshold": {{422, "INVALID_THRESHOLDS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {422, "UNSUPPORTED_CURRENCY"}},
 }
 
 // otherRows are rows that no request to this API can meet, with the reason. A
@@ -89,14 +100,11 @@ var contractRows = map[string][]outcome{
 var otherRows = map[string]string{
 	"11": "the contract has no such row",
 	"13": "keys are not bound to addresses",
-	"50": "customers and wallets cannot be frozen",
-	"53": "there are no holds", "54": "there are no holds", "55": "there are no holds",
 	"56": "there are no refunds", "57": "there are no refunds", "58": "there are no refunds", "59": "there are no refunds",
 	"60": "there are no subscriptions", "61": "there are no charges", "62": "there are no schedules", "63": "there are no schedules",
 	"67": "there are no webhooks", "68": "there are no webhooks",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
-	"72": "there is no bulk route", "73": "there is no bulk route",
-	"79": "there are no reversals", "80": "there are no transfers", "81": "there are no holds", "82": "there are no top-ups",
+	"82": "there are no top-ups",
 	"83": "there is no portal", "84": "there is no dashboard",
 }
 

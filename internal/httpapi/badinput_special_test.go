@@ -193,23 +193,23 @@ func (r *rig) expect(conn net.Conn, route string, status int, code string) {
 	}
 }
 
-// impatient makes a server wait only shortly.
+// impatient makes a server wait only shortly, and yet so long that headers which
+// were sent arrive on a busy machine. The time for a body begins with its headers.
 var impatient = rigOptions{server: func(s *http.Server) {
-	s.ReadHeaderTimeout, s.ReadTimeout = 150*time.Millisecond, 300*time.Millisecond
+	s.ReadHeaderTimeout, s.ReadTimeout = time.Second, 2*time.Second
 }}
 
 func testSlowHeaders(t *testing.T, stores storetest.Stores) {
 	r := newRig(t, stores, impatient)
 	key := r.business("Shop").TestKey
 	before := r.digest()
-	for _, sent := range []string{"", "GET /cust", "GET /customers HTTP/1.1\r\n", "GET /customers HTTP/1.1\r\nHost: x\r\nX-Slow"} {
-		conn, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatalf("dial: got error %v, want none", err)
-		}
-		if _, err := io.WriteString(conn, sent); err != nil {
-			t.Fatalf("send: got error %v, want none", err)
-		}
+	var waiting []net.Conn
+	texts := []string{"", "GET /cust", "GET /customers HTTP/1.1\r\n", "GET /customers HTTP/1.1\r\nHost: x\r\nX-Slow"}
+	for _, sent := range texts {
+		waiting = append(waiting, r.send(sent))
+	}
+	for i, sent := range texts {
+		conn := waiting[i]
 		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -224,21 +224,34 @@ func testSlowHeaders(t *testing.T, stores storetest.Stores) {
 	r.unharmed(before, key)
 }
 
+// send opens a connection and writes the beginning of a request to it.
+func (r *rig) send(text string) net.Conn {
+	r.Helper()
+	conn, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.Fatalf("dial: got error %v, want none", err)
+	}
+	if _, err := io.WriteString(conn, text); err != nil {
+		r.Fatalf("send: got error %v, want none", err)
+	}
+	return conn
+}
+
 func testSlowBody(t *testing.T, stores storetest.Stores) {
 	r := newRig(t, stores, impatient)
 	shop := r.business("Shop")
 	customer := r.customer(shop.TestKey, "jane")
 	before := r.digest()
-	for _, route := range []string{"POST /customers", "PATCH /customers/" + customer, "POST " + entriesOf(customer), "PATCH /business"} {
+	routes := []string{"POST /customers", "PATCH /customers/" + customer, "POST " + entriesOf(customer), "PATCH /business"}
+	var waiting []net.Conn
+	for _, route := range routes {
 		for _, framing := range []string{"Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n5\r\n{    \r\n"} {
-			conn, err := net.Dial("tcp", r.addr)
-			if err != nil {
-				t.Fatalf("dial: got error %v, want none", err)
-			}
-			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s", route, shop.TestKey, framing)
-			r.expect(conn, route, http.StatusRequestTimeout, "REQUEST_TIMEOUT")
-			_ = conn.Close()
+			waiting = append(waiting, r.send(route+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+shop.TestKey+"\r\n"+framing))
 		}
+	}
+	for i, conn := range waiting {
+		r.expect(conn, routes[i/2], http.StatusRequestTimeout, "REQUEST_TIMEOUT")
+		_ = conn.Close()
 	}
 	r.unharmed(before, shop.TestKey)
 }

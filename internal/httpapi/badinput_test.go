@@ -67,6 +67,9 @@ func TestBadInput(t *testing.T) {
 			for _, request := range f.requests(t, line) {
 				cases++
 				got := f.send(t, line, request)
+				// Time goes on, so that the failed authentications of the table do
+				// not add up to a back-off.
+				f.clock.Move(time.Second)
 				if got != line.want {
 					t.Errorf("%s:%d: %s %s: got %q, want %q", badInputFile, line.number, request.method, shorten(request.path), got, line.want)
 				}
@@ -178,14 +181,20 @@ var routeNames = map[string]string{
 	"P": "PATCH /customers/«cus»",
 	"L": "POST /customers/«cus»/wallets/ledger-entries",
 	"B": "PATCH /business",
+	"R": "POST /customers/«cus»/wallets/ledger-entries/«debit»/reverse",
+	"T": "POST /customers/«cus»/wallets/transfers",
+	"H": "POST /customers/«cus»/wallets/holds",
+	"N": "POST /customers/«cus»/wallets/holds/«hold»/capture",
+	"E": "POST /customers/«cus»/wallets/holds/«brief»/release",
+	"F": "POST /customers/«ice»/freeze",
+	"U": "POST /customers/«ice»/unfreeze",
+	"A": "PUT /customers/«ice»/wallets/USD/alerts",
+	"K": "POST /ledger-entries/bulk",
 }
 
 // requests returns the requests that a line means, macros replaced.
 func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 	t.Helper()
-	// Time goes on, so that the failed authentications of the table do not
-	// add up to a back-off.
-	f.clock.Move(4 * time.Second)
 	route, edits := l.route, ""
 	if at := headerEdit.FindStringIndex(l.route); at != nil {
 		route, edits = l.route[:at[0]], l.route[at[0]:]
@@ -193,7 +202,11 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 	var routes []string
 	switch {
 	case route == "W":
-		routes = []string{routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"]}
+		routes = []string{
+			routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"], routeNames["R"], routeNames["F"], routeNames["U"],
+			routeNames["A"],
+			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
+		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
 	case strings.Contains(route, "«list»"):
@@ -222,12 +235,30 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 // kindOf returns the short name of the write route that a route is like.
 func kindOf(route string) string {
 	switch {
+	case strings.HasSuffix(route, "/reverse"):
+		return "R"
+	case strings.HasSuffix(route, "/alerts"):
+		return "A"
+	case strings.HasSuffix(route, "/transfers"):
+		return "T"
+	case strings.HasSuffix(route, "/holds"):
+		return "H"
+	case strings.HasSuffix(route, "/capture"):
+		return "N"
+	case strings.HasSuffix(route, "/release"):
+		return "E"
+	case strings.Contains(route, "ledger-entries/bulk"):
+		return "K"
 	case strings.Contains(route, "ledger-entries"):
 		return "L"
 	case strings.HasPrefix(route, "PATCH /customers"):
 		return "P"
 	case strings.Contains(route, "/business"):
 		return "B"
+	case strings.HasSuffix(route, "/freeze"):
+		return "F"
+	case strings.HasSuffix(route, "/unfreeze"):
+		return "U"
 	}
 	return "C"
 }
@@ -276,7 +307,7 @@ func (r *wireRequest) bytes(host string) []byte {
 		fmt.Fprintf(&b, "\r\n%x\r\n%s\r\n0\r\n\r\n", len(r.body), r.body)
 		return b.Bytes()
 	}
-	if r.body != "" || r.method == "POST" || r.method == "PATCH" {
+	if r.body != "" || r.method == "POST" || r.method == "PATCH" || r.method == "PUT" {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(r.body))
 	}
 	b.WriteString("\r\n" + r.body)
@@ -303,7 +334,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	}
 
 	write := shop.TestKey
-	for _, name := range []string{"full", "poor", "expired cus", "cus"} {
+	for _, name := range []string{"full", "poor", "expired cus", "ice", "debits frozen", "frozen", "INR frozen", "friend", "cus"} {
 		f.names[name] = r.customer(write, strings.ReplaceAll(name, " ", "-"))
 	}
 	f.names["other cus"] = r.customer(other.TestKey, "other")
@@ -319,16 +350,52 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	credit(write, f.names["cus"], `"amount":9900,"currency":"USD"`)
 	credit(other.TestKey, f.names["other cus"], `"amount":100,"currency":"USD"`)
 	credit(write, f.names["expired cus"], `"amount":1000,"currency":"USD","expires_at":"`+r.clock.Now().Add(2*time.Minute).Format(time.RFC3339)+`"`)
+	for name, freeze := range map[string]string{
+		"debits frozen": `"scope":"debits"`, "frozen": `"scope":"everything"`, "INR frozen": `"scope":"debits","currency":"INR"`,
+	} {
+		credit(write, f.names[name], `"amount":100,"currency":"USD","idempotency_key":"before"`)
+		r.must(200, write, "POST", "/customers/"+f.names[name]+"/freeze", `{"reason":"Fraud",`+freeze+`}`)
+		r.must(200, write, "PATCH", "/customers/"+f.names[name], `{"name":"Another"}`)
+	}
+	trail := "/customers/" + f.names["frozen"] + "/audit"
+	f.names["audit cursor"] = r.must(200, write, "GET", trail+"?page_size=1", "")["next_cursor"].(string)
 	f.names["entry"] = f.newest(write, "cus")
 	f.names["other entry"] = f.newest(other.TestKey, "other cus")
 	f.names["expired entry"] = f.newest(write, "expired cus")
+	credit(write, f.names["cus"], `"amount":2999,"currency":"INR"`)
+	f.names["debit"] = r.must(200, write, "POST", entriesOf(f.names["cus"]), `{"entry_type":"debit","amount":3000,"currency":"INR"}`)["ledger_entry_id"].(string)
+	r.must(200, write, "POST", entriesOf(f.names["cus"])+"/"+f.names["debit"]+"/reverse", `{"amount":1,"idempotency_key":"undone"}`)
+	f.names["reversal"] = f.newest(write, "cus")
+	sent := r.must(200, write, "POST", transfersOf(f.names["cus"]), `{"to_customer_id":"`+f.names["friend"]+`","currency":"USD","amount":1,"idempotency_key":"moved"}`)
+	f.names["transfer"] = sent["transfer"].(map[string]any)["transfer_id"].(string)
+	f.names["transfer entry"] = f.newest(write, "cus")
+	f.names["hold"] = f.hold(write, f.names["cus"], `"amount":500,"idempotency_key":"held"`)
+	f.names["brief"] = f.hold(write, f.names["cus"], `"amount":1`)
+	f.names["released"] = f.hold(write, f.names["cus"], `"amount":1`)
+	f.names["overdue"] = f.hold(write, f.names["friend"], `"amount":1,"expires_at":"`+r.clock.Now().Add(2*time.Minute).Format(time.RFC3339)+`"`)
+	f.names["other hold"] = f.hold(other.TestKey, f.names["other cus"], `"amount":1`)
+	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["hold"]+"/capture", `{"amount":1,"idempotency_key":"captured"}`)
+	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["released"]+"/release", `{"idempotency_key":"given back"}`)
 	f.names["entries cursor"] = r.must(200, write, "GET", entriesOf(f.names["cus"])+"?page_size=1", "")["next_cursor"].(string)
+	credit(write, f.names["cus"], `"amount":1,"currency":"USD"`) // so that two lots are left
 	lots := "/customers/" + f.names["cus"] + "/wallets/USD/lots"
 	f.names["lots cursor"] = r.must(200, write, "GET", lots+"?page_size=1", "")["next_cursor"].(string)
+	f.names["events cursor"] = r.must(200, write, "GET", "/events?page_size=1", "")["next_cursor"].(string)
 	f.names["customers cursor"] = r.must(200, write, "GET", "/customers?page_size=1", "")["next_cursor"].(string)
 	f.fill(test, f.names["full"])
 	r.clock.Move(5 * time.Minute) // the lot and the key expire
 	return f
+}
+
+// hold promises a customer's dollars, to the end of a month unless members say
+// another end, and returns the hold's id.
+func (f *badInput) hold(key, customer, members string) string {
+	f.Helper()
+	if !strings.Contains(members, "expires_at") {
+		members += `,"expires_at":"` + f.clock.Now().AddDate(0, 1, 0).Format(time.RFC3339) + `"`
+	}
+	made := f.must(200, key, "POST", holdsOf(customer), `{"currency":"USD",`+members+`}`)
+	return made["hold"].(map[string]any)["hold_id"].(string)
 }
 
 // newest returns the id of a customer's newest entry.

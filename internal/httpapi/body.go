@@ -47,10 +47,20 @@ func linger(w http.ResponseWriter) {
 }
 
 func (s *Server) readBodyWithin(c *call) error {
-	if c.r.ContentLength > s.limits.BodyMax {
+	most := s.limits.BodyMax
+	if c.route.bulk {
+		most = max(most, bulkBodyMax)
+	}
+	if c.r.ContentLength > most {
 		return errTooLarge
 	}
-	if !jsonContentType(c.r.Header["Content-Type"]) {
+	if c.route.bulk {
+		c.ndjson = contentType(c.r.Header["Content-Type"], "application/x-ndjson")
+	}
+	if !c.ndjson && len(c.r.Header["Content-Type"]) > 0 && !contentType(c.r.Header["Content-Type"], "application/json") {
+		if c.route.bulk {
+			return errBulkType
+		}
 		return errMediaType
 	}
 	for _, encoding := range c.r.Header["Content-Encoding"] {
@@ -65,7 +75,10 @@ func (s *Server) readBodyWithin(c *call) error {
 	if c.r.ContentLength <= 0 {
 		// Of unknown length. This reader also tells net/http to let the caller
 		// read the answer before the connection is cut under what they send.
-		body = http.MaxBytesReader(c.w, c.r.Body, s.limits.BodyMax)
+		body = http.MaxBytesReader(c.w, c.r.Body, most)
+	}
+	if c.route.bulk && c.stranger == nil {
+		c.allowTime()
 	}
 	buffer := c.scratch.body[:0]
 	for {
@@ -75,7 +88,11 @@ func (s *Server) readBodyWithin(c *call) error {
 			buffer = buffer[:0:min(cap(buffer), 1<<10)]
 		}
 		if len(buffer) == cap(buffer) {
+			before := cap(buffer)
 			buffer = append(buffer, 0)[:len(buffer)]
+			if c.route.bulk && !c.reserve(cap(buffer)-before) {
+				return errBulkMemory
+			}
 		}
 		n, err := body.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
@@ -102,19 +119,31 @@ func bodyError(err error) error {
 	return errBrokenBody.WithCause(err)
 }
 
-// jsonContentType reports whether a Content-Type header is absent or says JSON
-// in UTF-8.
-func jsonContentType(values []string) bool {
+// allowTime gives a long body more time than others, where the server ends slow
+// requests at all. A writer that knows no deadlines has none to move.
+func (c *call) allowTime() {
+	server, ok := c.r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || server.ReadTimeout <= 0 {
+		return
+	}
+	until := time.Now().Add(bulkPatience * server.ReadTimeout)
+	control := http.NewResponseController(c.w)
+	_ = control.SetReadDeadline(until)
+	if server.WriteTimeout > 0 {
+		_ = control.SetWriteDeadline(until.Add(server.WriteTimeout))
+	}
+}
+
+// contentType reports whether a Content-Type header says one kind in UTF-8.
+func contentType(values []string, want string) bool {
 	switch {
-	case len(values) == 0:
-		return true
-	case len(values) > 1:
+	case len(values) != 1:
 		return false
-	case values[0] == "application/json": // what nearly everybody sends
+	case values[0] == want: // what nearly everybody sends
 		return true
 	}
 	kind, params, err := mime.ParseMediaType(values[0])
-	if err != nil || kind != "application/json" {
+	if err != nil || kind != want {
 		return false
 	}
 	for name, value := range params {

@@ -42,12 +42,18 @@ var errAnswers = ledger.Errorf(ledger.CodeOverloaded,
 
 // replyList answers with a list.
 func (s *Server) replyList(c *call, body []byte) error {
+	c.scratch.out = body
+	return s.replyLong(c, headerJSON, body)
+}
+
+// replyLong answers with a body that may be long.
+func (s *Server) replyLong(c *call, contentType []string, body []byte) error {
 	if len(body) > answerShort {
 		if !s.answers.take(len(body)) {
 			return errAnswers
 		}
 		defer s.answers.give(len(body))
 	}
-	c.reply(http.StatusOK, body)
+	c.replyType(http.StatusOK, contentType, body)
 	return nil
 }

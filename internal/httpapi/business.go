@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
@@ -11,12 +12,14 @@ import (
 	"github.com/billfold/billfold/internal/strictjson"
 )
 
-var businessFields = []string{"enabled_currencies", "usd_rates", "on_duplicate"}
+var businessFields = []string{"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds"}
 
 const (
 	businessCurrencies = iota
 	businessRates
 	businessOnDuplicate
+	businessAlerts
+	businessReversalGrace
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -73,6 +76,10 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 	}
 	out = append(out, `},"on_duplicate":`...)
 	out = appendString(out, string(settings.OnDuplicate))
+	out = append(out, `,"alerts":`...)
+	out = append(out, settings.Alerts.JSON()...)
+	out = append(out, `,"reversal_grace_seconds":`...)
+	out = strconv.AppendInt(out, settings.ReversalGraceSeconds, 10)
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -110,6 +117,20 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 	onDuplicate, given, err := f.text(businessOnDuplicate)
 	if given {
 		update.OnDuplicate = (*access.OnDuplicate)(&onDuplicate)
+	}
+	if err == nil && f.given(businessAlerts) {
+		update.Alerts, err = f.alerts(businessAlerts)
+	}
+	if err == nil && f.given(businessReversalGrace) {
+		value := f.values[businessReversalGrace]
+		if value.Kind() != strictjson.Number {
+			return update, f.wrongKind(businessReversalGrace, strictjson.Number)
+		}
+		grace, ok := integer(value)
+		if !ok {
+			return update, ledger.FieldErrorf(ledger.CodeInvalidSettings, "reversal_grace_seconds", "reversal_grace_seconds must be a whole number, written without point or exponent")
+		}
+		update.ReversalGraceSeconds = &grace
 	}
 	return update, err
 }

@@ -45,6 +45,14 @@ type call struct {
 	body  []byte
 	keyed bool
 
+	// Of a bulk: whether its body has one entry on each line, the line that the
+	// whole of it is refused for, and what it has taken of the memory that bulks
+	// share.
+	ndjson bool
+	line   string
+	taken  int
+	bulks  *budget
+
 	scratch *scratch
 
 	// stranger is why no key stands behind the request, found before its body
@@ -136,6 +144,16 @@ func (c *call) replyType(status int, contentType []string, body []byte) {
 	if _, err := c.w.Write(body); err != nil && c.cause == nil {
 		c.cause = err // the caller is gone; the log says so
 	}
+}
+
+// reserve takes memory for a bulk until the end of the request, and reports
+// whether there is so much left.
+func (c *call) reserve(bytes int) bool {
+	if !c.bulks.take(bytes) {
+		return false
+	}
+	c.taken += bytes
+	return true
 }
 
 // tenant is the business and mode of the caller's key.

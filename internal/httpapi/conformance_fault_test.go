@@ -52,6 +52,19 @@ func (f *faultyStore) Transact(ctx context.Context, scope ledger.Scope, decide l
 	return f.Store.Transact(ctx, scope, decide)
 }
 
+func (f *faultyStore) TransactMany(
+	ctx context.Context, commands []ledger.Command, atomic bool,
+) ([]ledger.Outcome, error) {
+	if err := f.fail(); err != nil {
+		outcomes := make([]ledger.Outcome, len(commands))
+		for i := range outcomes {
+			outcomes[i].Err = err
+		}
+		return outcomes, nil
+	}
+	return f.Store.TransactMany(ctx, commands, atomic)
+}
+
 func (f *faultyStore) CreateCustomer(ctx context.Context, customer ledger.Customer, once *ledger.Once) ([]byte, error) {
 	if err := f.fail(); err != nil {
 		return nil, err
@@ -61,7 +74,7 @@ func (f *faultyStore) CreateCustomer(ctx context.Context, customer ledger.Custom
 
 func (f *faultyStore) UpdateCustomer(
 	ctx context.Context, tenant ledger.Tenant, id string,
-	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+	change func(ledger.Customer) (ledger.CustomerChange, error), once *ledger.Once,
 ) (ledger.Customer, []byte, error) {
 	if err := f.fail(); err != nil {
 		return ledger.Customer{}, nil, err
@@ -110,6 +123,51 @@ func (f *faultyStore) Lots(
 	return f.Store.Lots(ctx, tenant, customerID, currency, page)
 }
 
+func (f *faultyStore) Opened(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, seqs []int64,
+) ([]ledger.Lot, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Opened(ctx, tenant, customerID, currency, seqs)
+}
+
+func (f *faultyStore) Audit(
+	ctx context.Context, tenant ledger.Tenant, customerID string, page ledger.AuditPage,
+) (ledger.AuditList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.AuditList{}, err
+	}
+	return f.Store.Audit(ctx, tenant, customerID, page)
+}
+
+func (f *faultyStore) Points(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, asOf []ledger.AsOf,
+) (ledger.PointList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.PointList{}, err
+	}
+	return f.Store.Points(ctx, tenant, customerID, currency, asOf)
+}
+
+func (f *faultyStore) Totals(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, seqs []int64,
+) ([]ledger.Totals, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Totals(ctx, tenant, customerID, currency, seqs)
+}
+
+func (f *faultyStore) EntriesBetween(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, after, through int64,
+) ([]ledger.Entry, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.EntriesBetween(ctx, tenant, customerID, currency, after, through)
+}
+
 func (f *faultyStore) Entries(
 	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.EntryFilter, page ledger.Page,
 ) (ledger.EntryList, error) {
@@ -139,4 +197,54 @@ func (f faultyAccess) UpdateSettings(
 		return access.Settings{}, err
 	}
 	return f.Store.UpdateSettings(ctx, tenant, change)
+}
+
+func (f *faultyStore) Transfer(
+	ctx context.Context, tenant ledger.Tenant, customerID, id string,
+) (ledger.Transfer, error) {
+	if err := f.fail(); err != nil {
+		return ledger.Transfer{}, err
+	}
+	return f.Store.Transfer(ctx, tenant, customerID, id)
+}
+
+func (f *faultyStore) Transfers(
+	ctx context.Context, tenant ledger.Tenant, customerID string, page ledger.Page,
+) (ledger.TransferList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.TransferList{}, err
+	}
+	return f.Store.Transfers(ctx, tenant, customerID, page)
+}
+
+func (f *faultyStore) SettleTransfer(ctx context.Context, row ledger.Transfer) (ledger.Transfer, error) {
+	if err := f.fail(); err != nil {
+		return ledger.Transfer{}, err
+	}
+	return f.Store.SettleTransfer(ctx, row)
+}
+
+func (f *faultyStore) Hold(ctx context.Context, tenant ledger.Tenant, customerID, id string) (ledger.Hold, error) {
+	if err := f.fail(); err != nil {
+		return ledger.Hold{}, err
+	}
+	return f.Store.Hold(ctx, tenant, customerID, id)
+}
+
+func (f *faultyStore) Holds(
+	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.HoldFilter, page ledger.Page,
+) (ledger.HoldList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.HoldList{}, err
+	}
+	return f.Store.Holds(ctx, tenant, customerID, filter, page)
+}
+
+func (f *faultyStore) Feed(
+	ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	if err := f.fail(); err != nil {
+		return ledger.FeedPage{}, err
+	}
+	return f.Store.Feed(ctx, tenant, from, limit)
 }

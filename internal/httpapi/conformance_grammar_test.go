@@ -90,7 +90,13 @@ var weights = map[string]int{
 	"patch_customer":                   10,
 	"create_customer":                  6,
 	"get_customer_ledger_entry":        6,
+	"reverse_customer_ledger_entry":    9,
+	"create_customer_transfer":         6,
+	"create_customer_hold":             8,
+	"capture_customer_hold":            5,
+	"release_customer_hold":            3,
 	"list_customers":                   6,
+	"list_events":                      3,
 	"patch_business":                   2,
 }
 
@@ -117,7 +123,15 @@ func (g *grammar) pick(from []string) string { return from[g.IntN(len(from))] }
 // path replaces the parameters of a path.
 func (g *grammar) path(pattern string) string {
 	if strings.Contains(pattern, "{entry_id}") && !g.bad() {
-		return g.texts["entry_path"](g)
+		_, below, _ := strings.Cut(pattern, "{entry_id}")
+		return g.texts["entry_path"](g) + below
+	}
+	if strings.Contains(pattern, "{hold_id}") && !g.bad() {
+		_, below, _ := strings.Cut(pattern, "{hold_id}")
+		return g.texts["hold_path"](g) + below
+	}
+	if strings.Contains(pattern, "{transfer_id}") && !g.bad() {
+		return g.texts["transfer_path"](g)
 	}
 	segments := strings.Split(pattern, "/")
 	for i, segment := range segments {
@@ -139,7 +153,7 @@ func (g *grammar) path(pattern string) string {
 func (g *grammar) query(operation *apitest.Operation) string {
 	var pairs []string
 	for _, parameter := range operation.Spec.Parameters {
-		if parameter.Value.In != "query" || g.IntN(4) > 0 {
+		if parameter.Value.In != "query" || g.IntN(4) > 0 && (!parameter.Value.Required || g.bad()) {
 			continue
 		}
 		pairs = append(pairs, parameter.Value.Name+"="+g.queryValue(parameter.Value))

@@ -74,6 +74,52 @@ func (c *call) bound() string {
 	return c.route.label + "\x00" + tenant.BusinessID + "\x00" + string(tenant.Mode) + "\x00" + c.params[0] + "\x00" + c.params[1]
 }
 
+// pageParams are what a list takes that has no filters.
+var pageParams = []string{paramPageSize, paramCursor}
+
+// replyPages answers with a page of a list of one customer's things, newest first,
+// that has no filters.
+func replyPages[T any](
+	s *Server, c *call, read func(customerID string, limit int, before int64) (items []T, next int64, err error),
+	appendItem func(out []byte, item *T) []byte,
+) error {
+	q, err := c.query(pageParams...)
+	if err != nil {
+		return err
+	}
+	return replyPage(s, c, &q, read, appendItem)
+}
+
+// replyPage answers with a page of a list of one customer's things, newest first.
+func replyPage[T any](
+	s *Server, c *call, q *query, read func(customerID string, limit int, before int64) (items []T, next int64, err error),
+	appendItem func(out []byte, item *T) []byte,
+) error {
+	bound := c.bound()
+	limit, before, err := s.cursorPage(q, bound)
+	if err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	items, next, err := read(id, limit, before)
+	if err != nil {
+		return err
+	}
+	out := append(c.scratch.out[:0], `{"items":[`...)
+	for i := range items {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendItem(out, &items[i])
+	}
+	out = append(out, ']')
+	out = s.appendNext(out, next, bound)
+	return s.replyList(c, append(out, '}'))
+}
+
 // appendNext appends the next_cursor of a list, null at its end.
 func (s *Server) appendNext(out []byte, next int64, bound string) []byte {
 	out = append(out, `,"next_cursor":`...)

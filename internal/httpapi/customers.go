@@ -229,8 +229,9 @@ func (s *Server) findOrCreate(c *call, customer ledger.Customer, once *ledger.On
 	}
 	// An update that changes nothing records the answer for repeats, or finds
 	// the one that was recorded.
-	same := func(customer ledger.Customer) (ledger.Customer, error) { return customer, nil }
-	customer, first, err := store.UpdateCustomer(c.r.Context(), customer.Tenant, found.Customers[0].ID, same, once)
+	same := func(customer ledger.Customer) ledger.Customer { return customer }
+	id := found.Customers[0].ID
+	customer, first, err := s.book.UpdateCustomer(c.r.Context(), customer.Tenant, id, c.actor(), same, once)
 	if err != nil {
 		return err
 	}
@@ -270,15 +271,7 @@ func (s *Server) handleCustomerUpdate(c *call) error {
 	if malformed != nil {
 		return malformed
 	}
-	now := s.book.Now()
-	change := func(customer ledger.Customer) (ledger.Customer, error) {
-		changed := update.apply(customer)
-		if changed != customer {
-			changed.UpdatedAt = now
-		}
-		return changed, nil
-	}
-	customer, first, err := s.book.Store().UpdateCustomer(c.r.Context(), c.tenant(), id, change, once)
+	customer, first, err := s.book.UpdateCustomer(c.r.Context(), c.tenant(), id, c.actor(), update.apply, once)
 	if err != nil {
 		return err
 	}

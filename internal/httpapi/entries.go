@@ -52,7 +52,7 @@ func (s *Server) handleEntryCreate(c *call) error {
 		return firstOf(&request, err)
 	}
 	c.keyed = request.IdempotencyKey != ""
-	request.CurrencyEnabled = c.settings.Enabled(request.Currency)
+	request.CurrencyEnabled, request.DefaultAlerts = c.settings.Enabled(request.Currency), c.settings.Alerts
 	if err := s.checkCustomerAndKey(c, &request); err != nil {
 		return err
 	}
@@ -60,17 +60,22 @@ func (s *Server) handleEntryCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !change.Replayed {
-		c.replyWallet(&change)
-		return nil
-	}
-	if byHeader || c.resent() || c.settings.OnDuplicate == access.Replay {
-		c.w.Header()["Idempotency-Replayed"] = headerTrue
-		c.replyWallet(&change)
-		return nil
-	}
-	c.replyDuplicate(&change)
+	c.replyChange(&change, byHeader)
 	return nil
+}
+
+// replyChange answers with what a request has changed, or with what it had changed
+// before. ByHeader says that its key came in the header.
+func (c *call) replyChange(change *ledger.Change, byHeader bool) {
+	switch {
+	case !change.Replayed:
+		c.replyWallet(change)
+	case byHeader || c.resent() || c.settings.OnDuplicate == access.Replay:
+		c.w.Header()["Idempotency-Replayed"] = headerTrue
+		c.replyWallet(change)
+	default:
+		c.replyDuplicate(change)
+	}
 }
 
 // checkCustomerAndKey refuses a malformed customer id, and a second try
@@ -101,7 +106,8 @@ func (c *call) replyWallet(change *ledger.Change) {
 }
 
 func appendPosted(out []byte, change *ledger.Change) []byte {
-	out = appendWallet(out, &change.Wallet, int64(change.Entry.Available))
+	wallet := change.Answer()
+	out = appendWallet(out, &wallet, int64(change.Entry.Available))
 	out = append(out[:len(out)-1], `,"ledger_entry_id":"`...)
 	out = append(out, change.Entry.ID...)
 	out = append(out, `","ledger_entry_amount":`...)
@@ -112,15 +118,19 @@ func appendPosted(out []byte, change *ledger.Change) []byte {
 // replyDuplicate answers a new call under a used key: 409, with everything that
 // the caller would have learnt from the first.
 func (c *call) replyDuplicate(change *ledger.Change) {
-	err := ledger.FieldErrorf(CodeDuplicateKey, "idempotency_key", "This idempotency key was used before, for this same request.")
-	c.code = err.Code
-	c.shouldRetry(false)
-	out := c.appendError(c.scratch.out[:0], err, false)
+	out := c.appendDuplicate(c.scratch.out[:0])
 	out = append(out, `,"ledger_entry":`...)
 	out = appendEntry(out, &change.Entry)
 	out = append(out, `,"wallet":`...)
 	out = appendPosted(out, change)
 	c.reply(http.StatusConflict, append(out, '}'))
+}
+
+func (c *call) appendDuplicate(out []byte) []byte {
+	err := ledger.FieldErrorf(CodeDuplicateKey, "idempotency_key", "This idempotency key was used before, for this same request.")
+	c.code = err.Code
+	c.shouldRetry(false)
+	return c.appendError(out, err, false)
 }
 
 // takeKey merges the Idempotency-Key header into the key of the body and says
@@ -152,6 +162,11 @@ func (c *call) decodeEntry(r *ledger.PostRequest) error {
 	if err != nil {
 		return err
 	}
+	return c.decodeEntryFields(&f, r)
+}
+
+// decodeEntryFields is decodeEntry for fields that were found already.
+func (c *call) decodeEntryFields(f *fields, r *ledger.PostRequest) (err error) {
 	if err := f.entryKinds(); err != nil {
 		return err
 	}
@@ -164,7 +179,7 @@ func (c *call) decodeEntry(r *ledger.PostRequest) error {
 	if r.Amount, err = amount(f.values[entryAmount]); err != nil {
 		return err
 	}
-	if err = decodeEntryOptions(&f, r); err != nil {
+	if err = decodeEntryOptions(f, r); err != nil {
 		return firstOf(r, err)
 	}
 	return nil
@@ -242,7 +257,7 @@ func decodeEntryOptions(f *fields, r *ledger.PostRequest) error {
 	if r.AllowPartial, _, err = f.boolean(entryAllowPartial); err != nil {
 		return err
 	}
-	if err = decodeConditions(f, &r.Conditions); err != nil {
+	if err = decodeConditions(f, entryIfSeq, entryIfAvailable, &r.Conditions); err != nil {
 		return err
 	}
 	if r.Reason, _, err = f.text(entryReason); err != nil {
@@ -251,28 +266,24 @@ func decodeEntryOptions(f *fields, r *ledger.PostRequest) error {
 	if r.ReferenceObjectID, _, err = f.text(entryReference); err != nil {
 		return err
 	}
-	if r.Metadata, _, err = f.metadata(entryMetadata); err != nil {
-		return err
-	}
-	if r.IdempotencyKey, given, err = f.text(entryKey); err != nil || !given {
-		return err
-	}
-	return ledger.ValidateKey(r.IdempotencyKey)
+	r.Metadata, r.IdempotencyKey, err = f.metadataAndKey(entryMetadata, entryKey)
+	return err
 }
 
-// decodeConditions reads the members whose names begin with if_.
-func decodeConditions(f *fields, c *ledger.Conditions) error {
-	if f.given(entryIfSeq) {
-		seq, ok := integer(f.values[entryIfSeq])
+// decodeConditions reads the members whose names begin with if_, which are at these
+// places.
+func decodeConditions(f *fields, ifSeq, ifAvailable int, c *ledger.Conditions) error {
+	if f.given(ifSeq) {
+		seq, ok := integer(f.values[ifSeq])
 		if !ok {
-			return notInteger(f, entryIfSeq)
+			return notInteger(f, ifSeq)
 		}
 		c.IfSeq = &seq
 	}
-	if f.given(entryIfAvailable) {
-		least, ok := integer(f.values[entryIfAvailable])
+	if f.given(ifAvailable) {
+		least, ok := integer(f.values[ifAvailable])
 		if !ok {
-			return notInteger(f, entryIfAvailable)
+			return notInteger(f, ifAvailable)
 		}
 		c.IfAvailableAtLeast = (*money.Amount)(&least)
 	}

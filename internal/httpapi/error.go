@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
@@ -23,7 +24,7 @@ const (
 	CodeUnsupportedEncoding  = ledger.Code("UNSUPPORTED_ENCODING")
 	CodeTooManyRequests      = ledger.Code("TOO_MANY_REQUESTS")
 	CodeInvalidQueryParams   = ledger.Code("INVALID_QUERY_PARAMS")
-	CodeInvalidCursor        = ledger.Code("INVALID_CURSOR")
+	CodeInvalidCursor        = ledger.CodeInvalidCursor
 	CodeInvalidRequestBody   = ledger.Code("INVALID_REQUEST_BODY")
 	CodeInvalidEncoding      = ledger.Code("INVALID_ENCODING")
 	CodeDuplicateField       = ledger.Code("DUPLICATE_FIELD")
@@ -74,15 +75,23 @@ var answers = map[ledger.Code]answer{
 	CodeInvalidMetadata:              {status: http.StatusUnprocessableEntity},
 	CodeMaximumKeysReached:           {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidSettings:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidThresholds:     {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},
 	ledger.CodeUnsupportedCurrency:   {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidScope:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeCustomerNotActive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidEntryType:      {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidCategory:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeCategoryOnDebit:       {status: http.StatusUnprocessableEntity},
 	ledger.CodePartialOnCredit:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidCondition:      {status: http.StatusUnprocessableEntity},
+	ledger.CodeNotReversible:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeInvalidTransfer:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeReversalExceeds:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeHoldNotActive:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeCaptureExceeds:        {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidExpiry:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeExpiryOnDebit:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidReason:         {status: http.StatusUnprocessableEntity},
@@ -92,6 +101,8 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeKeyReused:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeBalanceLimit:          {status: http.StatusUnprocessableEntity},
 	ledger.CodeLimitReached:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeAtomicNotPossible:     {status: http.StatusUnprocessableEntity},
+	ledger.CodeFeedNotPossible:       {status: http.StatusUnprocessableEntity},
 
 	ledger.CodeKeyInProgress:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeStorageUnavailable: {status: http.StatusServiceUnavailable, retryable: true},
@@ -164,12 +175,17 @@ func (c *call) fail(err error) {
 		header["Retry-After"] = []string{seconds(retryAfter)}
 	}
 	c.shouldRetry(shouldRetry)
-	out := c.appendError(c.scratch.out[:0], refused, retryable)
+	c.reply(status, c.appendRefusal(c.scratch.out[:0], refused, retryable))
+}
+
+// appendRefusal appends an error body.
+func (c *call) appendRefusal(out []byte, refused *ledger.Error, retryable bool) []byte {
+	out = c.appendError(out, refused, retryable)
 	if refused.Wallet != nil {
 		out = append(out, `,"wallet":`...)
 		out = appendWallet(out, refused.Wallet, int64(refused.Available))
 	}
-	c.reply(status, append(out, '}'))
+	return append(out, '}')
 }
 
 // retry says whether the same request can succeed later, and whether a client
@@ -202,9 +218,13 @@ func (c *call) appendError(out []byte, err *ledger.Error, retryable bool) []byte
 	out = append(out, err.Code...)
 	out = append(out, `","message":`...)
 	out = appendString(out, err.Message)
-	if err.Param != "" {
+	param := err.Param
+	if c.line != "" {
+		param = strings.TrimSuffix(c.line+"."+param, ".")
+	}
+	if param != "" {
 		out = append(out, `,"param":`...)
-		out = appendString(out, err.Param)
+		out = appendString(out, param)
 	}
 	out = append(out, `,"request_id":`...)
 	out = appendString(out, c.requestID[0])

@@ -8,7 +8,7 @@ import (
 )
 
 // fieldsMax is how many members a request may know.
-const fieldsMax = 12
+const fieldsMax = 13
 
 // fields holds the members of a request's body by their place in the list of
 // names that the request knows.
@@ -20,16 +20,20 @@ type fields struct {
 // fields reads the body: one object whose members are all known and of which
 // the first required ones are there.
 func (c *call) fields(names []string, required int) (fields, error) {
-	f := fields{names: names}
 	object, err := c.object()
 	if err != nil {
-		return f, err
+		return fields{}, err
 	}
+	return fieldsOf(object, names, required)
+}
+
+// fieldsOf is fields for an object.
+func fieldsOf(object strictjson.Value, names []string, required int) (fields, error) {
+	f := fields{names: names}
 	for name, value := range object.Members {
 		index := f.index(string(name))
 		if index < 0 {
-			shown := clip(string(name))
-			return f, ledger.FieldErrorf(CodeUnknownField, shown, "%s is not a field of this request; did you mean %s?", shown, nearest(string(name), names))
+			return f, unknownField(string(name), names)
 		}
 		f.values[index] = value
 	}
@@ -39,6 +43,11 @@ func (c *call) fields(names []string, required int) (fields, error) {
 		}
 	}
 	return f, nil
+}
+
+func unknownField(name string, known []string) error {
+	shown := clip(name)
+	return ledger.FieldErrorf(CodeUnknownField, shown, "%s is not a field of this request; did you mean %s?", shown, nearest(name, known))
 }
 
 func (f *fields) index(name string) int {
@@ -77,6 +86,34 @@ func (f *fields) boolean(index int) (yes, given bool, err error) {
 		return false, false, f.wrongKind(index, strictjson.Bool)
 	}
 	return string(f.values[index].Text()) == "true", true, nil
+}
+
+// checkKinds checks the types of fields, but of those of which no kind is named.
+func (f *fields) checkKinds(kinds []strictjson.Kind) error {
+	for i, want := range kinds {
+		if want != 0 && f.given(i) && f.values[i].Kind() != want {
+			return f.wrongKind(i, want)
+		}
+	}
+	return nil
+}
+
+// key returns an idempotency key, empty when none is given.
+func (f *fields) key(index int) (string, error) {
+	key, given, err := f.text(index)
+	if err != nil || !given {
+		return "", err
+	}
+	return key, ledger.ValidateKey(key)
+}
+
+// metadataAndKey returns what requests end with.
+func (f *fields) metadataAndKey(metadata, key int) (meta, idempotencyKey string, err error) {
+	if meta, _, err = f.metadata(metadata); err != nil {
+		return "", "", err
+	}
+	idempotencyKey, err = f.key(key)
+	return meta, idempotencyKey, err
 }
 
 func (f *fields) wrongKind(index int, want strictjson.Kind) error {

@@ -195,6 +195,14 @@ func (s *brokenStore) Transact(context.Context, ledger.Scope, ledger.Decide) (le
 	return ledger.Change{}, s.err
 }
 
+func (s *brokenStore) TransactMany(_ context.Context, commands []ledger.Command, _ bool) ([]ledger.Outcome, error) {
+	outcomes := make([]ledger.Outcome, len(commands))
+	for i := range outcomes {
+		outcomes[i].Err = s.err
+	}
+	return outcomes, nil
+}
+
 func (s *brokenStore) Customer(context.Context, ledger.Tenant, string) (ledger.Customer, error) {
 	return ledger.Customer{}, s.err
 }

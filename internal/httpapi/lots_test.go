@@ -123,3 +123,44 @@ func TestLotsByCursor(t *testing.T) {
 		t.Errorf("got %d lots without a size, want 10", len(list.items()))
 	}
 }
+
+// What goes back to an expired lot is written off, or lives on for as long as the
+// business has set. The answer is the wallet right after the reversal, and so is
+// that to a repeat.
+func TestReversalsAfterExpiry(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, grace := range []int64{0, 3600} {
+		h.clock.Set(start)
+		customer := h.newCustomer()
+		h.send(request{method: "PATCH", path: "/business", body: fmt.Sprintf(`{"reversal_grace_seconds":%d}`, grace)}).want(t, http.StatusOK)
+		h.send(request{method: "POST", path: entriesPath(customer),
+			body: `{"amount":500,"currency":"USD","entry_type":"credit","expires_at":"2026-03-01T13:00:00Z"}`}).want(t, http.StatusOK)
+		taken := h.send(request{method: "POST", path: entriesPath(customer), body: `{"amount":400,"currency":"USD","entry_type":"debit"}`}).
+			want(t, http.StatusOK)
+		h.clock.Set(start.Add(2 * time.Hour))
+		undo := request{method: "POST", path: entriesPath(customer) + "/" + taken["ledger_entry_id"].(string) + "/reverse",
+			body: `{"amount":300}`, headers: map[string]string{"Idempotency-Key": "undo"}}
+		first := h.send(undo)
+		answer := first.want(t, http.StatusOK)
+		if answer.number("balance") != 400 || answer.number("available") != 0 || answer.number("seq") != 3 {
+			t.Errorf("grace of %d s: got %v, want balance 400 and nothing available at seq 3", grace, answer)
+		}
+		if again := h.send(undo); again.status != http.StatusOK || again.body != first.body {
+			t.Errorf("grace of %d s: got %d %s for a repeat, want %s", grace, again.status, again.body, first.body)
+		}
+		list := h.send(request{method: "GET", path: lotsPath(customer, "USD")}).want(t, http.StatusOK)
+		wallet := document(list["wallet"].(map[string]any))
+		want, balance, available, seq := []string(nil), int64(0), int64(0), int64(4)
+		if grace > 0 {
+			want = []string{"1 paid 100 true 2026-03-01T13:00:00.000000Z", "5 paid 300 false 2026-03-01T15:00:00.000000Z"}
+			balance, available, seq = 400, 300, 5
+		}
+		if diff := cmp.Diff(want, shownLots(list)); diff != "" {
+			t.Errorf("grace of %d s: lots (-want +got):\n%s", grace, diff)
+		}
+		if wallet.number("balance") != balance || wallet.number("available") != available || wallet.number("seq") != seq {
+			t.Errorf("grace of %d s: got wallet %v, want balance %d, available %d, seq %d", grace, wallet, balance, available, seq)
+		}
+	}
+}

@@ -99,9 +99,13 @@ func unescape(text string) (string, error) {
 func (q *query) currency(name string) (money.Currency, error) {
 	currency := money.Currency(q.get(name))
 	if currency != "" && !currency.Valid() {
-		return "", ledger.FieldErrorf(ledger.CodeUnsupportedCurrency, name, "%q is not a supported currency; use an upper-case ISO 4217 code such as USD", clip(string(currency)))
+		return "", unsupportedCurrency(name, currency)
 	}
 	return currency, nil
+}
+
+func unsupportedCurrency(name string, currency money.Currency) error {
+	return ledger.FieldErrorf(ledger.CodeUnsupportedCurrency, name, "%q is not a supported currency; use an upper-case ISO 4217 code such as USD", clip(string(currency)))
 }
 
 // since and until return a bound on a time that is stored in microseconds. A

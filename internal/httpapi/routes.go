@@ -27,8 +27,11 @@ type route struct {
 	// idempotency key is dangerous (law K9).
 	money bool
 
-	// body says that the route reads a JSON body.
+	// body says that the route reads a JSON body. bulk says that this may be a
+	// long one, or one with a JSON document on each line, and has limits of its
+	// own.
 	body bool
+	bulk bool
 
 	handle func(*Server, *call) error
 
@@ -37,18 +40,38 @@ type route struct {
 }
 
 // apiRoutes is every route of the API. The published contract has the same, and
-// a test compares the two.
+// a test compares the two. Of two patterns that a path fits, the first counts.
 func apiRoutes() []*route {
 	return []*route{
 		{method: http.MethodGet, pattern: "/customers", access: read, handle: (*Server).handleCustomerList},
 		{method: http.MethodPost, pattern: "/customers", access: write, body: true, handle: (*Server).handleCustomerCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}", access: read, handle: (*Server).handleCustomer},
 		{method: http.MethodPatch, pattern: "/customers/{customer_id}", access: write, body: true, handle: (*Server).handleCustomerUpdate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/freeze", access: write, body: true, handle: (*Server).handleFreeze},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/unfreeze", access: write, body: true, handle: (*Server).handleUnfreeze},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/audit", access: read, handle: (*Server).handleAuditList},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets", access: read, handle: (*Server).handleWalletList},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: read, handle: (*Server).handleEntryList},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: write, money: true, body: true, handle: (*Server).handleEntryCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}", access: read, handle: (*Server).handleEntry},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}/reverse", access: write, money: true, body: true, handle: (*Server).handleEntryReverse},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/transfers", access: read, handle: (*Server).handleTransferList},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/transfers", access: write, money: true, body: true, handle: (*Server).handleTransferCreate},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/transfers/{transfer_id}", access: read, handle: (*Server).handleTransfer},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/holds", access: read, handle: (*Server).handleHoldList},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds", access: write, money: true, body: true, handle: (*Server).handleHoldCreate},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}", access: read, handle: (*Server).handleHold},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/capture", access: write, money: true, body: true, handle: (*Server).handleHoldCapture},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/release", access: write, money: true, body: true, handle: (*Server).handleHoldRelease},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}", access: read, handle: (*Server).handleWallet},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/history", access: read, handle: (*Server).handleDailyHistory},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/statement", access: read, handle: (*Server).handleStatement},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/lots", access: read, handle: (*Server).handleLotList},
+		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: read, handle: (*Server).handleAlerts},
+		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, body: true, handle: (*Server).handleAlertsSet},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, handle: (*Server).handleAlertsDrop},
+		{method: http.MethodPost, pattern: "/ledger-entries/bulk", access: write, money: true, body: true, bulk: true, handle: (*Server).handleBulk},
+		{method: http.MethodGet, pattern: "/events", access: read, handle: (*Server).handleEventList},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
 		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
 
@@ -142,7 +165,10 @@ func splitPattern(pattern string) []string {
 
 func allowHeader(routes []*route) string {
 	var methods []string
-	order := []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost}
+	order := []string{
+		http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost,
+		http.MethodPut,
+	}
 	for _, method := range order {
 		for _, r := range routes {
 			if r.method == method || (method == http.MethodHead && r.method == http.MethodGet) {
@@ -171,7 +197,7 @@ func (r *resource) route(method string) *route {
 }
 
 // segmentsMax is how many parts a path of the table has at most.
-const segmentsMax = 5
+const segmentsMax = 6
 
 // find returns the resource of a path as it stands in the request line, and
 // the values of its parameters. A percent sign is nowhere in a known path, as

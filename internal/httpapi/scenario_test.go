@@ -56,6 +56,8 @@ func play(t *testing.T, steps []step) {
 
 const entries = "/customers/{customer}/wallets/ledger-entries"
 
+const alerts = "/customers/{customer}/wallets/USD/alerts"
+
 // scenarios are what callers do, by name.
 var scenarios = map[string][]step{
 	"a customer is made, read, changed and found": {
@@ -110,6 +112,69 @@ var scenarios = map[string][]step{
 			`"allocations":[{"lot_seq":1,"amount":1500}]`, `"counter_account":"merchant"`, `"category":"paid"`, `"category":null`,
 			`"idempotency_key":"deposit_1"`, `"idempotency_key":null`, `"reference_object_id":null`, `"expires_at":null`,
 		}},
+	},
+	"a customer is frozen and unfrozen": {
+		{method: "POST", path: entries, status: 200, body: `{"amount":500,"currency":"USD","entry_type":"credit","idempotency_key":"c"}`},
+		{method: "POST", path: "/customers/{customer}/freeze", status: 200, body: `{"scope":"debits","reason":"Chargeback of \"7\""}`,
+			headers: map[string]string{"Idempotency-Key": "f"},
+			has: []string{
+				`"blocked_at":"2026-03-01T12:00:00.000000Z","blocklist_entry_id":"aud_`,
+				`"currency":null,"frozen_at":"2026-03-01T12:00:00.000000Z","reason":"Chargeback of \"7\"","scope":"debits"}],"alerts":{}}`,
+			}, keep: map[string]string{"line": "blocklist_entry_id"}},
+		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"USD","entry_type":"debit","idempotency_key":"d"}`,
+			has: []string{`"code":"CUSTOMER_NOT_ACTIVE"`, `write key`, `/unfreeze`, `"retryable":false`}},
+		{method: "POST", path: entries, status: 409, body: `{"amount":500,"currency":"USD","entry_type":"credit","idempotency_key":"c"}`},
+		{method: "POST", path: "/customers/{customer}/freeze", status: 200, body: `{"scope":"everything","currency":"USD","reason":"Review"}`,
+			has: []string{`"blocklist_entry_id":"{line}"`, `"currency":"USD"`, `"scope":"everything"`}},
+		{method: "POST", path: "/customers/{customer}/unfreeze", status: 200, body: `{"reason":"Cleared"}`,
+			has: []string{`"blocked_at":null,"blocklist_entry_id":null,"freezes":[{"audit_entry_id":"aud_`}},
+		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"USD","entry_type":"credit"}`,
+			has: []string{`"code":"CUSTOMER_NOT_ACTIVE"`, `wallet in USD`}},
+		{method: "POST", path: "/customers/{customer}/freeze", status: 200, body: `{"scope":"debits","reason":"Chargeback of \"7\""}`,
+			headers: map[string]string{"Idempotency-Key": "f"}, has: []string{`"blocklist_entry_id":"{line}"`}},
+		{method: "POST", path: "/customers/{customer}/freeze", status: 422, body: `{"scope":"everything","reason":"Other"}`,
+			headers: map[string]string{"Idempotency-Key": "f"}, has: []string{`"code":"IDEMPOTENCY_KEY_REUSED"`}},
+		{method: "POST", path: "/customers/{customer}/unfreeze", status: 200, body: `{"reason":"Reviewed","currency":"USD"}`,
+			headers: map[string]string{"Idempotency-Key": "f"}, has: []string{`"freezes":[],"alerts":{}}`}},
+		{method: "POST", path: "/customers/{customer}/unfreeze", status: 200, body: `{"reason":"Once more"}`, has: []string{`"freezes":[],"alerts":{}}`}},
+		{method: "POST", path: entries, status: 200, body: `{"amount":1,"currency":"USD","entry_type":"debit","idempotency_key":"d"}`},
+		{method: "GET", path: "/customers/{customer}/audit", status: 200, has: []string{
+			`{"items":[{"id":"aud_`, `"position":4,"action":"customer.unfreeze"`, `"reason":"Reviewed"`, `"address":"192.0.2.1"`,
+			`"position":1,"action":"customer.freeze"`, `"before":{"freezes":[]}`, `"next_cursor":null}`,
+		}},
+	},
+	"a wallet that becomes low and recovers": {
+		{method: "PATCH", path: "/business", status: 200, body: `{"alerts":{"USD":[{"below":500,"recover_at":1000}],"INR":[]}}`,
+			has: []string{`"alerts":{"INR":[],"USD":[{"below":500,"recover_at":1000}]}`}},
+		{method: "GET", path: alerts, status: 200, has: []string{`"source":"business","available":0,"seq":0,` +
+			`"thresholds":[{"below":500,"recover_at":1000,"standing":"unarmed"}],"as_of_position":0}`}},
+		{method: "POST", path: entries, status: 200, body: `{"amount":600,"currency":"USD","entry_type":"credit"}`},
+		{method: "POST", path: entries, status: 200, body: `{"amount":101,"currency":"USD","entry_type":"debit","idempotency_key":"a"}`},
+		{method: "GET", path: alerts, status: 200, has: []string{`"available":499,"seq":2,`, `"standing":"low"`}},
+		{method: "POST", path: entries, status: 409, body: `{"amount":101,"currency":"USD","entry_type":"debit","idempotency_key":"a"}`,
+			has: []string{`"alerts":[{"below":500,"recover_at":1000,"crossed":"low"}]`}},
+		{method: "POST", path: entries, status: 200, body: `{"amount":500,"currency":"USD","entry_type":"credit"}`},
+		{method: "GET", path: entries + "?page_size=1", status: 200, has: []string{`"after_balance":999`, `"alerts":[]`}},
+		{method: "POST", path: entries, status: 200, body: `{"amount":1,"currency":"USD","entry_type":"credit"}`},
+		{method: "GET", path: entries + "?page_size=1", status: 200,
+			has: []string{`"alerts":[{"below":500,"recover_at":1000,"crossed":"recovered"}]`}},
+		{method: "PUT", path: alerts, status: 200, body: `{"thresholds":[{"below":500},{"below":2000,"recover_at":2500}]}`,
+			headers: map[string]string{"Idempotency-Key": "t"},
+			has:     []string{`"alerts":{"USD":[{"below":500,"recover_at":500},{"below":2000,"recover_at":2500}]}}`}},
+		{method: "GET", path: alerts, status: 200, has: []string{`"source":"wallet"`, `{"below":500,"recover_at":500,"standing":"armed"}`,
+			`{"below":2000,"recover_at":2500,"standing":"unarmed"}`}},
+		{method: "PUT", path: alerts, status: 200, body: `{"thresholds":[]}`, has: []string{`"alerts":{"USD":[]}}`}},
+		{method: "PUT", path: alerts, status: 200, body: `{"thresholds":[{"below":500},{"below":2000,"recover_at":2500}]}`,
+			headers: map[string]string{"Idempotency-Key": "t"}, has: []string{`"below":2000`}},
+		{method: "PUT", path: alerts, status: 422, body: `{"thresholds":[]}`, headers: map[string]string{"Idempotency-Key": "t"},
+			has: []string{`"code":"IDEMPOTENCY_KEY_REUSED"`}},
+		{method: "GET", path: alerts, status: 200, has: []string{`"source":"wallet"`, `"thresholds":[]`}},
+		{method: "POST", path: entries, status: 200, body: `{"amount":999,"currency":"USD","entry_type":"debit"}`},
+		{method: "GET", path: entries + "?page_size=1", status: 200, has: []string{`"after_balance":1`, `"alerts":[]`}},
+		{method: "DELETE", path: alerts, status: 200, has: []string{`"alerts":{}}`}},
+		{method: "GET", path: alerts, status: 200, has: []string{`"source":"business"`, `"standing":"unarmed"`}},
+		{method: "GET", path: "/customers/{customer}/audit", status: 200, has: []string{`"position":3,"action":"customer.alerts"`,
+			`"before":{"alerts":{"USD":[]}},"after":{"alerts":{}},"reason":null`}},
 	},
 	"a condition decides with the entry": {
 		{method: "POST", path: entries, status: 200, body: `{"amount":500,"currency":"USD","entry_type":"credit","if_seq":0}`,
@@ -171,7 +236,7 @@ var scenarios = map[string][]step{
 	},
 	"the business sets its currencies, rates and answers to duplicates": {
 		{method: "GET", path: "/business", status: 200, has: []string{
-			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict"}`,
+			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0}`,
 		}},
 		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"EUR","entry_type":"credit"}`,
 			has: []string{`"code":"UNSUPPORTED_CURRENCY"`, `"param":"currency"`}},

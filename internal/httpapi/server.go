@@ -89,6 +89,7 @@ type Server struct {
 	walks    *walks
 	answers  budget
 	scrapes  budget
+	bulks    budget
 	metrics  *serverMetrics
 	exporter http.Handler
 
@@ -137,7 +138,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
 	s.walks = newWalks(s.limits.Walks)
-	s.answers.most, s.scrapes.most = answersMax, scrapesMax
+	s.answers.most, s.scrapes.most, s.bulks.most = answersMax, scrapesMax, bulkMemoryMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
 		s.rates = newRateLimiter(s.limits.Rate)
 	}
@@ -163,7 +164,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, started: s.now(), scratch: scratches.Get().(*scratch)}
+	c := &call{w: w, r: r, started: s.now(), scratch: scratches.Get().(*scratch), bulks: &s.bulks}
 	s.metrics.inFlight.Inc()
 	defer s.finish(c)
 	c.takeRequestID()
@@ -175,6 +176,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // finish counts and logs a request, also one that panicked.
 func (s *Server) finish(c *call) {
 	panicked := recover()
+	s.bulks.give(c.taken)
 	switch {
 	case panicked == http.ErrAbortHandler:
 		s.metrics.inFlight.Dec()

@@ -22,6 +22,8 @@ type neighbour struct {
 	business access.CreatedBusiness
 	customer string
 	entry    string
+	transfer string
+	hold     string
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -35,15 +37,32 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 			`","idempotency_key":"` + canary + `","metadata":{"c":"` + canary + `"}}`}).want(h, http.StatusOK)
 	list := h.send(request{method: "GET", path: entriesPath(n.customer), key: key(n.business)}).want(h, http.StatusOK)
 	n.entry = list.items()[0]["id"].(string)
+	friend := h.send(request{method: "POST", path: "/customers", key: key(n.business),
+		body: `{"email":"f@example.com","name":"Friend"}`}).want(h, http.StatusOK)["customer_id"].(string)
+	sent := h.send(request{method: "POST", path: transfersOf(n.customer), key: key(n.business),
+		body: `{"to_customer_id":"` + friend + `","amount":11,"currency":"USD","reason":"` + canary + `"}`}).want(h, http.StatusOK)
+	n.transfer = sent["transfer"].(map[string]any)["transfer_id"].(string)
+	held := h.send(request{method: "POST", path: holdsOf(n.customer), key: key(n.business),
+		body: `{"amount":7,"currency":"USD","expires_at":"2026-12-01T00:00:00Z","reason":"` + canary + `"}`}).want(h, http.StatusOK)
+	n.hold = held["hold"].(map[string]any)["hold_id"].(string)
 	return n
 }
 
 // acceptedBodies are bodies that the routes accept, by method and pattern.
 var acceptedBodies = map[string]string{
-	"POST /customers":                                      `{"email":"jane@example.com","name":"Jane"}`,
-	"PATCH /customers/{customer_id}":                       `{"name":"Mallory"}`,
-	"POST /customers/{customer_id}/wallets/ledger-entries": `{"amount":1,"currency":"USD","entry_type":"credit"}`,
-	"PATCH /business":                                      `{}`,
+	"POST /customers/{customer_id}/freeze":                                    `{"scope":"debits","reason":"Fraud"}`,
+	"POST /customers/{customer_id}/unfreeze":                                  `{"reason":"Cleared"}`,
+	"POST /customers":                                                         `{"email":"jane@example.com","name":"Jane"}`,
+	"PATCH /customers/{customer_id}":                                          `{"name":"Mallory"}`,
+	"POST /customers/{customer_id}/wallets/ledger-entries":                    `{"amount":1,"currency":"USD","entry_type":"credit"}`,
+	"POST /customers/{customer_id}/wallets/ledger-entries/{entry_id}/reverse": `{"amount":1}`,
+	"POST /customers/{customer_id}/wallets/transfers":                         `{"to_customer_id":"cus_TV52uJWWXt2yIoBBxpjaa","amount":1,"currency":"USD"}`,
+	"POST /customers/{customer_id}/wallets/holds":                             `{"amount":1,"currency":"USD","expires_at":"2026-12-01T00:00:00Z"}`,
+	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
+	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
+	"PATCH /business": `{}`,
+	"PUT /customers/{customer_id}/wallets/{currency}/alerts": `{"thresholds":[{"below":500}]}`,
+	"POST /ledger-entries/bulk":                              `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 }
 
 // cells of the tenant matrix: how a request is made, and what it gets on a
@@ -89,17 +108,19 @@ func TestTenantMatrix(t *testing.T) {
 	cells := 0
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
-			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{currency}", "USD").Replace(route.Pattern)
+			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold, "{currency}", "USD").Replace(route.Pattern)
 			named := path != route.Pattern
-			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD").
-				Replace(route.Pattern)
+			query := requiredQuery(route.Method + " " + route.Pattern)
+			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{currency}", "USD").
+				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {
 					continue // that is the objects' own business and mode
 				}
 				cells++
 				r := request{
-					method: route.Method, path: path, key: c.key, body: acceptedBodies[route.Method+" "+route.Pattern],
+					method: route.Method, path: path + query, key: c.key,
+					body:   strings.ReplaceAll(acceptedBodies[route.Method+" "+route.Pattern], "{customer_id}", n.customer),
 					remote: fmt.Sprintf("192.0.2.%d:1", cells%250), // so that nobody is told to wait
 				}
 				checkCell(t, h, route, r, c, named, unknown)

@@ -122,8 +122,10 @@ func appendCustomer(out []byte, customer ledger.Customer) []byte {
 	out = appendTime(out, customer.CreatedAt)
 	out = append(out, `,"updated_at":`...)
 	out = appendTime(out, customer.UpdatedAt)
-	// Newer SDKs know a block list. There is none here.
-	return append(out, `,"blocked_at":null,"blocklist_entry_id":null}`...)
+	out = appendFreezes(out, customer.Freezes)
+	out = append(out, `,"alerts":`...)
+	out = append(out, customer.Alerts.JSON()...)
+	return append(out, '}')
 }
 
 // appendMetadata appends metadata, which are kept as canonical JSON.
@@ -210,7 +212,13 @@ func appendEntryExtensions(out []byte, entry *ledger.Entry) []byte {
 		out = strconv.AppendInt(out, int64(part.Amount), 10)
 		out = append(out, '}')
 	}
-	out = append(out, `],"metadata":`...)
+	out = append(out, `],"reverses":`...)
+	out = appendOptional(out, entry.Reverses)
+	out = append(out, `,"hold_id":`...)
+	out = appendOptional(out, entry.HoldID)
+	out = append(out, `,"alerts":`...)
+	out = appendCrossings(out, entry.Alerts)
+	out = append(out, `,"metadata":`...)
 	out = appendMetadata(out, entry.Metadata)
 	out = append(out, `,"idempotency_key":`...)
 	out = appendOptional(out, entry.IdempotencyKey)

@@ -30,25 +30,68 @@ func (b *Book) NewID(prefix string) string {
 // Post validates and posts one credit or debit. On a repeat of a request under
 // its key the change has Replayed set and is the first answer.
 func (b *Book) Post(ctx context.Context, request PostRequest) (Change, error) {
-	// In UTC, so that the first answer and its repeat read alike.
-	request.ExpiresAt = request.ExpiresAt.UTC().Truncate(time.Microsecond)
-	if err := request.Validate(); err != nil {
+	if err := request.prepare(); err != nil {
 		return Change{}, err
 	}
-	moment := Moment{Now: b.Now(), Random: b.random()}
+	command := request.command(Moment{Now: b.Now(), Random: b.random()})
+	return b.transact(ctx, command)
+}
+
+// PostMany validates and posts many credits and debits, and returns what became
+// of each in their order. It is [Book.Post] for each of them, unless atomic is
+// set: then all are posted or none, and the error is a [LineError] for the first
+// that was refused, those that break a rule of shape before the others.
+func (b *Book) PostMany(ctx context.Context, requests []PostRequest, atomic bool) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(requests))
+	commands := make([]Command, 0, len(requests))
+	lines := make([]int, 0, len(requests))
+	now := b.Now()
+	for i := range requests {
+		request := &requests[i]
+		if err := request.prepare(); err != nil {
+			if atomic {
+				return nil, &LineError{Line: i, Err: err}
+			}
+			outcomes[i].Err = err
+			continue
+		}
+		commands = append(commands, request.command(Moment{Now: now, Random: b.random()}))
+		lines = append(lines, i)
+	}
+	if len(commands) == 0 {
+		return outcomes, nil
+	}
+	posted, err := b.transactMany(ctx, commands, atomic)
+	if err != nil {
+		return nil, err // with atomic, where every request is a command
+	}
+	for i, outcome := range posted {
+		outcomes[lines[i]] = outcome
+	}
+	return outcomes, nil
+}
+
+// prepare puts a request into the form that is kept, and validates it.
+func (r *PostRequest) prepare() error {
+	// In UTC, so that the first answer and its repeat read alike.
+	r.ExpiresAt = r.ExpiresAt.UTC().Truncate(time.Microsecond)
+	return r.Validate()
+}
+
+// command is what a store is asked to carry out for a request, which must not
+// change any more.
+func (r *PostRequest) command(moment Moment) Command {
 	scope := Scope{
-		Tenant:     request.Tenant,
-		CustomerID: request.CustomerID,
-		Currency:   request.Currency,
-		Key:        request.IdempotencyKey,
+		Tenant:     r.Tenant,
+		CustomerID: r.CustomerID,
+		Currency:   r.Currency,
+		Key:        r.IdempotencyKey,
 		At:         moment.Now,
 	}
-	if request.Direction == Debit {
-		scope.Need, scope.Partial = request.Amount, request.AllowPartial
+	if r.Direction == Debit {
+		scope.Need, scope.Partial = r.Amount, r.AllowPartial
 	}
-	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
-		return Post(s, &request, moment)
-	})
+	return Command{Scope: scope, Decide: func(s Snapshot) (Change, error) { return Post(s, r, moment) }}
 }
 
 // Store gives the reads, and the writes that need no rule, to the faces.

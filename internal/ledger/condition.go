@@ -47,5 +47,8 @@ func (c *Conditions) hold(wallet *Wallet, available money.Amount) error {
 	state := *wallet
 	state.Lots = nil
 	err.Wallet, err.Available = &state, available
+	if err.Param == "if_available_at_least" {
+		err.held = wallet.Held
+	}
 	return err
 }

@@ -18,8 +18,14 @@
 //   - An expiry entry takes what an expired lot has left. The lot could not be
 //     spent since the instant of its expiry; the entry only says so in the
 //     balance, and counts it as breakage.
+//   - A [Transfer] moves money from one customer to another in two legs, each a
+//     commit about one of them: a debit and credits against the same account.
 //   - The balance is all entries; the available balance is what a debit may
 //     take now: balance, less what is held, less what has expired.
+//   - A [Freeze] keeps the money of a customer, or of one wallet, where it is:
+//     debits are refused, or everything. What is frozen still expires.
+//   - The audit trail of a customer has a line, an [AuditEntry], for each change
+//     that is no entry: who asked for it, why, and what became different.
 //   - The [Chain] is the customer's last position and the hash of the entry
 //     that stands there; each hash covers the entry and the hash before it.
 //
@@ -30,6 +36,7 @@
 // deterministic, so that a store may run it twice and tests may compare. The
 // [Change] it returns is everything that is written, nothing is added later.
 // [Expire] is the other decision; nobody requests it, [Book.Sweep] asks for it.
+// [DecideFreeze] and [Amend] decide what becomes of a customer, in the same way.
 //
 // # The order of checks
 //

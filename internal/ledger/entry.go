@@ -99,13 +99,29 @@ type Entry struct {
 	Account   Account
 
 	// Category and ExpiresAt describe the lot that a credit opens. A debit has
-	// neither. A zero ExpiresAt means that the money never expires.
+	// neither, and so has a credit that opens none. A zero ExpiresAt means that the money never expires.
 	Category  Category
 	ExpiresAt time.Time
 
-	// Allocations name the lots that a debit took, in spend order, with
-	// amounts that sum to Amount. A credit has none.
+	// Allocations name the lots that a debit took, or that a reversal gave the
+	// money back to, in spend order, with amounts that sum to Amount. Any other
+	// credit has none.
 	Allocations []Allocation
+
+	// Reverses is the id of the debit that this credit undoes in part or whole,
+	// empty for none. Such a credit opens no lot and has no category, see
+	// [Reverse], but for one that moves money to a lot of its own, see [extend].
+	Reverses string
+
+	// Alerts are the thresholds in force for the wallet where this entry changed
+	// one of them or where the wallet stands at it, empty where it did not.
+	Alerts Standings
+
+	// HoldID is the id of the hold that this debit captures, empty for none. Held
+	// is what was held of the wallet right after the entry; like Available it is
+	// kept for a repeat's answer.
+	HoldID string
+	Held   money.Amount // 0 … After
 
 	Reason            string // empty: none was given
 	ReferenceObjectID string // empty: none was given
@@ -128,7 +144,11 @@ type Entry struct {
 	Hash Hash
 }
 
-// Allocation is the part of one lot that a debit took.
+// OpensLot reports whether the entry is a credit with a lot of its own. No other
+// entry has a category.
+func (e *Entry) OpensLot() bool { return e.Category != "" }
+
+// Allocation is the part of one lot that a debit took or a reversal gave back.
 type Allocation struct {
 	LotSeq int64 // the Seq of the credit that opened the lot
 	Amount money.Amount

@@ -29,16 +29,27 @@ const (
 	CodePartialOnCredit       Code = "PARTIAL_ON_CREDIT"
 	CodeInvalidCondition      Code = "INVALID_CONDITION"
 	CodeConditionFailed       Code = "CONDITION_FAILED"
+	CodeNotReversible         Code = "ENTRY_NOT_REVERSIBLE"
+	CodeInvalidTransfer       Code = "INVALID_TRANSFER"
+	CodeReversalExceeds       Code = "REVERSAL_EXCEEDS_ENTRY"
+	CodeHoldNotActive         Code = "HOLD_NOT_ACTIVE"
+	CodeCaptureExceeds        Code = "CAPTURE_EXCEEDS_HOLD"
+	CodeCustomerNotActive     Code = "CUSTOMER_NOT_ACTIVE"
+	CodeInvalidScope          Code = "INVALID_SCOPE"
 	CodeInvalidExpiry         Code = "INVALID_EXPIRY"
 	CodeInvalidEmail          Code = "INVALID_EMAIL"
 	CodeInvalidName           Code = "INVALID_NAME"
 	CodeInvalidPhoneNumber    Code = "INVALID_PHONE_NUMBER"
 	CodeInvalidSettings       Code = "INVALID_SETTINGS"
+	CodeInvalidThresholds     Code = "INVALID_THRESHOLDS"
 	CodeLimitReached          Code = "LIMIT_REACHED"
 	CodeKeyReused             Code = "IDEMPOTENCY_KEY_REUSED"
 	CodeKeyInProgress         Code = "IDEMPOTENCY_IN_PROGRESS"
 	CodeInsufficientFunds     Code = "INSUFFICIENT_WALLET_FUNDS"
 	CodeBalanceLimit          Code = "BALANCE_LIMIT_EXCEEDED"
+	CodeAtomicNotPossible     Code = "ATOMIC_NOT_POSSIBLE"
+	CodeFeedNotPossible       Code = "EVENTS_NOT_POSSIBLE"
+	CodeInvalidCursor         Code = "INVALID_CURSOR"
 	CodeStorageUnavailable    Code = "STORAGE_UNAVAILABLE"
 	CodeOverloaded            Code = "OVERLOADED"
 	CodeOutcomeUnknown        Code = "OUTCOME_UNKNOWN"
@@ -63,6 +74,9 @@ type Error struct {
 	// lots, and Available what a debit could have taken of it.
 	Wallet    *Wallet
 	Available money.Amount
+
+	// held is what was held when there was too little, 0 where that is no reason.
+	held money.Amount
 
 	cause error
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
@@ -30,20 +31,29 @@ var ErrNothingExpired = errors.New("no lot of the wallet has expired")
 // for each lot at the most, however often and by however many it is asked for.
 func Expire(s Snapshot, m Moment) (Change, error) {
 	now := s.Chain.At(m.Now)
-	wallet := s.Wallet
 	// Spend order begins with the soonest expiry.
-	if len(wallet.Lots) == 0 || !wallet.Lots[0].ExpiredAt(now) {
+	if len(s.Wallet.Lots) == 0 || !s.Wallet.Lots[0].ExpiredAt(now) {
 		return Change{}, ErrNothingExpired
 	}
-	lot := wallet.Lots[0]
-	entry := nextEntry(&s, now, m.Random)
+	return writeOff(&s, 0, now, m.Random), nil
+}
+
+// writeOff is the expiry entry of one of the snapshot's lots.
+func writeOff(s *Snapshot, at int, now time.Time, random uint64) Change {
+	wallet := s.Wallet
+	lot := wallet.Lots[at]
+	entry := nextEntry(s, now, random)
 	entry.Direction, entry.Amount = Debit, lot.Remaining
 	entry.EventType, entry.Account = EventMerchantAdjustment, AccountBreakage
 	entry.Allocations = []Allocation{{LotSeq: lot.Seq, Amount: lot.Remaining}}
 	entry.Reason, entry.Metadata, entry.CreatedBy = ExpiryReason, "{}", SystemCreator
 	wallet.Balance -= lot.Remaining
-	wallet.Lots = wallet.Lots[1:]
-	return conclude(&s, entry, wallet), nil
+	if at == 0 {
+		wallet.Lots = wallet.Lots[1:] // as in a sweep, which would copy them once for each entry
+	} else {
+		wallet.Lots = slices.Concat(wallet.Lots[:at], wallet.Lots[at+1:])
+	}
+	return conclude(s, entry, wallet)
 }
 
 // WalletKey names one wallet.
@@ -53,17 +63,25 @@ type WalletKey struct {
 	Currency   money.Currency
 }
 
-// Sweep writes the expiry entries of a wallet's lots that have expired at a
-// time, the first to expire first, but no more than a number of them. It returns
-// how many it wrote.
+// Sweep ends the holds of a wallet that have expired at a time, and then writes
+// the expiry entries of its lots that have, the first to expire first, but no more
+// than a number of both. It returns how many it wrote.
 //
 // The time is the caller's, who may know better than to believe the clock.
 func (b *Book) Sweep(ctx context.Context, wallet WalletKey, at time.Time, most int) (written int, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	for written < most {
 		moment := Moment{Now: at, Random: b.random()}
-		scope := Scope{Tenant: wallet.Tenant, CustomerID: wallet.CustomerID, Currency: wallet.Currency, At: at}
-		_, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Expire(s, moment) })
+		scope := Scope{
+			Tenant: wallet.Tenant, CustomerID: wallet.CustomerID, Currency: wallet.Currency, At: at, DueHold: true,
+		}
+		_, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
+			change, err := ExpireHold(s, moment)
+			if errors.Is(err, ErrNothingExpired) {
+				return Expire(s, moment)
+			}
+			return change, err
+		})
 		if errors.Is(err, ErrNothingExpired) {
 			return written, nil
 		}

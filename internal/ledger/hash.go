@@ -19,8 +19,10 @@ const chainDomain = "billfold.entry.v1"
 // id, currency, position, seq, direction, amount, before, after, available,
 // event type, account, category, expires at, number of allocations, lot seq
 // and amount of each, reason, reference object id, metadata, idempotency key,
-// fingerprint, created by, created at. Times are microseconds since 1970, 0
-// for none.
+// fingerprint, created by, created at; of a reversal the id of the entry that it
+// reverses; where the entry has alerts the word "alerts" and they; of a capture the
+// word "hold" and the id of the hold; and where something was held the word "held"
+// and how much. Times are microseconds since 1970, 0 for none.
 func (e *Entry) ChainHash(previous Hash) Hash {
 	b := make([]byte, 0, 512)
 	b = appendText(b, chainDomain)
@@ -53,6 +55,20 @@ func (e *Entry) ChainHash(previous Hash) Hash {
 	b = append(b, e.Fingerprint[:]...)
 	b = appendText(b, e.CreatedBy)
 	b = appendNumber(b, micros(e.CreatedAt))
+	if e.Reverses != "" {
+		b = appendText(b, e.Reverses)
+	}
+	if e.Alerts != "" {
+		// The word keeps them apart from an id in the same place.
+		b = appendText(b, "alerts")
+		b = appendText(b, string(e.Alerts))
+	}
+	if e.HoldID != "" {
+		b = appendText(appendText(b, "hold"), e.HoldID)
+	}
+	if e.Held != 0 {
+		b = appendNumber(appendText(b, "held"), int64(e.Held))
+	}
 	return sha256.Sum256(b)
 }
 

@@ -24,8 +24,12 @@ const (
 // contains the position so that a store finds an entry by its id without an
 // index over ids, whose every insertion would touch a page of its own.
 func EntryID(at time.Time, position int64, random uint64) string {
-	id := make([]byte, 0, len(EntryIDPrefix)+idDigits)
-	id = append(id, EntryIDPrefix...)
+	return positionedID(EntryIDPrefix, at, position, random)
+}
+
+func positionedID(prefix string, at time.Time, position int64, random uint64) string {
+	id := make([]byte, 0, len(prefix)+idDigits)
+	id = append(id, prefix...)
 	id = appendBase62(id, uint64(max(at.UnixMilli(), 0)), idTimeDigits)
 	id = appendBase62(id, uint64(position), idPositionDigits)
 	id = appendBase62(id, random, idRandomDigits)
@@ -35,7 +39,12 @@ func EntryID(at time.Time, position int64, random uint64) string {
 // EntryIDPosition returns the position that an entry id contains, and false
 // for a text that [EntryID] cannot have made.
 func EntryIDPosition(id string) (position int64, ok bool) {
-	digits, ok := strings.CutPrefix(id, EntryIDPrefix)
+	return idPosition(EntryIDPrefix, id)
+}
+
+// idPosition is the reverse of positionedID.
+func idPosition(prefix, id string) (position int64, ok bool) {
+	digits, ok := strings.CutPrefix(id, prefix)
 	if !ok || len(digits) != idDigits {
 		return 0, false
 	}

@@ -51,6 +51,25 @@ func OpenLot(lots []Lot, lot Lot) []Lot {
 	return append(opened, lots[i:]...)
 }
 
+// MergeLots returns the lots of two lists in spend order as one. What a lot has in
+// both of them it has together. It does not change its arguments.
+func MergeLots(a, b []Lot) []Lot {
+	merged := make([]Lot, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch order := CompareLots(a[0], b[0]); {
+		case order < 0:
+			merged, a = append(merged, a[0]), a[1:]
+		case order > 0:
+			merged, b = append(merged, b[0]), b[1:]
+		default:
+			lot := a[0]
+			lot.Remaining += b[0].Remaining
+			merged, a, b = append(merged, lot), a[1:], b[1:]
+		}
+	}
+	return append(append(merged, a...), b...)
+}
+
 // SpendLots takes amount from lots in spend order, passing over those that
 // have expired at t. It returns what it took from which lot, the lots that are
 // left (exhausted ones removed), and how much it could not find. It does not

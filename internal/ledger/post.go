@@ -54,6 +54,10 @@ type PostRequest struct {
 	// CurrencyEnabled says whether the business has the currency switched on.
 	// It is state, not shape: it is looked at after the key (law K10).
 	CurrencyEnabled bool
+
+	// DefaultAlerts are the thresholds that the business gives to wallets without
+	// their own. They are state as well.
+	DefaultAlerts Alerts
 }
 
 // Validate checks what can be seen in the request alone and returns the first
@@ -65,10 +69,8 @@ func (r *PostRequest) Validate() error {
 		return FieldErrorf(CodeUnsupportedCurrency, "currency", "%q is not a supported currency; use an upper-case ISO 4217 code such as USD", clip(string(r.Currency)))
 	case r.Direction != Credit && r.Direction != Debit:
 		return FieldErrorf(CodeInvalidEntryType, "entry_type", "entry_type must be credit or debit")
-	case r.Amount <= 0:
-		return FieldErrorf(CodeAmountNotPositive, "amount", "amount must be at least 1 minor unit; the direction is in entry_type")
-	case r.Amount > money.EntryMax:
-		return FieldErrorf(CodeAmountTooLarge, "amount", "amount must be at most %d minor units", money.EntryMax)
+	case validateAmount(r.Amount) != nil:
+		return validateAmount(r.Amount)
 	case r.Direction == Debit && r.Category != "":
 		return FieldErrorf(CodeCategoryOnDebit, "category", "a debit has no category; it takes the lots that are next in spend order")
 	case r.Category != "" && r.Category != Paid && r.Category != Promotional:
@@ -86,20 +88,31 @@ func (r *PostRequest) Validate() error {
 	if err := r.Conditions.Validate(); err != nil {
 		return err
 	}
-	return r.validateTexts()
+	return validateTexts(r.Reason, r.ReferenceObjectID, r.IdempotencyKey)
 }
 
-func (r *PostRequest) validateTexts() error {
+func validateAmount(amount money.Amount) error {
 	switch {
-	case utf8.RuneCountInString(r.Reason) > ReasonMax || hasControl(r.Reason):
+	case amount <= 0:
+		return FieldErrorf(CodeAmountNotPositive, "amount", "amount must be at least 1 minor unit; the direction is in entry_type")
+	case amount > money.EntryMax:
+		return FieldErrorf(CodeAmountTooLarge, "amount", "amount must be at most %d minor units", money.EntryMax)
+	}
+	return nil
+}
+
+// validateTexts checks the texts of a request; an empty key is none.
+func validateTexts(reason, reference, key string) error {
+	switch {
+	case utf8.RuneCountInString(reason) > ReasonMax || hasControl(reason):
 		return FieldErrorf(CodeInvalidReason, "reason", "reason must be at most %d characters without control characters", ReasonMax)
-	case utf8.RuneCountInString(r.ReferenceObjectID) > ReferenceMax || hasControl(r.ReferenceObjectID):
+	case utf8.RuneCountInString(reference) > ReferenceMax || hasControl(reference):
 		return FieldErrorf(CodeInvalidReference, "reference_object_id", "reference_object_id must be at most %d characters without control characters", ReferenceMax)
 	}
-	if r.IdempotencyKey == "" {
+	if key == "" {
 		return nil
 	}
-	return ValidateKey(r.IdempotencyKey)
+	return ValidateKey(key)
 }
 
 // ValidateKey checks an idempotency key: 1 to 255 characters of UTF-8 without
@@ -125,7 +138,7 @@ func (r *PostRequest) Fingerprint() Fingerprint {
 	b = appendNumber(b, micros(r.ExpiresAt))
 	b = appendText(b, r.Reason)
 	b = appendText(b, r.ReferenceObjectID)
-	b = appendText(b, r.metadata())
+	b = appendText(b, metadataOr(r.Metadata))
 	if r.AllowPartial {
 		b = appendText(b, "allow_partial")
 	}
@@ -140,11 +153,12 @@ func (r *PostRequest) category() Category {
 	return r.Category
 }
 
-func (r *PostRequest) metadata() string {
-	if r.Metadata == "" {
+// metadataOr is metadata in the form in which an entry has them.
+func metadataOr(metadata string) string {
+	if metadata == "" {
 		return "{}"
 	}
-	return r.Metadata
+	return metadata
 }
 
 // amount is what an entry moves when so much is available. It is 0 of nothing,
@@ -157,8 +171,12 @@ func (r *PostRequest) amount(available money.Amount) money.Amount {
 }
 
 // account is the other side of a plain credit or debit (law M1).
-func (r *PostRequest) account() Account {
-	if r.Direction == Credit && r.category() == Promotional {
+func (r *PostRequest) account() Account { return accountOf(r.category()) }
+
+// accountOf is the other side of a credit of a category, and of a debit, which has
+// none.
+func accountOf(category Category) Account {
+	if category == Promotional {
 		return AccountPromotion
 	}
 	return AccountMerchant
@@ -176,15 +194,16 @@ type Moment struct {
 //  2. key used by this request      the first answer again, nothing written
 //  3. currency not enabled          UNSUPPORTED_CURRENCY
 //  4. expiry too soon or past       INVALID_EXPIRY
-//  5. a condition does not hold     CONDITION_FAILED
-//  6. debit above available         INSUFFICIENT_WALLET_FUNDS
-//  7. credit above the limit        BALANCE_LIMIT_EXCEEDED
+//  5. customer or wallet frozen     CUSTOMER_NOT_ACTIVE
+//  6. a condition does not hold     CONDITION_FAILED
+//  7. debit above available         INSUFFICIENT_WALLET_FUNDS
+//  8. credit above the limit        BALANCE_LIMIT_EXCEEDED
 //
 // A refusal changes nothing and does not use up the key (law K7). The request
 // must have passed [PostRequest.Validate].
 func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	fingerprint := r.Fingerprint()
-	if s.Prior != nil {
+	if s.Prior != nil || s.PriorHold != nil {
 		return replay(s, fingerprint)
 	}
 	now := s.Chain.At(m.Now)
@@ -194,17 +213,23 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now.Add(ExpiryAheadMin)) {
 		return Change{}, FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
 	}
+	if err := s.Customer.Freezes.refuse(r.Currency, r.Direction); err != nil {
+		return Change{}, err
+	}
 
 	wallet := s.Wallet
 	available := wallet.Available(now)
 	if err := r.Conditions.hold(&wallet, available); err != nil {
 		return Change{}, err
 	}
+	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, available); err != nil {
+		return Change{}, err
+	}
 	entry := nextEntry(&s, now, m.Random)
 	entry.Direction, entry.Amount = r.Direction, r.amount(available)
 	entry.EventType, entry.Account = EventMerchantAdjustment, r.account()
 	entry.Category, entry.ExpiresAt = r.category(), r.ExpiresAt
-	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, r.metadata()
+	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, metadataOr(r.Metadata)
 	entry.IdempotencyKey, entry.Fingerprint, entry.CreatedBy = r.IdempotencyKey, fingerprint, r.CreatedBy
 	if err := move(&wallet, &entry); err != nil {
 		return Change{}, err
@@ -230,17 +255,18 @@ func nextEntry(s *Snapshot, now time.Time, random uint64) Entry {
 func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
 	wallet.Seq, wallet.UpdatedAt = entry.Seq, entry.CreatedAt
 	entry.After = wallet.Balance
-	entry.Available = wallet.Available(entry.CreatedAt)
+	entry.Available, entry.Held = wallet.Available(entry.CreatedAt), wallet.Held
+	wallet.alert(s.Wallet.Alerts, &entry)
 	entry.Hash = entry.ChainHash(s.Chain.Hash)
 	return Change{Entry: entry, Wallet: wallet}
 }
 
 // move applies the entry's amount to the wallet and its lots, and fills the
-// entry's allocations. It refuses by rules 6 and 7.
+// entry's allocations. It refuses by rules 7 and 8.
 func move(wallet *Wallet, entry *Entry) error {
 	if entry.Direction == Debit {
 		if wallet.Available(entry.CreatedAt) < max(entry.Amount, 1) {
-			return Errorf(CodeInsufficientFunds, "Insufficient funds in wallet")
+			return insufficient(wallet)
 		}
 		spent, left, missing := SpendLots(wallet.Lots, entry.Amount, entry.CreatedAt)
 		if missing > 0 {
@@ -264,9 +290,19 @@ func move(wallet *Wallet, entry *Entry) error {
 	return nil
 }
 
+// insufficient refuses for funds. A hold of which the time is over may be why.
+func insufficient(wallet *Wallet) *Error {
+	err := Errorf(CodeInsufficientFunds, "Insufficient funds in wallet")
+	err.held = wallet.Held
+	return err
+}
+
 // replay answers a repeat from the first entry alone, so that the answer is
 // the first one however the wallet has moved since (law K2).
 func replay(s Snapshot, fingerprint Fingerprint) (Change, error) {
+	if s.Prior == nil {
+		return Change{}, KeyReused(s.PriorHold.Event.CreatedAt)
+	}
 	first := *s.Prior
 	if first.Fingerprint != fingerprint {
 		return Change{}, KeyReused(first.CreatedAt)
@@ -281,6 +317,7 @@ func WalletAfter(customer Customer, entry Entry) Wallet {
 		CustomerID: entry.CustomerID,
 		Currency:   entry.Currency,
 		Balance:    entry.After,
+		Held:       entry.Held,
 		Seq:        entry.Seq,
 		CreatedAt:  customer.CreatedAt,
 		UpdatedAt:  entry.CreatedAt,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,12 +37,21 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	repeat N COMMAND                 the outcome is that of the last
 //	sweep CUR                        write the expiry entries that are due, and say
 //	                                 which lots they took
+//	reverse POSITION [AMOUNT] [WORDS]  undo the entry there, all of it or so much;
+//	                                 key K, reason R, if-seq N, if-available N
+//	hold CUR AMOUNT for D [WORDS]    partial, key K, if-seq N, if-available N
+//	capture HOLD [AMOUNT] [WORDS]    the first hold of the customer is 1; final, key K
+//	release HOLD [WORDS]             key K
+//	grace D                          what goes back to expired lots lives for so long
+//	freeze SCOPE WALLET REASON       all for the customer as a whole, or a currency
+//	unfreeze WALLET REASON
+//	audit POSITION                   the line of the audit trail
 //	wallet CUR                       what stands in the wallet now
 //	entry POSITION                   the entry as it is kept
 //
 // An accepted command answers with its position, the balance and what is
-// available, the lots that a debit took, and the open lots in spend order. A
-// repeat answers "again" with the first entry. A refusal answers with its code
+// available, the lots that a debit took, the entries that come with it, and the
+// open lots in spend order. A repeat answers "again" with the first entry. A refusal answers with its code
 // and the field to blame. The laws are checked after every command.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
@@ -83,6 +93,7 @@ type till struct {
 	customer string
 	disabled map[money.Currency]bool
 	posted   int
+	grace    time.Duration
 	quiet    bool // outcomes are not asked for
 }
 
@@ -182,8 +193,25 @@ func (l *till) do(words []string) string {
 		}
 		l.quiet = false
 		return l.do(rest[1:])
+	case "grace":
+		l.grace = l.duration(rest[0])
+	case "reverse":
+		return l.reverse(rest)
+	case "hold":
+		return l.hold(rest)
+	case "capture":
+		return l.capture(rest)
+	case "release":
+		return l.release(rest)
 	case "sweep":
 		return l.sweep(money.Currency(rest[0]))
+	case "freeze":
+		scope, currency := ledger.FreezeScope(rest[0]), money.Currency(rest[1])
+		return l.freeze(ledger.FreezeRequest{Scope: scope, Currency: currency, Reason: rest[2]})
+	case "unfreeze":
+		return l.freeze(ledger.FreezeRequest{Lift: true, Currency: money.Currency(rest[0]), Reason: rest[1]})
+	case "audit":
+		return l.audit(l.number(rest[0]))
 	case "wallet":
 		return l.wallet(money.Currency(rest[0]), false)
 	case "entry":
@@ -258,31 +286,84 @@ func (l *till) post(words []string) string {
 	if err != nil {
 		return refusal(err)
 	}
+	return l.outcome(change, "took")
+}
+
+// reverse undoes the entry at a position.
+func (l *till) reverse(words []string) string {
+	r := ledger.ReverseRequest{
+		Tenant: l.tenant, CustomerID: l.customer, EntryID: l.at(l.number(words[0])).ID, CreatedBy: "key_1", Grace: l.grace,
+	}
+	for rest := words[1:]; len(rest) > 0; rest = rest[1:] {
+		if len(rest) == 1 || rest[0][0] <= '9' {
+			amount := money.Amount(l.number(rest[0]))
+			r.Amount = &amount
+			continue
+		}
+		switch name, value := rest[0], rest[1]; name {
+		case "key":
+			r.IdempotencyKey = value
+		case "reason":
+			r.Reason = value
+		case "if-seq":
+			seq := l.number(value)
+			r.Conditions.IfSeq = &seq
+		case "if-available":
+			least := money.Amount(l.number(value))
+			r.Conditions.IfAvailableAtLeast = &least
+		default:
+			l.Fatalf("reverse %q: unknown word %q", words, name)
+		}
+		rest = rest[1:]
+	}
+	l.posted++
+	change, err := l.book.Reverse(l.Context(), r)
+	if err != nil {
+		return refusal(err)
+	}
+	return l.outcome(change, "gave back")
+}
+
+// outcome shows an accepted change. Verb says what it did to the lots that its
+// entry names.
+func (l *till) outcome(change ledger.Change, verb string) string {
 	outcome := fmt.Sprintf("ok #%d", change.Entry.Position)
 	if change.Replayed {
 		return fmt.Sprintf("again #%d balance %d available %d", change.Entry.Position, change.Wallet.Balance, change.Entry.Available)
 	}
-	if change.Wallet.Balance != change.Entry.After || change.Wallet.Seq != change.Entry.Seq {
-		l.Errorf("command %q: got wallet %+v, want it to agree with entry %+v", words, change.Wallet, change.Entry)
+	if answer := change.Answer(); answer.Balance != change.Entry.After || answer.Seq != change.Entry.Seq {
+		l.Errorf("got answer %+v, want it to agree with entry %+v", answer, change.Entry)
 	}
 	if l.quiet {
 		return outcome
 	}
-	if parts := change.Entry.Allocations; len(parts) > shownMax {
-		outcome += fmt.Sprintf(" took %d lots", len(parts))
-	} else if len(parts) > 0 {
-		outcome += " took"
-		for _, part := range parts {
-			outcome += fmt.Sprintf(" %d:%d", part.LotSeq, part.Amount)
-		}
+	outcome += parts(verb, change.Entry.Allocations)
+	for _, e := range change.Follows {
+		outcome += fmt.Sprintf(" then #%d", e.Position) + parts("took", e.Allocations)
 	}
-	return outcome + " " + l.wallet(r.Currency, true)
+	return outcome + " " + l.wallet(change.Entry.Currency, true)
+}
+
+// parts shows what an entry did to the lots that it names.
+func parts(verb string, parts []ledger.Allocation) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	if len(parts) > shownMax {
+		return fmt.Sprintf(" %s %d lots", verb, len(parts))
+	}
+	outcome := " " + verb
+	for _, part := range parts {
+		outcome += fmt.Sprintf(" %d:%d", part.LotSeq, part.Amount)
+	}
+	return outcome
 }
 
 // sweep says what it wrote: each entry with its lot, and the wallet afterwards.
 func (l *till) sweep(currency money.Currency) string {
 	l.posted++
 	key := ledger.WalletKey{Tenant: l.tenant, CustomerID: l.customer, Currency: currency}
+	ended := l.ended()
 	written, err := l.book.Sweep(l.Context(), key, l.clock.Now(), 1000)
 	if err != nil {
 		return refusal(err)
@@ -290,11 +371,17 @@ func (l *till) sweep(currency money.Currency) string {
 	if written == 0 {
 		return "nothing"
 	}
+	outcome := ""
+	if ended = l.ended() - ended; ended > 0 {
+		outcome = fmt.Sprintf("%d held no longer, ", ended)
+	}
+	if written -= ended; written == 0 {
+		return outcome + l.wallet(currency, true)
+	}
 	list, err := l.store.Entries(l.Context(), l.tenant, l.customer, ledger.EntryFilter{}, ledger.Page{Limit: written})
 	if err != nil || len(list.Entries) != written {
 		l.Fatalf("entries of a sweep: got %d and error %v, want %d", len(list.Entries), err, written)
 	}
-	outcome := ""
 	for _, e := range slices.Backward(list.Entries) {
 		outcome += fmt.Sprintf("#%d took", e.Position)
 		for _, part := range e.Allocations {
@@ -302,6 +389,50 @@ func (l *till) sweep(currency money.Currency) string {
 		}
 	}
 	return outcome + l.wallet(currency, true)
+}
+
+// freeze says what is frozen then, and in which line of the trail it stands.
+func (l *till) freeze(r ledger.FreezeRequest) string {
+	r.Tenant, r.CustomerID, r.By = l.tenant, l.customer, ledger.Actor{KeyID: "key_1", Address: "192.0.2.1"}
+	if r.Currency == "all" {
+		r.Currency = ""
+	}
+	before, err := l.store.Customer(l.Context(), l.tenant, l.customer)
+	if err != nil {
+		l.Fatal(err)
+	}
+	after, _, err := l.book.Freeze(l.Context(), r, nil)
+	if err != nil {
+		return refusal(err)
+	}
+	outcome := "as it was:"
+	if after.Audit != before.Audit {
+		outcome = fmt.Sprintf("line %d:", after.Audit.Position)
+	}
+	list, ok := after.Freezes.List()
+	if !ok || len(list) == 0 {
+		return outcome + " nothing frozen"
+	}
+	for _, freeze := range list {
+		wallet := string(freeze.Currency)
+		if wallet == "" {
+			wallet = "all"
+		}
+		outcome += fmt.Sprintf(" %s of %s since %s (%s)", freeze.Scope, wallet, shown(freeze.At), freeze.Reason)
+	}
+	return outcome
+}
+
+// audit shows a line of the trail without the ids of other lines.
+func (l *till) audit(position int64) string {
+	list, err := l.store.Audit(l.Context(), l.tenant, l.customer, ledger.AuditPage{Limit: 1, Before: position + 1})
+	if err != nil || len(list.Entries) != 1 || list.Entries[0].Position != position {
+		l.Fatalf("line %d: got %+v and error %v, want it", position, list, err)
+	}
+	line := list.Entries[0]
+	ids := regexp.MustCompile(`"aud_[0-9A-Za-z]{21}"`)
+	return fmt.Sprintf("%s %s by %s at %s, reason %s: from %s to %s", shown(line.CreatedAt), line.Action, line.By.KeyID, line.By.Address,
+		line.Reason, ids.ReplaceAllString(line.Before, `"…"`), ids.ReplaceAllString(line.After, `"…"`))
 }
 
 func refusal(err error) string {
@@ -332,6 +463,9 @@ func (l *till) wallet(currency money.Currency, moved bool) string {
 	}
 	at := s.Chain.At(l.clock.Now())
 	outcome := fmt.Sprintf("balance %d available %d", s.Wallet.Balance, s.Wallet.Available(at))
+	if s.Wallet.Held > 0 {
+		outcome += fmt.Sprintf(" held %d", s.Wallet.Held)
+	}
 	if len(s.Wallet.Lots) > shownMax {
 		return outcome + fmt.Sprintf(" in %d lots", len(s.Wallet.Lots))
 	}
@@ -350,17 +484,24 @@ func (l *till) wallet(currency money.Currency, moved bool) string {
 	return outcome
 }
 
-func (l *till) entry(position int64) string {
+// at is the entry at a position.
+func (l *till) at(position int64) ledger.Entry {
+	l.Helper()
 	list, err := l.store.Entries(l.Context(), l.tenant, l.customer, ledger.EntryFilter{},
 		ledger.Page{Limit: 1, Before: position + 1})
 	if err != nil || len(list.Entries) != 1 || list.Entries[0].Position != position {
 		l.Fatalf("entry %d: got %+v and error %v, want it", position, list, err)
 	}
-	e := list.Entries[0]
+	return list.Entries[0]
+}
+
+func (l *till) entry(position int64) string {
+	e := l.at(position)
 	outcome := fmt.Sprintf("%s %s seq %d: %s %d from %d to %d against %s", shown(e.CreatedAt), e.Currency, e.Seq, e.Direction, e.Amount, e.Before, e.After, e.Account)
 	for _, field := range []struct{ name, value string }{
 		{"", string(e.Category)}, {"expires ", shown(e.ExpiresAt)}, {"key ", e.IdempotencyKey}, {"reason ", e.Reason},
 		{"reference ", e.ReferenceObjectID}, {"metadata ", strings.TrimPrefix(e.Metadata, "{}")}, {"by ", e.CreatedBy},
+		{"reverses ", strings.TrimPrefix(e.Reverses, "cwt_")}, {"captures ", strings.TrimPrefix(e.HoldID, "hld_")},
 	} {
 		if field.value != "" {
 			outcome += ", " + field.name + field.value

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
@@ -33,18 +35,37 @@ type Store interface {
 	// then gets ctx.Err() and does not know the outcome.
 	Transact(ctx context.Context, scope Scope, decide Decide) (Change, error)
 
+	// TransactMany carries out many commands, and returns what became of each
+	// in their order. Commands on one customer are decided in that order, and a
+	// command that finds a key used by one before it is a repeat of that one.
+	//
+	// Each command is on its own, as if its caller had called Transact, unless
+	// atomic is set. Then all are committed in one transaction, or, when one is
+	// refused, none: the error is a [LineError] that names the first one that
+	// was. A store that cannot promise that for these customers returns
+	// CodeAtomicNotPossible and decides nothing. Without atomic the error is nil.
+	//
+	// A cancelled ctx means for each command what it means in Transact.
+	TransactMany(ctx context.Context, commands []Command, atomic bool) ([]Outcome, error)
+
 	// CreateCustomer adds a customer. With once it also records the answer
 	// under once's key in the same transaction; if that key already has an
 	// answer that once accepts, nothing is added and that first answer is
 	// returned. Another request under the same key is CodeKeyReused.
 	CreateCustomer(ctx context.Context, customer Customer, once *Once) (first []byte, err error)
 
-	// UpdateCustomer commits what change makes of the customer. Change is
-	// pure and may be called more than once. Once works as in CreateCustomer,
-	// except that the answer is made from the changed customer.
+	// UpdateCustomer commits what change makes of the customer, and the line of
+	// the audit trail with it. It is ordered among the decisions of Transact
+	// about the customer: those that begin after it has returned see what it
+	// made, on every instance. Change is pure and may be called more than once.
+	// Once works as in CreateCustomer, except that the answer is made from the
+	// changed customer.
 	UpdateCustomer(
-		ctx context.Context, tenant Tenant, id string, change func(Customer) (Customer, error), once *Once,
+		ctx context.Context, tenant Tenant, id string, change func(Customer) (CustomerChange, error), once *Once,
 	) (updated Customer, first []byte, err error)
+
+	// Audit returns a page of the customer's audit trail.
+	Audit(ctx context.Context, tenant Tenant, customerID string, page AuditPage) (AuditList, error)
 
 	// Customer returns one customer.
 	Customer(ctx context.Context, tenant Tenant, id string) (Customer, error)
@@ -71,9 +92,76 @@ type Store interface {
 	// once each lot that stays open.
 	Lots(ctx context.Context, tenant Tenant, customerID string, currency money.Currency, page LotPage) (LotList, error)
 
-	// Expired returns wallets of any tenant that have an open lot which had
-	// expired at a time, those whose lots expired first before the others, and
-	// no more than limit of them.
+	// Opened returns the lots that a wallet's credits with the given seqs opened, as
+	// they were before any debit, in the order of the seqs. Each must be that of
+	// such a credit, as those in an entry's allocations are.
+	Opened(ctx context.Context, tenant Tenant, customerID string, currency money.Currency, seqs []int64) ([]Lot, error)
+
+	// Points returns a customer's wallet in one currency, and what it was at each
+	// point of its past that asOf names. It takes no longer in a wallet with many
+	// entries than in one with few, but for a search by halves. AsOf names at
+	// most [PointsMax].
+	Points(
+		ctx context.Context, tenant Tenant, customerID string, currency money.Currency, asOf []AsOf,
+	) (PointList, error)
+
+	// Totals adds up the entries of a wallet between the seqs that are given, in
+	// rising order: those behind the first and up to the second, those behind the
+	// second and up to the third, and so on. It looks at each of these entries, so
+	// there may be [TotalsMax] of them at most. The wallet must have the last seq.
+	Totals(
+		ctx context.Context, tenant Tenant, customerID string, currency money.Currency, seqs []int64,
+	) ([]Totals, error)
+
+	// EntriesBetween returns the entries of a wallet behind one seq and up to
+	// another, oldest first. They may be [EntriesMax] at most, and the wallet must
+	// have the last.
+	EntriesBetween(
+		ctx context.Context, tenant Tenant, customerID string, currency money.Currency, after, through int64,
+	) ([]Entry, error)
+
+	// Transfer returns a customer's row of a transfer by its id, CodeNotFound where
+	// the customer has none.
+	Transfer(ctx context.Context, tenant Tenant, customerID, id string) (Transfer, error)
+
+	// Transfers returns the customer's transfers, outgoing and incoming, by the
+	// position of their first entries, newest first. Refusals are not among them.
+	// Only Before and Limit of the page count.
+	Transfers(ctx context.Context, tenant Tenant, customerID string, page Page) (TransferList, error)
+
+	// UnfinishedTransfers returns outgoing transfers of any tenant that are in
+	// transit, with ids above after, by their ids, and no more than limit of them.
+	UnfinishedTransfers(ctx context.Context, after string, limit int) ([]Transfer, error)
+
+	// SettleTransfer keeps what comes without an entry: the completion of an outgoing
+	// transfer that is in transit, or a destination's refusal of one about which it
+	// has not decided. It is ordered among the decisions of Transact about the
+	// customer. What was settled before stays; the row as it is then is returned.
+	SettleTransfer(ctx context.Context, row Transfer) (Transfer, error)
+
+	// Hold returns one hold by its id. A finished one has no lots.
+	Hold(ctx context.Context, tenant Tenant, customerID, holdID string) (Hold, error)
+
+	// Holds returns the customer's holds that pass the filter, newest first, and
+	// without their lots. The cursor is a hold's Number.
+	Holds(ctx context.Context, tenant Tenant, customerID string, filter HoldFilter, page Page) (HoldList, error)
+
+	// HoldEvents returns what happened to the customer's holds behind the event with
+	// a number, oldest first, and no more than limit of them.
+	HoldEvents(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]HoldEvent, error)
+
+	// Feed returns facts of a tenant at a place and behind it, in the order of the
+	// feed, and no more than limit of them. Everything that is committed comes
+	// behind the places that were given as Next until then, so who goes on from
+	// there misses nothing and meets nothing twice. A customer's entries stand in
+	// the order of their positions, and so do the lines of the audit trail. A place
+	// of another feed is CodeInvalidCursor; a store that cannot promise all this
+	// returns CodeFeedNotPossible.
+	Feed(ctx context.Context, tenant Tenant, from FeedPlace, limit int) (FeedPage, error)
+
+	// Expired returns wallets of any tenant that have an open lot, or an active
+	// hold, which had expired at a time, those with what expired first before the
+	// others, and no more than limit of them.
 	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
 }
 
@@ -96,6 +184,20 @@ type Scope struct {
 	At      time.Time
 	Need    money.Amount
 	Partial bool
+
+	// Reverses is the id of the entry in this wallet that is to be undone, empty
+	// for none.
+	Reverses string
+
+	// Transfer is the id of the transfer of which to read the customer's row, empty
+	// for none.
+	Transfer string
+
+	// Hold is the id of the hold in this wallet that the command is about, empty
+	// for none. DueHold asks for the active hold of the wallet that expires first,
+	// if it has expired at Chain.At(At).
+	Hold    string
+	DueHold bool
 }
 
 // NeedAll as a [Scope]'s Need asks for every open lot. No debit can need it.
@@ -118,22 +220,108 @@ type Snapshot struct {
 	// Prior is the entry that was posted under the scope's key, nil when the
 	// key is unused.
 	Prior *Entry
+
+	// PriorHold is what was done about a hold under the scope's key, nil when that
+	// was nothing. A capture has both, Prior being its entry.
+	PriorHold *HoldChange
+
+	// Hold is the hold that the scope names or asks for, with its lots if it is
+	// active; nil when there is none.
+	Hold *Hold
+
+	// HoldNumber is the number of the customer's last hold event, 0 for none.
+	HoldNumber int64
+
+	// Reversed is how much of the entry that the scope names was undone before,
+	// 0 when it names none.
+	Reversed money.Amount
+
+	// Transfer is the customer's row of the transfer that the scope names, nil when
+	// there is none.
+	Transfer *Transfer
 }
 
-// Change is what a decision wants: one entry on top of the chain, and the
-// wallet as it is afterwards.
+// Change is what a decision wants: entries on top of the chain, and the wallet
+// as it is afterwards.
 type Change struct {
 	// Replayed says that the request was answered before: Entry is the first
 	// entry, Wallet is the wallet as it was right after it, and nothing is
 	// written.
 	Replayed bool
 
-	Entry Entry
+	// Hold is what was done about a hold. Only a capture comes with an entry;
+	// whatever else is done about a hold has none: Entry is the zero Entry then,
+	// and the wallet keeps its balance, seq and time.
+	Hold *HoldChange
+
+	// Entry is the one that was asked for, and Follows are those of the same
+	// wallet that come with it, right behind it and in the same commit. These
+	// have no idempotency key. What is answered is the wallet right after Entry,
+	// so that a repeat can be answered from Entry alone, see [Change.Answer].
+	Entry   Entry
+	Follows []Entry
 
 	// Wallet has the new balance, seq and time, and what is left of the lots
 	// that the snapshot held, the lot that a credit opened among them. Lots
-	// that the snapshot did not hold are untouched.
+	// that the snapshot did not hold are untouched, but for those that a reversal
+	// or a hold gave money back to: each stands here with what it was given, which is on
+	// top of what it has if it is open.
 	Wallet Wallet
+
+	// Transfer is the customer's row of a transfer as it is afterwards, nil when
+	// the change is about none. It takes the place of the snapshot's, or is new.
+	Transfer *Transfer
+}
+
+// Entries are all entries of a change that is to be written, in their order.
+func (c *Change) Entries() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		if c.Entry.Position == 0 || !yield(&c.Entry) {
+			return
+		}
+		for i := range c.Follows {
+			if !yield(&c.Follows[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Answer is the wallet right after the entry that was asked for, without lots.
+func (c *Change) Answer() Wallet {
+	wallet := c.Wallet
+	wallet.Lots, wallet.Alerts = nil, ""
+	if len(c.Follows) > 0 {
+		wallet.Balance, wallet.Seq, wallet.UpdatedAt = c.Entry.After, c.Entry.Seq, c.Entry.CreatedAt
+	}
+	return wallet
+}
+
+// After is a snapshot as it is once a change was made to it, for a decision that
+// goes on top of the same commit.
+func (s Snapshot) After(c *Change) Snapshot {
+	for e := range c.Entries() {
+		s.Chain = Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
+		if e.Reverses != "" && c.Entry.Reverses == e.Reverses {
+			s.Reversed += e.Amount
+		}
+	}
+	if c.Hold != nil {
+		s.HoldNumber, s.Chain = c.Hold.Event.Number, s.Chain.Past(c.Hold.Event.CreatedAt)
+	}
+	s.Wallet, s.Prior, s.PriorHold = c.Wallet, nil, nil
+	return s
+}
+
+// Then is a change with another one on top of it, which was decided on the
+// snapshot after it.
+func (c *Change) Then(next *Change) Change {
+	all := *c
+	for e := range next.Entries() {
+		all.Follows = append(slices.Clip(all.Follows), *e)
+	}
+	all.Wallet = next.Wallet
+	return all
 }
 
 // Once makes a request without a customer's chain idempotent: the answer is

@@ -34,6 +34,15 @@ type Customer struct {
 	// white space. "{}" when there is none.
 	Metadata string
 
+	// Freezes say which money is kept where it is, empty for none.
+	Freezes Freezes
+
+	// Alerts are the thresholds of those wallets that have their own.
+	Alerts Alerts
+
+	// Audit is where the customer's audit trail stands.
+	Audit AuditHead
+
 	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
 	CreatedAt time.Time
 	UpdatedAt time.Time

@@ -15,6 +15,9 @@ type Wallet struct {
 	Held       money.Amount // promised by holds, 0 … Balance
 	Seq        int64        // of the wallet's last entry, 0 when it has none
 
+	// Alerts are the thresholds in force, as the wallet's last entry left them.
+	Alerts Standings
+
 	// CreatedAt is when the customer was created, UpdatedAt when the balance
 	// last changed.
 	CreatedAt time.Time
@@ -56,8 +59,9 @@ func (w Wallet) Available(t time.Time) money.Amount {
 	return available
 }
 
-// Chain is where a customer's entries stand: the last position, its hash and
-// its time. The zero Chain belongs to a customer without entries.
+// Chain is where a customer's entries stand: the last position, its hash, and the
+// time of it or of the customer's last hold event, whichever is later. The zero
+// Chain belongs to a customer without entries.
 type Chain struct {
 	Position int64
 	Hash     Hash
@@ -65,10 +69,17 @@ type Chain struct {
 }
 
 // At returns the time at which a decision taken at now counts: now, or the
-// time of the customer's last entry when the clock has since gone back (law R4).
+// time of the customer's last entry or hold event when the clock has since gone
+// back (law R4).
 func (c Chain) At(now time.Time) time.Time {
 	if now.Before(c.LastAt) {
 		return c.LastAt
 	}
 	return now
+}
+
+// Past is the chain after something that was done at a time.
+func (c Chain) Past(at time.Time) Chain {
+	c.LastAt = c.At(at)
+	return c
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -59,7 +60,7 @@ func (r Release) New(dir string, settings ...string) (*Cluster, error) {
 	if output, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, output)
 	}
-	if c.port, err = freePort(); err != nil {
+	if c.port, err = FreePort(); err != nil {
 		return nil, err
 	}
 	return c, c.Start()
@@ -118,13 +119,20 @@ func (c *Cluster) command(name string, arguments ...string) *exec.Cmd {
 	return command
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort returns a port that nobody listens on, and that no connection gets for
+// its own end. Of a port out of that range, a server that is away loses it to
+// whoever connects meanwhile, even to those who try to connect to the server: the
+// two ends of such a connection are one and the same socket.
+func FreePort() (int, error) {
+	const lowest, highest = 10_000, 32_000 // Linux gives ports from 32768 to connections
+	for range 100 {
+		port := lowest + rand.IntN(highest-lowest)
+		listener, err := net.Listen("tcp", address(port))
+		if err == nil {
+			return port, listener.Close()
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("every port that was tried is taken")
 }
 
 // Start starts a server that was stopped, and waits until it serves. After a

@@ -25,7 +25,7 @@ type Pooler struct {
 // NewPooler starts a pooler, which ends with the test.
 func NewPooler(t testing.TB, c *Cluster) *Pooler {
 	t.Helper()
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

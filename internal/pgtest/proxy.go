@@ -21,6 +21,7 @@ const (
 	CutNothing Cut = iota
 	CutBefore      // the server never sees the COMMIT
 	CutAfter       // the server commits, and nobody hears of it
+	CutLate        // nobody hears of it, and the server commits only after [Proxy.Late]
 )
 
 // Cuts decides about commits: one in twenty is cut off until n are, half of them
@@ -47,6 +48,10 @@ func Cuts(random *rand.Rand, n int) (decide func() Cut) {
 // Proxy stands between a store and its server, understands as much of what they
 // say as it needs, and cuts connections at their COMMIT.
 type Proxy struct {
+	// Late is called between a [CutLate] and its COMMIT. It is set before the
+	// proxy is used.
+	Late func()
+
 	listener net.Listener
 	server   string
 	decide   func() Cut
@@ -162,7 +167,7 @@ func (p *Proxy) serve(client net.Conn) {
 
 // forward passes on what a client says, message by message, until its end or
 // its cut.
-func (p *Proxy) forward(client io.Reader, server io.Writer, muted *atomic.Bool) {
+func (p *Proxy) forward(client io.ReadCloser, server io.Writer, muted *atomic.Bool) {
 	reader := bufio.NewReaderSize(client, 64<<10)
 	startup := make([]byte, 4)
 	if _, err := io.ReadFull(reader, startup); err != nil {
@@ -172,6 +177,7 @@ func (p *Proxy) forward(client io.Reader, server io.Writer, muted *atomic.Bool) 
 		return
 	}
 	commits := map[string]bool{} // names of prepared statements that are a COMMIT
+	var late []byte              // what the server is to have later, COMMIT first
 	for {
 		head := make([]byte, 5)
 		if _, err := io.ReadFull(reader, head); err != nil {
@@ -189,13 +195,25 @@ func (p *Proxy) forward(client io.Reader, server io.Writer, muted *atomic.Bool) 
 			case CutAfter:
 				p.cuts.Add(1)
 				muted.Store(true)
+			case CutLate:
+				p.cuts.Add(1)
+				muted.Store(true)
+				late = []byte{}
 			}
 		}
-		if _, err := server.Write(append(head, body...)); err != nil {
-			return
-		}
 		const sync = 'S'
-		if muted.Load() && (head[0] == sync || head[0] == 'Q') {
+		last := muted.Load() && (head[0] == sync || head[0] == 'Q')
+		message := append(head, body...)
+		if late != nil {
+			late = append(late, message...)
+			if !last {
+				continue
+			}
+			_ = client.Close()
+			p.Late()
+			message = late
+		}
+		if _, err := server.Write(message); err != nil || last {
 			return
 		}
 	}

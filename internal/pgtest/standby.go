@@ -19,7 +19,7 @@ func (c *Cluster) Standby(dir string, port int, settings ...string) (*Cluster, e
 		return nil, err
 	}
 	if port == 0 {
-		if standby.port, err = freePort(); err != nil {
+		if standby.port, err = FreePort(); err != nil {
 			return nil, err
 		}
 	}

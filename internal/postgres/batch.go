@@ -24,9 +24,12 @@ type batch struct {
 	db        *DB
 	items     []*item
 	lockWait  string // how long to wait for a lock
+	whole     bool   // write nothing when a command is refused
 	customers map[customerKey]*customerState
 	priors    map[priorKey]*ledger.Entry
 	entries   []placed // accepted, in the order of their decisions
+	transfers []placedTransfer
+	holds     holdBook
 }
 
 type customerKey struct {
@@ -55,8 +58,9 @@ type customerState struct {
 // walletState is a wallet's row within a batch.
 type walletState struct {
 	walletrow.Row
-	stored int64        // seq of the row in the database, 0 when it has none
-	opened []ledger.Lot // by the entries of this batch, which are not in the database yet
+	stored     int64        // seq of the row in the database, 0 when it has none
+	storedHold int64        // its HoldNumber there
+	opened     []ledger.Lot // by the entries of this batch, which are not in the database yet
 }
 
 // wallet returns the state of a wallet. The pointer holds until the next call.
@@ -95,12 +99,19 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 	if err := b.load(ctx, conn.Conn()); err != nil {
 		return b.db.lost(conn.Conn(), err)
 	}
+	if err := b.loadHolds(ctx, conn.Conn()); err != nil {
+		return b.db.lost(conn.Conn(), err)
+	}
 	for _, item := range b.items {
 		if err := b.decide(ctx, conn.Conn(), &item.Command); err != nil {
 			return b.db.lost(conn.Conn(), err)
 		}
+		if b.whole && item.Command.err != nil {
+			b.entries, b.transfers, b.holds.changes = nil, nil, nil
+			break
+		}
 	}
-	if len(b.entries) > 0 {
+	if len(b.entries) > 0 || len(b.holds.changes) > 0 {
 		return b.write(ctx, conn.Conn())
 	}
 	if len(b.customers) > 0 {
@@ -137,7 +148,8 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 const lockedColumns = `
-	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at`
+	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at, c.freezes,
+	       c.audit_position, c.audit_hash, c.alerts`
 
 const lockCustomersQuery = lockedColumns + joinCustomers + lockInOrder
 
@@ -151,7 +163,8 @@ const lockInOrder = `
 
 const walletColumns = `
 	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
-	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum
+	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum, coalesce(w.alerts, ''),
+	       w.hold_number, w.hold_at
 	  from wallets w`
 
 const readWalletsQuery = walletColumns + `
@@ -297,12 +310,26 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if err != nil {
 		return err
 	}
-	change, refusal := groupcommit.Guarded(cmd.decide, ledger.Snapshot{
+	reversed, err := b.reversed(ctx, conn, key, cmd.scope.Reverses)
+	if err != nil {
+		return err
+	}
+	transfer, err := b.transfer(ctx, conn, key, cmd.scope.Transfer)
+	if err != nil {
+		return err
+	}
+	snapshot := ledger.Snapshot{
 		Customer: state.customer,
 		Chain:    state.chain,
 		Wallet:   wallet.Wallet(&state.customer, n),
 		Prior:    b.priors[priorKey{key, cmd.scope.Key}],
-	})
+		Reversed: reversed,
+		Transfer: transfer,
+	}
+	if err := b.snapshotHolds(ctx, conn, key, &cmd.scope, &snapshot); err != nil {
+		return err
+	}
+	change, refusal := groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
 	}
@@ -312,24 +339,32 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 
 // apply moves the state by a change, for the decisions that follow.
 func (b *batch) apply(key customerKey, state *customerState, wallet *walletState, n int, change ledger.Change) {
-	entry := &change.Entry
 	wallet.Apply(&change, n)
-	if entry.Direction == ledger.Credit {
-		wallet.opened = append(wallet.opened, ledger.Lot{
-			Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount,
-		})
+	for entry := range change.Entries() {
+		if entry.OpensLot() {
+			wallet.opened = append(wallet.opened, ledger.Lot{
+				Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount,
+			})
+		}
+		state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
+		if entry.IdempotencyKey != "" {
+			b.priors[priorKey{key, entry.IdempotencyKey}] = entry
+		}
+		b.entries = append(b.entries, placed{key.tenant, entry})
 	}
-	state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
-	if entry.IdempotencyKey != "" {
-		b.priors[priorKey{key, entry.IdempotencyKey}] = entry
+	if change.Transfer != nil {
+		b.transfers = append(b.transfers, placedTransfer{key.tenant, change.Transfer})
 	}
-	b.entries = append(b.entries, placed{key.tenant, entry})
+	if change.Hold != nil {
+		b.holds.add(key, change.Hold)
+		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
+	}
 }
 
 const readCreditsQuery = `
 	select seq, category, expires_at, amount
 	  from ledger_entries
-	 where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and is_credit
+	 where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and category <> ''
 	 order by seq`
 
 // readCredits returns the lots that a wallet's credits opened: those in the
@@ -343,13 +378,7 @@ func readCredits(
 		if err != nil {
 			return nil, err
 		}
-		lots, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (lot ledger.Lot, err error) {
-			var expires *time.Time
-			err = row.Scan(&lot.Seq, &lot.Category, &expires, &lot.Remaining)
-			lot.ExpiresAt = timeOf(expires)
-			return lot, err
-		})
-		if err != nil {
+		if lots, err = pgx.CollectRows(rows, scanLot); err != nil {
 			return nil, err
 		}
 	}
@@ -359,4 +388,12 @@ func readCredits(
 		}
 	}
 	return lots, nil
+}
+
+// scanLot reads a credit as the lot that it opened.
+func scanLot(row pgx.CollectableRow) (lot ledger.Lot, err error) {
+	var expires *time.Time
+	err = row.Scan(&lot.Seq, &lot.Category, &expires, &lot.Remaining)
+	lot.ExpiresAt = timeOf(expires)
+	return lot, err
 }

@@ -37,6 +37,7 @@ type committer struct {
 type command struct {
 	scope  ledger.Scope
 	decide ledger.Decide
+	whole  []*item // in place of a decision: those of which all are committed or none
 	change ledger.Change
 	err    error // a refusal
 }
@@ -54,19 +55,30 @@ var customerSeed = maphash.MakeSeed()
 
 // Transact implements ledger.Store.
 func (db *DB) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
-	chosen := maphash.String(customerSeed, scope.CustomerID) % uint64(len(db.committers))
-	if shard, known := db.shardOf(scope.CustomerID); known {
-		chosen = uint64(shard % len(db.committers))
-	}
 	item := &item{Command: command{scope: scope, decide: decide}}
-	if err := db.committers[chosen].queue.Submit(ctx, item); err != nil {
+	if err := db.committers[db.committerOf(scope.CustomerID)].queue.Submit(ctx, item); err != nil {
 		return ledger.Change{}, err
 	}
 	return item.Command.change, nil
 }
 
-// batch carries out what has gathered.
+// committerOf returns the number of the committer that a customer falls to.
+func (db *DB) committerOf(customer string) int {
+	if shard, known := db.shardOf(customer); known {
+		return shard % len(db.committers)
+	}
+	return int(maphash.String(customerSeed, customer) % uint64(len(db.committers)))
+}
+
+// batch carries out what has gathered: each row of commands that are committed
+// as a whole in a transaction of its own, and those between them together.
 func (c *committer) batch(items []*item) {
+	isWhole := func(cmd *command) bool { return cmd.whole != nil }
+	groupcommit.Apart(items, isWhole, c.together, c.whole)
+}
+
+// together carries out commands in few transactions and answers them.
+func (c *committer) together(items []*item) {
 	if items = c.passBy(items); len(items) == 0 {
 		return
 	}
@@ -85,7 +97,7 @@ func (c *committer) batch(items []*item) {
 // for it. It reports whether all of them were refused for a lock.
 func (c *committer) try(items []*item, wait string, giveUp time.Time) (stuck bool) {
 	begin := time.Now()
-	err := c.commit(items, wait, giveUp)
+	err := c.commit(items, false, wait, giveUp)
 	switch {
 	case isLockWait(err) && wait != lockWaitAlone:
 		c.apart(items)
@@ -133,11 +145,12 @@ func (c *committer) report(err error) {
 
 // commit runs commands in a transaction until it is committed, or has failed
 // without effect, or, with CodeOutcomeUnknown, nobody can say. After giveUp a
-// transaction that had no effect is not tried again.
-func (c *committer) commit(items []*item, wait string, giveUp time.Time) (err error) {
+// transaction that had no effect is not tried again. As a whole, it writes
+// nothing when a command is refused.
+func (c *committer) commit(items []*item, whole bool, wait string, giveUp time.Time) (err error) {
 	for conflicts := 0; ; {
 		b := newBatch(c.db, items)
-		b.lockWait = wait
+		b.lockWait, b.whole = wait, whole
 		if err = b.run(); err == nil {
 			return nil
 		}

@@ -269,6 +269,8 @@ func newRowScanner(table *transfer.Table) *rowScanner {
 			s.to = append(s.to, new(string))
 		case transfer.OptionalText:
 			s.to = append(s.to, new(*string))
+		case transfer.OptionalNumber:
+			s.to = append(s.to, new(*int64))
 		case transfer.Number:
 			s.to = append(s.to, new(int64))
 		case transfer.Flag:
@@ -304,6 +306,11 @@ func (s *rowScanner) item(rows pgx.Rows) (item transfer.Item, err error) {
 			}
 		case *int64:
 			item.Row[i] = *to
+		case **int64:
+			item.Row[i] = int64(0)
+			if *to != nil {
+				item.Row[i] = **to
+			}
 		case *bool:
 			item.Row[i] = *to
 		case *[]byte:

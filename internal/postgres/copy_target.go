@@ -184,7 +184,7 @@ func stored(table *transfer.Table, row transfer.Row) []any {
 		case !isNumber:
 		case kind == transfer.Time:
 			values[i] = time.UnixMicro(micros)
-		case kind == transfer.OptionalTime && micros == 0:
+		case (kind == transfer.OptionalTime || kind == transfer.OptionalNumber) && micros == 0:
 			values[i] = nil
 		case kind == transfer.OptionalTime:
 			values[i] = time.UnixMicro(micros)

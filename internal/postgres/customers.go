@@ -68,7 +68,7 @@ func insertCustomer(ctx context.Context, conn *pgx.Conn, tenant int32, c ledger.
 // UpdateCustomer implements ledger.Store.
 func (db *DB) UpdateCustomer(
 	ctx context.Context, tenant ledger.Tenant, id string,
-	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+	change func(ledger.Customer) (ledger.CustomerChange, error), once *ledger.Once,
 ) (updated ledger.Customer, first []byte, err error) {
 	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		number, err := db.tenants.number(ctx, conn, tenant)
@@ -91,16 +91,23 @@ func (db *DB) UpdateCustomer(
 			updated = current
 			return err
 		}
-		if updated, err = groupcommit.Guarded(change, current); err != nil {
+		amended, err := groupcommit.Guarded(change, current)
+		if err != nil {
 			return err
 		}
+		updated = amended.Customer
 		const update = `
 		  update customers
-		     set email = $3, name = $4, name_folded = $5, phone_number = $6, metadata = $7, updated_at = $8
+		     set email = $3, name = $4, name_folded = $5, phone_number = $6, metadata = $7, updated_at = $8, freezes = $9,
+		         audit_position = $10, audit_hash = $11, alerts = $12
 		   where customer_id = $1 and tenant = $2`
 		_, err = conn.Exec(ctx, update, id, number, updated.Email, updated.Name, strings.ToLower(updated.Name),
-			updated.PhoneNumber, updated.Metadata, updated.UpdatedAt)
+			updated.PhoneNumber, updated.Metadata, updated.UpdatedAt, string(updated.Freezes), updated.Audit.Position,
+			updated.Audit.Hash[:], string(updated.Alerts))
 		if err != nil {
+			return err
+		}
+		if err := insertAudit(ctx, conn, number, amended.Audit); err != nil {
 			return err
 		}
 		return keepAnswer(ctx, conn, number, once, updated)
@@ -198,7 +205,8 @@ func keepAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 }
 
 const customerColumns = `
-	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at, c.no
+	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at, c.freezes,
+	       c.audit_position, c.audit_hash, c.alerts, c.no
 	  from customers c`
 
 // readCustomer returns one customer, locked as lock says, or errNoCustomer.

@@ -18,19 +18,19 @@ const insertEntriesInto = `
 	insert into ledger_entries (
 	         customer_id, tenant, position, currency, seq, id, is_credit, amount, before_balance, after_balance, available,
 	         event_type, account, category, expires_at, allocations, reason, reference_object_id, metadata,
-	         idempotency_key, fingerprint, created_by, created_at, hash)`
+	         idempotency_key, fingerprint, created_by, created_at, hash, reverses, alerts, hold_id, held)`
 
 const insertEntriesQuery = insertEntriesInto + `
 	select   customer_id, tenant, position, currency, seq, id, is_credit, amount, before_balance, after_balance, available,
 	         event_type, account, category, expires_at, allocations::bigint[], reason, reference_object_id, metadata,
-	         idempotency_key, fingerprint, created_by, created_at, hash
+	         idempotency_key, fingerprint, created_by, created_at, hash, reverses, alerts, hold_id, held
 	  from unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::boolean[],
 	              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[],
 	              $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bytea[],
-	              $22::text[], $23::timestamptz[], $24::bytea[])
+	              $22::text[], $23::timestamptz[], $24::bytea[], $25::text[], $26::text[], $27::text[], $28::bigint[])
 	    as u (customer_id, tenant, position, currency, seq, id, is_credit, amount, before_balance, after_balance, available,
 	          event_type, account, category, expires_at, allocations, reason, reference_object_id, metadata,
-	          idempotency_key, fingerprint, created_by, created_at, hash)`
+	          idempotency_key, fingerprint, created_by, created_at, hash, reverses, alerts, hold_id, held)`
 
 // entryArrays are the columns of entries, one array each.
 type entryArrays struct {
@@ -40,6 +40,8 @@ type entryArrays struct {
 	credits                                                             []bool
 	expires                                                             []*time.Time
 	allocations, reasons, references, metadata, keys                    []*string
+	reverses, alerts, holds                                             []*string
+	held                                                                []*int64
 	fingerprints, hashes                                                [][]byte
 	createdAt                                                           []time.Time
 }
@@ -59,6 +61,9 @@ func (a *entryArrays) add(tenant int32, e *ledger.Entry) {
 	a.metadata, a.keys = append(a.metadata, textOrNull(e.Metadata, "{}")), append(a.keys, textOrNull(e.IdempotencyKey, ""))
 	a.fingerprints, a.hashes = append(a.fingerprints, e.Fingerprint[:]), append(a.hashes, e.Hash[:])
 	a.createdBy, a.createdAt = append(a.createdBy, e.CreatedBy), append(a.createdAt, e.CreatedAt)
+	a.reverses, a.holds = append(a.reverses, textOrNull(e.Reverses, "")), append(a.holds, textOrNull(e.HoldID, ""))
+	a.alerts = append(a.alerts, textOrNull(string(e.Alerts), ""))
+	a.held = append(a.held, heldOrNull(e))
 }
 
 func (a *entryArrays) args() []any {
@@ -66,14 +71,14 @@ func (a *entryArrays) args() []any {
 		a.customers, a.tenants, a.positions, a.currencies, a.seqs, a.ids, a.credits,
 		a.amounts, a.befores, a.afters, a.availables, a.events, a.accounts, a.categories,
 		a.expires, a.allocations, a.reasons, a.references, a.metadata, a.keys, a.fingerprints,
-		a.createdBy, a.createdAt, a.hashes,
+		a.createdBy, a.createdAt, a.hashes, a.reverses, a.alerts, a.holds, a.held,
 	}
 }
 
-// allocationsText writes a debit's allocations as an array literal, because an
+// allocationsText writes an entry's allocations as an array literal, because an
 // array of arrays loses its inner bounds on the way through unnest.
 func allocationsText(e *ledger.Entry) *string {
-	if e.Direction != ledger.Debit {
+	if e.OpensLot() {
 		return nil
 	}
 	text := []byte{'{'}
@@ -97,6 +102,14 @@ func textOrNull(text, nothing string) *string {
 	return &text
 }
 
+// heldOrNull is what was held after an entry, null for nothing.
+func heldOrNull(e *ledger.Entry) *int64 {
+	if e.Held == 0 {
+		return nil
+	}
+	return (*int64)(&e.Held)
+}
+
 func timeOrNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -116,7 +129,8 @@ const entryColumns = `
 	e.customer_id, e.id, e.currency, e.position, e.seq, e.is_credit, e.amount, e.before_balance, e.after_balance,
 	e.available, e.event_type, e.account, e.category, e.expires_at, e.allocations, coalesce(e.reason, ''),
 	coalesce(e.reference_object_id, ''), coalesce(e.metadata, '{}'), coalesce(e.idempotency_key, ''), e.fingerprint,
-	e.created_by, e.created_at, e.hash`
+	e.created_by, e.created_at, e.hash, coalesce(e.reverses, ''), coalesce(e.alerts, ''),
+	coalesce(e.hold_id, ''), coalesce(e.held, 0)`
 
 // scanEntry reads the columns of entryColumns, after others that the caller
 // asked for. The tenant is left to the caller, who knows it.
@@ -127,7 +141,8 @@ func scanEntry(row pgx.CollectableRow, before ...any) (e ledger.Entry, err error
 	var fingerprint, hash []byte
 	err = row.Scan(append(before, &e.CustomerID, &e.ID, &e.Currency, &e.Position, &e.Seq, &credit, &e.Amount, &e.Before,
 		&e.After, &e.Available, &e.EventType, &e.Account, &e.Category, &expires, &allocations, &e.Reason,
-		&e.ReferenceObjectID, &e.Metadata, &e.IdempotencyKey, &fingerprint, &e.CreatedBy, &e.CreatedAt, &hash)...)
+		&e.ReferenceObjectID, &e.Metadata, &e.IdempotencyKey, &fingerprint, &e.CreatedBy, &e.CreatedAt, &hash,
+		&e.Reverses, &e.Alerts, &e.HoldID, &e.Held)...)
 	if err != nil {
 		return e, err
 	}
@@ -152,23 +167,25 @@ const updateWalletsQuery = `
 	   set balance = u.balance, held = u.held, seq = u.seq, position = u.position, hash = u.hash,
 	       updated_at = u.updated_at, lots = u.lots, promotional_from = u.promotional_from,
 	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum,
-	       next_expiry = u.next_expiry` + fromWalletArrays + `
+	       next_expiry = u.next_expiry, alerts = u.alerts, hold_number = u.hold_number,
+	       hold_at = u.hold_at` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
 const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)`
+	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)`
 
 const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry` + fromWalletArrays
+	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number,
+	       hold_at` + fromWalletArrays
 
 const fromWalletArrays = `
 	  from unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-	              $15::timestamptz[])
+	              $15::timestamptz[], $16::text[], $17::bigint[], $18::timestamptz[])
 	    as u (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)`
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)`
 
 // walletArrays are the columns of wallets, one array each.
 type walletArrays struct {
@@ -177,7 +194,9 @@ type walletArrays struct {
 	balances, held, seqs, positions, promotionalFrom, promotional, paidFrom, paid []int64
 	hashes, lots                                                                  [][]byte
 	updatedAt                                                                     []time.Time
-	nextExpiry                                                                    []*time.Time
+	nextExpiry, holdAt                                                            []*time.Time
+	alerts                                                                        []*string
+	holdNumbers                                                                   []int64
 }
 
 func (a *walletArrays) add(key customerKey, w *walletState) {
@@ -191,12 +210,15 @@ func (a *walletArrays) add(key customerKey, w *walletState) {
 	a.promotional = append(a.promotional, int64(w.Tails[0].Sum))
 	a.paidFrom, a.paid = append(a.paidFrom, w.Tails[1].From), append(a.paid, int64(w.Tails[1].Sum))
 	a.nextExpiry = append(a.nextExpiry, timeOrNull(w.NextExpiry()))
+	a.alerts = append(a.alerts, textOrNull(string(w.Alerts), ""))
+	a.holdNumbers, a.holdAt = append(a.holdNumbers, w.HoldNumber), append(a.holdAt, timeOrNull(w.HoldAt))
 }
 
 func (a *walletArrays) args() []any {
 	return []any{
 		a.customers, a.tenants, a.currencies, a.balances, a.held, a.seqs, a.positions,
-		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry,
+		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry, a.alerts,
+		a.holdNumbers, a.holdAt,
 	}
 }
 
@@ -208,6 +230,8 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	} else {
 		b.queueArrays(trip)
 	}
+	b.queueTransfers(trip)
+	b.queueHolds(trip)
 	return b.db.finish(ctx, conn, trip)
 }
 
@@ -233,12 +257,12 @@ func (b *batch) queueArrays(trip *pgx.Batch) {
 	}
 }
 
-// moved are the wallets that got entries.
+// moved are the wallets that got entries, or about whose holds something was done.
 func (b *batch) moved() iter.Seq2[customerKey, *walletState] {
 	return func(yield func(customerKey, *walletState) bool) {
 		for key, state := range b.customers {
 			for i := range state.wallets {
-				if w := &state.wallets[i]; w.Seq != w.stored && !yield(key, w) {
+				if w := &state.wallets[i]; (w.Seq != w.stored || w.HoldNumber != w.storedHold) && !yield(key, w) {
 					return
 				}
 			}

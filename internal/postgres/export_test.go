@@ -181,3 +181,17 @@ func insertEntries(ctx context.Context, tx pgx.Tx, b *batch, key customerKey) er
 	_, err := tx.Exec(ctx, insertEntriesQuery, entries.args()...)
 	return err
 }
+
+// ReadBeyondTheHorizon has the store read whatever it can see, as if transactions
+// committed in the order of their numbers.
+func ReadBeyondTheHorizon(db *DB) {
+	db.feedHorizon = `select id::text, 9223372036854775807 from feed where no = 1`
+}
+
+// FeedQueries are those that read facts.
+func FeedQueries() (queries []string) {
+	for _, read := range factReads {
+		queries = append(queries, read.query)
+	}
+	return queries
+}

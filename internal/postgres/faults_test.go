@@ -200,6 +200,59 @@ func TestCutsAtCommitOfNothing(t *testing.T) {
 	}
 }
 
+// A connection is cut off before the server has come to its COMMIT, and the
+// look-up is there first. It must wait until the transaction has ended: what it
+// sees before says nothing about what becomes of it.
+func TestLooksBeforeTheCommit(t *testing.T) { onServers(t, looksBeforeTheCommit) }
+
+func looksBeforeTheCommit(t *testing.T, s server) {
+	i := newInstallation(t, s, 1)
+	c, watcher := i.customer("cus_1"), connect(t, i.url)
+	// await waits until a backend is seen that does so, or for five seconds. Where
+	// nothing is awaited in vain but what a mistake does not do, that is enough.
+	await := func(does string) (seen bool) {
+		for until := time.Now().Add(5 * time.Second); !seen && time.Now().Before(until); time.Sleep(time.Millisecond) {
+			query := `select exists (select from pg_stat_activity where datname = current_database() and ` + does + `)`
+			if err := watcher.QueryRow(t.Context(), query).Scan(&seen); err != nil {
+				t.Error(err)
+				return false
+			}
+		}
+		return seen
+	}
+	var armed atomic.Bool
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
+		if !armed.CompareAndSwap(true, false) {
+			return pgtest.CutNothing
+		}
+		// The driver cancels what it no longer hears of. That would undo what the
+		// server has not carried out yet, so it has to wait for the COMMIT by now.
+		if !await(`state = 'active' and wait_event = 'ClientRead' and backend_xid is not null`) {
+			t.Error("a transaction that waits for its COMMIT: got none in five seconds, want one")
+		}
+		return pgtest.CutLate
+	})
+	waited := atomic.Int64{}
+	proxy.Late = func() {
+		if await(`wait_event_type = 'Lock'`) {
+			waited.Add(1)
+		}
+	}
+	i.instances = append(i.instances, s.open(t, proxy.URL(i.url)))
+	const commits = 3
+	for range commits {
+		armed.Store(true)
+		change, err := i.post(t.Context(), 1, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 5})
+		if err != nil || change.Replayed {
+			t.Errorf("a commit that came after the look-up: got %+v and %v, want it found", change, err)
+		}
+	}
+	if got := i.verify().Entries; got != commits || waited.Load() != commits {
+		t.Errorf("a look-up before the commit: got %d entries and %d look-ups that waited, want %d of each",
+			got, waited.Load(), commits)
+	}
+}
+
 // Somebody locks the customer while nobody knows what became of a commit, so
 // that the look-up waits for the lock in vain. That is no command which had no
 // effect: it must not be run again, and nobody may be told so.
@@ -405,7 +458,8 @@ func waitingLeavesConnections(t *testing.T, s server) {
 	for n := range 12 {
 		customers = append(customers, i.customer(fmt.Sprintf("cus_%d", n)))
 	}
-	same := func(c ledger.Customer) (ledger.Customer, error) { return c, nil }
+	fresh := i.customer("cus_fresh")
+	same := func(c ledger.Customer) (ledger.CustomerChange, error) { return ledger.CustomerChange{Customer: c}, nil }
 	update := func(customer string) error {
 		_, _, err := i.instances[0].UpdateCustomer(t.Context(), i.tenant, customer, same, nil)
 		return err
@@ -422,7 +476,8 @@ func waitingLeavesConnections(t *testing.T, s server) {
 	}{
 		{"reads", `lock table ledger_entries in access exclusive mode`, customers, list, 4},
 		{"updates", `select 1 from customers for update`, customers, update, 2},
-		{"updates of one customer", `select 1 from customers for update`, slices.Repeat(customers[:1], 12), update, 1},
+		// One who was not seen locked a moment ago: nobody would wait at all.
+		{"updates of one customer", `select 1 from customers for update`, slices.Repeat([]string{fresh}, 12), update, 1},
 	} {
 		holder, watcher := connect(t, i.url), connect(t, i.url)
 		if _, err := holder.Exec(t.Context(), `begin; `+waiting.lock); err != nil {

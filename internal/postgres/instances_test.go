@@ -227,7 +227,7 @@ func TestInstancesShareKeysOfSeveral(t *testing.T) {
 // some customers, with two amounts.
 func (i *installation) shareKeys(customers ...string) {
 	i.t.Helper()
-	const rounds = 10
+	const rounds = 30
 	for round := range rounds {
 		key := fmt.Sprintf("key %d", round)
 		var effects, replays, reused atomic.Int64
@@ -318,9 +318,9 @@ func TestInstancesUpdateOneCustomer(t *testing.T) {
 	i := newInstallation(t, servers[0], 3)
 	c := i.customer("cus_1")
 	const changes = 90
-	change := func(c ledger.Customer) (ledger.Customer, error) {
+	change := func(c ledger.Customer) (ledger.CustomerChange, error) {
 		c.Name += "+"
-		return c, nil
+		return ledger.CustomerChange{Customer: c}, nil
 	}
 	i.together(changes, func(instance, _ int) {
 		_, _, err := i.instances[instance].UpdateCustomer(t.Context(), i.tenant, c, change, nil)
@@ -347,7 +347,7 @@ func TestInstancesDoNotDeadlock(t *testing.T) {
 			var err error
 			if n%16 == 15 {
 				_, _, err = i.instances[instance].UpdateCustomer(t.Context(), i.tenant, c,
-					func(c ledger.Customer) (ledger.Customer, error) { return c, nil }, nil)
+					func(c ledger.Customer) (ledger.CustomerChange, error) { return ledger.CustomerChange{Customer: c}, nil }, nil)
 			} else {
 				_, err = i.post(t.Context(), instance, ledger.PostRequest{CustomerID: c, Direction: ledger.Credit, Amount: 1})
 			}
@@ -413,6 +413,9 @@ func verifyNamesTheBrokenLaw(t *testing.T, s server) {
 			t.Fatal(err)
 		}
 	}
+	i.freeze(0, c, false)
+	i.freeze(0, c, true)
+	i.freeze(0, c, false)
 	i.verify()
 	for _, broken := range []struct {
 		law        verify.Law
@@ -422,6 +425,9 @@ func verifyNamesTheBrokenLaw(t *testing.T, s server) {
 		{verify.LawLots, []string{`update wallets set lots = ''`}},
 		{verify.LawChain, []string{`update ledger_entries set reason = 'other' where position = 7`}},
 		{verify.LawSequence, []string{`delete from ledger_entries where position = 40`}},
+		{verify.LawAudit, []string{`update audit_entries set reason = 'other' where position = 2`}},
+		{verify.LawAudit, []string{`update customers set freezes = ''`}},
+		{verify.LawAlerts, []string{`update wallets set alerts = '1:1:low'`}},
 		{verify.LawTenancy, []string{`alter table wallets drop constraint wallets_customer_id_tenant_fkey`, `delete from customers`}},
 	} {
 		conn := connect(t, i.url)

@@ -143,46 +143,76 @@ func (p *entryPage) run(ctx context.Context, newest int64) error {
 			return err
 		}
 	}
-	query, args, oldest := p.query(newest, wallet)
-	return p.collect(ctx, query, args, oldest)
+	var seqs [2]int64
+	if wallet != nil && p.filter.IdempotencyKey == "" {
+		var err error
+		if seqs, err = p.seqs(ctx, newest, wallet); err != nil {
+			return err
+		}
+	}
+	query, args := p.query(newest, wallet, seqs)
+	return p.collect(ctx, query, args, p.oldest(newest))
 }
 
-// query returns the statement for the page of a wallet, or of all when it is
-// nil, and the position that it looks no further than. It moves the page on past
-// what the numbers in the statement leave out.
-func (p *entryPage) query(newest int64, wallet *walletrow.Row) (query string, args []any, oldest int64) {
+// seqs returns the wallet's lowest and highest seq among the positions that a
+// page looks at: down to where it gives up, and up to a position.
+func (p *entryPage) seqs(ctx context.Context, newest int64, wallet *walletrow.Row) (seqs [2]int64, err error) {
+	if seqs[1], err = p.newestSeq(ctx, newest, wallet); err != nil {
+		return seqs, err
+	}
+	below, err := p.newestSeq(ctx, p.oldest(newest)-1, wallet)
+	seqs[0] = below + 1
+	return seqs, err
+}
+
+// whole reports whether the list is that of all entries, or of all of a wallet.
+func (p *entryPage) whole() bool { return p.filter == ledger.EntryFilter{Currency: p.filter.Currency} }
+
+// oldest is the position that a page looks no further than. The first page of a
+// list looks as far as it must, and so does one that nothing or an index filters.
+func (p *entryPage) oldest(newest int64) int64 {
+	if p.page.Before == 0 || p.whole() || p.filter.IdempotencyKey != "" {
+		return 1
+	}
+	return max(1, newest-scanMax+1)
+}
+
+// query returns the statement for the page of a wallet between two seqs, or of
+// all when it is nil. It moves the page on past what the numbers in the statement
+// leave out.
+func (p *entryPage) query(newest int64, wallet *walletrow.Row, seqs [2]int64) (query string, args []any) {
 	clauses, args := []string{"e.customer_id = $1", "e.tenant = $2", "e.position <= $3"}, []any{p.key.id, p.key.tenant, newest}
 	add := func(clause string, arg any) {
 		args = append(args, arg)
 		clauses = append(clauses, fmt.Sprintf(clause, len(args)))
 	}
-	order := "e.position"
-	whole := p.addFilters(add)
+	p.addFilters(add)
 	if wallet != nil {
 		add("e.currency = $%d", wallet.Currency)
-		order = "e.seq"
 	}
-	oldest = 1
-	orderBy := " order by " + order + " desc"
+	order := " order by e.position desc"
 	switch {
 	case p.filter.IdempotencyKey != "":
 		// There is at most one. Asked for an order, the planner walks the whole
 		// history in it.
-		orderBy = ""
-	case whole && wallet == nil:
-		newest -= p.page.Skip
-		add("e.position <= $%d", newest)
+		order = ""
+	case wallet != nil:
+		order = " order by e.seq desc"
+		if p.whole() {
+			seqs[1] -= p.page.Skip
+			p.page.Skip = 0
+		}
+		add("e.seq >= $%d", seqs[0])
+		add("e.seq <= $%d", seqs[1])
+	case p.whole():
+		add("e.position <= $%d", newest-p.page.Skip)
 		p.page.Skip = 0
-	case whole && newest >= wallet.Position:
-		add("e.seq <= $%d", wallet.Seq-p.page.Skip)
-		p.page.Skip = 0
-	case !whole && p.page.Before > 0 && newest > scanMax:
-		oldest = newest - scanMax + 1
-		add("e.position >= $%d", oldest)
+	default:
+		add("e.position >= $%d", p.oldest(newest))
 	}
-	query = `select ` + entryColumns + ` from ledger_entries e where ` + strings.Join(clauses, " and ") + orderBy +
+	query = `select ` + entryColumns + ` from ledger_entries e where ` + strings.Join(clauses, " and ") + order +
 		fmt.Sprintf(" limit %d offset %d", p.page.Limit+1, p.page.Skip)
-	return query, args, oldest
+	return query, args
 }
 
 // wallet returns the wallet that the filter asks for, nil for all, and whether
@@ -199,10 +229,9 @@ func (p *entryPage) wallet() (*walletrow.Row, bool) {
 }
 
 // addFilters adds a clause for each filter but those of currency and the upper
-// bound of time, and reports whether there was none.
-func (p *entryPage) addFilters(add func(clause string, arg any)) (whole bool) {
+// bound of time.
+func (p *entryPage) addFilters(add func(clause string, arg any)) {
 	f := &p.filter
-	whole = true
 	for _, filter := range []struct {
 		set    bool
 		clause string
@@ -217,10 +246,8 @@ func (p *entryPage) addFilters(add func(clause string, arg any)) (whole bool) {
 	} {
 		if filter.set {
 			add(filter.clause, filter.arg)
-			whole = false
 		}
 	}
-	return whole
 }
 
 // collect runs the query, which asks for one entry more than the page has.
@@ -247,15 +274,36 @@ func (p *entryPage) collect(ctx context.Context, query string, args []any, oldes
 // before, 0 for none. Times never decrease along positions (law R4), so it
 // searches by halves.
 func (p *entryPage) newestAt(ctx context.Context, most int64, t time.Time) (int64, error) {
+	const query = `select created_at <= $4 from ledger_entries where customer_id = $1 and tenant = $2 and position = $3`
+	return p.searchLast(most, func(position int64) pgx.Row {
+		return p.q.QueryRow(ctx, query, p.key.id, p.key.tenant, position, t)
+	})
+}
+
+// newestSeq returns the wallet's highest seq at or below a position of the
+// customer, 0 for none.
+func (p *entryPage) newestSeq(ctx context.Context, position int64, wallet *walletrow.Row) (int64, error) {
+	if position >= wallet.Position {
+		return wallet.Seq, nil
+	}
+	const query = `
+	  select position <= $5 from ledger_entries where customer_id = $1 and tenant = $2 and currency = $3 and seq = $4`
+	return p.searchLast(min(wallet.Seq, max(position, 0)), func(seq int64) pgx.Row {
+		return p.q.QueryRow(ctx, query, p.key.id, p.key.tenant, wallet.Currency, seq, position)
+	})
+}
+
+// searchLast returns the highest n of 1 … most for which a statement says that
+// it holds, which it must for a beginning of that range only; 0 when for none.
+func (p *entryPage) searchLast(most int64, holds func(n int64) pgx.Row) (int64, error) {
 	low, high := int64(0), max(most, 0)
 	for low < high {
 		middle := low + (high-low+1)/2
-		const query = `select created_at <= $4 from ledger_entries where customer_id = $1 and tenant = $2 and position = $3`
-		var before bool
-		if err := p.q.QueryRow(ctx, query, p.key.id, p.key.tenant, middle, t).Scan(&before); err != nil {
+		var ok bool
+		if err := holds(middle).Scan(&ok); err != nil {
 			return 0, err
 		}
-		if before {
+		if ok {
 			low = middle
 		} else {
 			high = middle - 1

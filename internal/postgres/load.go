@@ -31,9 +31,12 @@ func (b *batch) scanCustomers(rows pgx.Rows) error {
 
 // scanCustomer reads the columns of a customer; tenant receives the second.
 func scanCustomer(row pgx.CollectableRow, tenant *int32, after ...any) (c ledger.Customer, err error) {
+	var hash []byte
 	err = row.Scan(append([]any{
-		&c.ID, tenant, &c.Email, &c.Name, &c.PhoneNumber, &c.Metadata, &c.CreatedAt, &c.UpdatedAt,
+		&c.ID, tenant, &c.Email, &c.Name, &c.PhoneNumber, &c.Metadata, &c.CreatedAt, &c.UpdatedAt, &c.Freezes,
+		&c.Audit.Position, &hash, &c.Alerts,
 	}, after...)...)
+	copy(c.Audit.Hash[:], hash)
 	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
 	return c, err
 }
@@ -45,10 +48,12 @@ func (b *batch) scanWallets(rows pgx.Rows) error {
 			return none, err
 		}
 		state := b.customers[key]
-		state.wallets = append(state.wallets, walletState{Row: wallet, stored: wallet.Seq})
+		state.wallets = append(state.wallets, walletState{Row: wallet, stored: wallet.Seq, storedHold: wallet.HoldNumber})
 		if wallet.Position > state.chain.Position {
-			state.chain = ledger.Chain{Position: wallet.Position, Hash: wallet.Hash, LastAt: wallet.UpdatedAt}
+			head := ledger.Chain{Position: wallet.Position, Hash: wallet.Hash, LastAt: wallet.UpdatedAt}
+			state.chain = head.Past(state.chain.LastAt)
 		}
+		state.chain = state.chain.Past(wallet.HoldAt)
 		return none, nil
 	})
 	return err
@@ -58,13 +63,15 @@ func (b *batch) scanWallets(rows pgx.Rows) error {
 func scanWallet(row pgx.CollectableRow) (key customerKey, w walletrow.Row, err error) {
 	var hash, lots []byte
 	var updatedAt time.Time
+	var holdAt *time.Time
 	err = row.Scan(&key.id, &key.tenant, &w.Currency, &w.Balance, &w.Held, &w.Seq, &w.Position, &hash, &updatedAt, &lots,
-		&w.Tails[0].From, &w.Tails[0].Sum, &w.Tails[1].From, &w.Tails[1].Sum)
+		&w.Tails[0].From, &w.Tails[0].Sum, &w.Tails[1].From, &w.Tails[1].Sum, &w.Alerts,
+		&w.HoldNumber, &holdAt)
 	if err != nil {
 		return key, w, err
 	}
 	copy(w.Hash[:], hash)
-	w.UpdatedAt = updatedAt.UTC()
+	w.UpdatedAt, w.HoldAt = updatedAt.UTC(), timeOf(holdAt)
 	w.Written, err = walletrow.DecodeLots(lots)
 	return key, w, err
 }

@@ -66,9 +66,37 @@ func checkPlans(t *testing.T, url, fill string) {
 	if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
 		t.Fatal(err)
 	}
+	checkPastPlans(t, conn)
 	sweep := plan(t, conn, len(postgres.HotStatements)+1, postgres.ExpiredQuery)
 	if !looksUpBy(sweep, []string{"next_expiry"}) || strings.Contains(sweep, "Sort") {
 		t.Errorf("the sweep's look-up: got a plan that does not walk the index of expiries:\n%s", sweep)
+	}
+	unfinished := plan(t, conn, len(postgres.HotStatements)+2, postgres.UnfinishedQuery)
+	if !looksUpBy(unfinished, []string{"id"}) || !strings.Contains(unfinished, "transfers_in_transit") || strings.Contains(unfinished, "Sort") {
+		t.Errorf("unfinished transfers: got a plan that does not walk their index:\n%s", unfinished)
+	}
+}
+
+// checkPastPlans wants the past of a wallet read by whole keys also when a
+// statement is planned for its values, as the first uses of a prepared one are.
+func checkPastPlans(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	explain := func(query string, args []any) string {
+		rows, err := conn.Query(t.Context(), "explain "+query, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	key := []string{"customer_id", "tenant", "currency", "seq"}
+	for _, s := range postgres.PastStatements {
+		if got := explain(s.Query, s.Args); !looksUpBy(got, key) || strings.Contains(got, "Sort") {
+			t.Errorf("got a plan that does not look up by %v:\n%s\n%s", key, s.Query, got)
+		}
 	}
 }
 

@@ -99,6 +99,8 @@ type DB struct {
 	writers    places // of those, for what changes something
 	updates    turns
 	meter      groupcommit.Meter
+
+	feedHorizon string // feedHorizonQuery, but in a test that shows what it is for
 }
 
 // Open connects to the database, refuses a server that would not keep what it
@@ -109,7 +111,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		return nil, err
 	}
 	at := address(settings.ConnConfig)
-	db := &DB{}
+	db := &DB{feedHorizon: feedHorizonQuery}
 	db.sharded, err = prepare(ctx, settings.ConnConfig, cmp.Or(config.Logger, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL at %s: %w", at, err)
@@ -207,7 +209,10 @@ func prepare(ctx context.Context, settings *pgx.ConnConfig, logger *slog.Logger)
 	if err := refuseUnfinished(ctx, conn); err != nil {
 		return false, err
 	}
-	return isSharded(ctx, conn)
+	if sharded, err = isSharded(ctx, conn); err != nil || sharded {
+		return sharded, err
+	}
+	return false, settleFeed(ctx, conn)
 }
 
 // connect makes one connection to a server that is safe.

@@ -94,12 +94,13 @@ func placeholders(rows, columns int) string {
 }
 
 const insertWalletQuery = insertWalletsInto + `
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 
 const updateWalletQuery = `
 	update wallets
 	   set balance = $4, held = $5, seq = $6, position = $7, hash = $8, updated_at = $9, lots = $10, promotional_from = $11,
-	       promotional_sum = $12, paid_from = $13, paid_sum = $14, next_expiry = $15
+	       promotional_sum = $12, paid_from = $13, paid_sum = $14, next_expiry = $15, alerts = $16, hold_number = $17,
+	       hold_at = $18
 	 where customer_id = $1 and tenant = $2 and currency = $3`
 
 // smallMax is up to how many entries a batch is written row by row.
@@ -139,7 +140,7 @@ func (b *batch) queueRows(trip *pgx.Batch) {
 	}
 }
 
-const entryRowColumns = 24
+const entryRowColumns = 28
 
 // entryRow is an entry in the order of insertEntriesInto.
 func entryRow(tenant int32, e *ledger.Entry) []any {
@@ -148,13 +149,16 @@ func entryRow(tenant int32, e *ledger.Entry) []any {
 		int64(e.Amount), int64(e.Before), int64(e.After), int64(e.Available), string(e.EventType), string(e.Account),
 		string(e.Category), timeOrNull(e.ExpiresAt), allocationPairs(e), textOrNull(e.Reason, ""),
 		textOrNull(e.ReferenceObjectID, ""), textOrNull(e.Metadata, "{}"), textOrNull(e.IdempotencyKey, ""),
-		e.Fingerprint[:], e.CreatedBy, e.CreatedAt, e.Hash[:],
+		e.Fingerprint[:], e.CreatedBy, e.CreatedAt, e.Hash[:], textOrNull(e.Reverses, ""),
+		textOrNull(string(e.Alerts), ""),
+		textOrNull(e.HoldID, ""), heldOrNull(e),
 	}
 }
 
-// allocationPairs are a debit's allocations, and nil for a credit.
+// allocationPairs are an entry's allocations, and nil for a credit that opens a
+// lot.
 func allocationPairs(e *ledger.Entry) []int64 {
-	if e.Direction != ledger.Debit {
+	if e.OpensLot() {
 		return nil
 	}
 	pairs := make([]int64, 0, 2*len(e.Allocations))
@@ -169,6 +173,7 @@ func walletRow(key customerKey, w *walletState) []any {
 	return []any{
 		key.id, key.tenant, string(w.Currency), int64(w.Balance), int64(w.Held), w.Seq, w.Position, w.Hash[:], w.UpdatedAt,
 		walletrow.AppendLots([]byte{}, w.Written), w.Tails[0].From, int64(w.Tails[0].Sum), w.Tails[1].From,
-		int64(w.Tails[1].Sum), timeOrNull(w.NextExpiry()),
+		int64(w.Tails[1].Sum), timeOrNull(w.NextExpiry()), textOrNull(string(w.Alerts), ""), w.HoldNumber,
+		timeOrNull(w.HoldAt),
 	}
 }

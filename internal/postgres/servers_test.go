@@ -195,11 +195,11 @@ func (s server) at(url string) postgres.Config {
 	return config
 }
 
-// unguard are the statements that let a transaction change ledger entries. Citus
+// unguard are the statements that let a transaction change what is immutable. Citus
 // knows only a way for all triggers, also on the shards.
 func (s server) unguard() []string {
 	if s.citus == nil {
-		return []string{`alter table ledger_entries disable trigger user`}
+		return []string{`alter table ledger_entries disable trigger user`, `alter table audit_entries disable trigger user`}
 	}
 	return []string{`set local citus.propagate_set_commands = 'local'`, `set local session_replication_role = replica`}
 }

@@ -18,7 +18,7 @@ import (
 
 // ofNoCustomer are the tables of what belongs to no customer.
 var ofNoCustomer = []string{
-	"api_keys", "businesses", "copied_from", "installation", "request_answers", "schema_migrations", "tenants",
+	"api_keys", "businesses", "copied_from", "feed", "installation", "request_answers", "schema_migrations", "tenants",
 }
 
 // The tables can be distributed by the customer: it leads every key, every
@@ -199,7 +199,8 @@ func hotStatements(t *testing.T, s server) []string {
 	for n := range 20 { // more lots than a row of a wallet holds
 		post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5, IdempotencyKey: fmt.Sprint(n)})
 	}
-	post(ledger.PostRequest{Direction: ledger.Debit, Amount: 90})
+	debit := post(ledger.PostRequest{Direction: ledger.Debit, Amount: 90})
+	i.reverse(db, debit)
 	// What comes while somebody holds the customer is one transaction later.
 	holder := connect(t, i.url)
 	if _, err := holder.Exec(t.Context(), `begin; select 1 from customers where customer_id = 'cus_hot' for update`); err != nil {
@@ -226,13 +227,36 @@ func hotStatements(t *testing.T, s server) []string {
 	statements := slices.DeleteFunc(all, func(statement string) bool { return slices.Contains(others, statement) })
 	for _, part := range []string{
 		"begin", "set local synchronous_commit", "from customers c", "from wallets w", "u.idempotency_key",
-		"seq between", "insert into ledger_entries", "$1536)", "$192)", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
+		"seq between", "insert into ledger_entries", "$1792)", "$224)", "reverses = $3", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
 	} {
 		if !slices.ContainsFunc(statements, func(statement string) bool { return strings.Contains(statement, part) }) {
 			t.Errorf("no statement with %q was run, so it was not looked at; got %q", part, statements)
 		}
 	}
 	return statements
+}
+
+// reverse undoes a debit by a transaction of db. What is read before that is read
+// by another instance.
+func (i *installation) reverse(db *postgres.DB, debit *ledger.Entry) {
+	i.t.Helper()
+	var seqs []int64
+	for _, part := range debit.Allocations {
+		seqs = append(seqs, part.LotSeq)
+	}
+	undone := ledger.Reversible{Entry: *debit}
+	var err error
+	if undone.Lots, err = i.instances[0].Opened(i.t.Context(), i.tenant, debit.CustomerID, "USD", seqs); err != nil {
+		i.t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	scope := ledger.Scope{Tenant: i.tenant, CustomerID: debit.CustomerID, Currency: "USD", At: now, Reverses: debit.ID}
+	_, err = db.Transact(i.t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		return ledger.Reverse(s, &ledger.ReverseRequest{EntryID: debit.ID}, &undone, ledger.Moment{Now: now})
+	})
+	if err != nil {
+		i.t.Error(err)
+	}
 }
 
 // postSeveral has instance 1, which is db, carry out commands on several customers

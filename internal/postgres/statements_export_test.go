@@ -56,16 +56,35 @@ func (db *DB) Happened(entry *ledger.Entry) (bool, error) {
 const BeginSettings = beginSettings
 
 // entryUnderKeyQuery finds the entry that was made under an idempotency key.
-var entryUnderKeyQuery, _, _ = (&entryPage{
+var entryUnderKeyQuery, _ = (&entryPage{
 	filter: ledger.EntryFilter{IdempotencyKey: "key"}, page: ledger.Page{Limit: 10},
-}).query(1, nil)
+}).query(1, nil, [2]int64{})
 
 // ReadSettings are what each transaction sets that reads; the parameter is how
-// long it waits for a lock. ExpiredQuery is how the sweep finds its work.
+// long it waits for a lock. ExpiredQuery is how the sweep finds its work, and
+// AuditQuery reads an audit trail.
 const (
 	ReadSettings = beginReadSettings
 	ExpiredQuery = expiredQuery
+	AuditQuery   = readAuditQuery
+
+	// UnfinishedQuery is how transfers are found that did not come to their end.
+	UnfinishedQuery = unfinishedQuery
+
+	ExpiredHoldsQuery = expiredHoldsQuery
 )
+
+// PastStatements are those that read a wallet's past, each with arguments. They
+// look up by the whole key of a wallet and its seqs, whatever the values.
+var PastStatements = []struct {
+	Query string
+	Args  []any
+}{
+	{readPointsQuery, []any{"cus_0", 1, "USD", []int64{10, 2000, 3000, 4999}}},
+	{readOpenedQuery, []any{"cus_0", 1, "USD", []int64{10, 2000, 3000, 4999}}},
+	{readTotalsQuery, []any{"cus_0", 1, "USD", []int64{10, 20, 30}, 10, 30}},
+	{readEntriesBetweenQuery, []any{"cus_0", 1, "USD", 3000, 3200}},
+}
 
 // HotStatements are the statements that a transaction of ledger entries runs on
 // tables that grow, and the look-up of an entry by its key, each with the columns
@@ -84,7 +103,22 @@ var HotStatements = []struct {
 	{"update a wallet", updateWalletQuery, walletKeyColumns},
 	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"find the entry under a key", entryUnderKeyQuery, priorKeyColumns},
+	{"read what was reversed", readReversedQuery, []string{"customer_id", "tenant", "reverses"}},
 	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
+	{"read a transfer", readTransferQuery, []string{"customer_id", "tenant", "id"}},
+	{"move a transfer", moveTransferQuery, []string{"customer_id", "tenant", "id"}},
+	{"list transfers", readTransfersQuery, []string{"customer_id", "tenant", "position"}},
+	{"read holds", holdsByNumberQuery, holdKeyColumns},
+	{"read holds that are due", dueHoldsQuery, []string{"customer_id", "tenant", "currency"}},
+	{"read the hold events under keys", holdEventsByKeyQuery, priorKeyColumns},
+	{"read hold events", holdEventsQuery, holdKeyColumns},
+	{"update a hold", updateHoldQuery, holdKeyColumns},
+	{"list holds", holdsQuery, holdKeyColumns},
+	{"look for a hold event", lookHoldQuery, holdKeyColumns},
+	{"read points in the past", readPointsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"read the lots that credits opened", readOpenedQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"add entries up", readTotalsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"read entries between", readEntriesBetweenQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 }
 
 // ShardStatements are those that run on the tables of one shard. The first column
@@ -102,12 +136,22 @@ var ShardStatements = []struct {
 	{"read a customer's priors", readCustomerPriorsQuery, priorKeyColumns},
 	{"update a wallet", updateWalletQuery, walletKeyColumns},
 	{"read credits", readCreditsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"read what was reversed", readReversedQuery, []string{"customer_id", "tenant", "reverses"}},
 	{"look for an entry", lookQuery, []string{"customer_id", "tenant", "position"}},
 }
 
 var (
+	holdKeyColumns     = []string{"customer_id", "tenant", "number"}
 	firstKeyColumn     = []string{"customer_id"}
 	customerKeyColumns = []string{"customer_id", "tenant"}
 	priorKeyColumns    = []string{"customer_id", "tenant", "idempotency_key"}
 	walletKeyColumns   = []string{"customer_id", "tenant", "currency"}
 )
+
+// HappenedHold looks for a hold event as after a lost answer to its commit.
+func (db *DB) HappenedHold(change *ledger.HoldChange) (bool, error) {
+	number, _ := db.tenants.known(change.Hold.Tenant)
+	b := newBatch(db, nil)
+	b.holds.add(customerKey{change.Hold.CustomerID, number}, change)
+	return b.happened()
+}

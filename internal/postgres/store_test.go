@@ -14,7 +14,7 @@ func TestStore(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		storetest.Run(t, func(t testing.TB) storetest.Stores {
 			db := s.open(t, s.database(t))
-			return storetest.Stores{Ledger: db, Access: db}
+			return storetest.Stores{Ledger: db, Access: db, Sharded: s.citus != nil}
 		})
 	})
 }
@@ -55,4 +55,20 @@ func benchmarkTransact(b *testing.B, s server, submitters, customers int) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(bytes)/float64(b.N), "B/entry")
+}
+
+// BenchmarkLots debits wallets with few and many open lots on every server.
+func BenchmarkLots(b *testing.B) {
+	for _, s := range servers {
+		for _, c := range storetest.LotCases {
+			b.Run(fmt.Sprintf("%s/lots=%d/expire=%t", s.name, c.Lots, c.Expires), func(b *testing.B) {
+				db, err := postgres.Open(b.Context(), postgres.Config{URL: s.database(b)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { _ = db.Close() })
+				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db}, c.Lots, c.Expires)
+			})
+		}
+	}
 }

@@ -86,8 +86,8 @@ func (db *DB) writeOnce(ctx context.Context, wait string, f func(context.Context
 func (db *DB) lookFor(ctx context.Context, cause error, happened func(context.Context, *pgx.Conn) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, db.config.CommitWithin)
 	defer cancel()
-	for try := range 3 {
-		time.Sleep(time.Duration(try) * time.Second)
+	for try := range lookUps {
+		time.Sleep(time.Duration(try) * lookUpPause)
 		found := false
 		err := db.writeOnce(ctx, lockWaitLong, func(ctx context.Context, conn *pgx.Conn) (err error) {
 			found, err = happened(ctx, conn)

@@ -39,11 +39,13 @@ type committer struct {
 	meter groupcommit.Meter
 }
 
-// command is one thing to do in a batch. Exactly one of decide and write is set.
+// command is one thing to do in a batch. Exactly one of decide, write and whole
+// is set.
 type command struct {
 	scope  ledger.Scope
 	decide ledger.Decide
 	write  func(conn *sqlite.Conn) error
+	whole  []*item // decisions of which all are committed or none; alone in its batch
 
 	change ledger.Change
 	err    error // a refusal
@@ -92,8 +94,15 @@ func (c *committer) close() error {
 	return c.conn.Close()
 }
 
-// batch runs commands in one transaction and answers them.
+// batch carries out what has gathered: each row of commands that are committed
+// as a whole in a transaction of its own, and those between them together.
 func (c *committer) batch(items []*item) {
+	isWhole := func(cmd *command) bool { return cmd.whole != nil }
+	groupcommit.Apart(items, isWhole, c.together, c.whole)
+}
+
+// together runs commands in one transaction and answers them.
+func (c *committer) together(items []*item) {
 	begin := time.Now()
 	err := c.transaction(items)
 	if err != nil && (c.heal(err) || len(items) > 1 && !isShared(err)) {
@@ -194,10 +203,13 @@ func (c *committer) execute(items []*item) error {
 	for _, item := range items {
 		cmd := &item.Command
 		var err error
-		if cmd.write != nil {
+		switch {
+		case cmd.write != nil:
 			err = c.executeWrite(cmd)
 			c.logPages += pagesPerWrite
-		} else {
+		case cmd.whole != nil:
+			err = c.executeWhole(cmd)
+		default:
 			err = c.executeDecision(cmd)
 		}
 		if err != nil {

@@ -273,7 +273,7 @@ func TestPanicOfAPureFunction(t *testing.T) {
 		},
 		"change": func() error {
 			_, _, err := db.UpdateCustomer(t.Context(), batchTenant, batchCustomer(0).ID,
-				func(ledger.Customer) (ledger.Customer, error) { panic("change") }, nil)
+				func(ledger.Customer) (ledger.CustomerChange, error) { panic("change") }, nil)
 			return err
 		},
 		"settings": func() error {

@@ -174,12 +174,36 @@ var shapes = map[*transfer.Table]shape{
 	transfer.Customers: {from: "customers", columns: map[string]string{"customer_id": "id"}},
 	transfer.Wallets: {
 		from:    "customers c join wallets w on w.customer = c.no",
-		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "updated_at": "w.updated_at"},
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "updated_at": "w.updated_at", "alerts": "w.alerts"},
+	},
+	transfer.AuditEntries: {
+		from: "customers c join audit_entries a on a.customer = c.no",
+		columns: map[string]string{
+			"customer_id": "c.id", "tenant": "c.tenant", "id": "a.id", "created_at": "a.created_at",
+		},
+	},
+	transfer.Transfers: {
+		from: "customers c join transfers r on r.customer = c.no",
+		columns: map[string]string{
+			"customer_id": "c.id", "tenant": "c.tenant", "id": "r.id", "created_at": "r.created_at", "updated_at": "r.updated_at",
+		},
+	},
+	transfer.Holds: {
+		from: "customers c join holds h on h.customer = c.no",
+		columns: map[string]string{
+			"customer_id": "c.id", "tenant": "c.tenant", "id": "h.id", "metadata": "h.metadata", "created_at": "h.created_at",
+			"updated_at": "h.updated_at",
+		},
+	},
+	transfer.HoldEvents: {
+		from:    "customers c join hold_events e on e.customer = c.no",
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at"},
 	},
 	transfer.Entries: {
 		from: "ledger_entries e cross join customers c on c.no = e.customer",
 		columns: map[string]string{
 			"customer_id": "c.id", "tenant": "c.tenant", "id": "e.id", "metadata": "e.metadata", "created_at": "e.created_at",
+			"alerts": "e.alerts",
 		},
 		order: []string{"e.no"},
 	},
@@ -289,6 +313,8 @@ func columnValue(stmt *sqlite.Stmt, column int, kind transfer.Kind) (any, error)
 			return nil, nil
 		case transfer.Numbers:
 			return []int64(nil), nil
+		case transfer.OptionalNumber:
+			return int64(0), nil
 		}
 		return nil, errNull
 	}

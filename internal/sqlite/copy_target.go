@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -217,6 +218,10 @@ func insertion(table *transfer.Table) string {
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
 		names[tenant], values[tenant] = "last_entry", "0"
+	case transfer.AuditEntries, transfer.Transfers, transfer.Holds, transfer.HoldEvents:
+		id, tenant := table.Index("customer_id"), table.Index("tenant")
+		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
+		names, values = slices.Delete(names, tenant, tenant+1), slices.Delete(values, tenant, tenant+1)
 	}
 	return "insert into " + table.Name + " (" + strings.Join(names, ", ") + ") values (" + strings.Join(values, ", ") + ")"
 }
@@ -265,6 +270,7 @@ var (
 	entryCurrency = transfer.Entries.Index("currency")
 	entryPosition = transfer.Entries.Index("position")
 	entrySeq      = transfer.Entries.Index("seq")
+	entryHeld     = transfer.Entries.Index("held")
 )
 
 // copiedEntryQuery adds an entry. The customer stands where its id was, and
@@ -298,6 +304,10 @@ func (t *CopyTarget) writeEntry(stmt *sqlite.Stmt, no int64, row transfer.Row) (
 			value = owner.no
 		case entryTenant:
 			value = owner.last
+		case entryHeld:
+			if value == int64(0) {
+				value = nil
+			}
 		}
 		if err := bindValue(stmt, i+1, value); err != nil {
 			return err
@@ -371,9 +381,32 @@ func (t *CopyTarget) writeLinks() error {
 	return nil
 }
 
+// settleFeed has the feed tell of the customers that came: first that they were
+// made, then of the entries, then of the audit trails. A run that was killed may
+// have done it before.
+func (t *CopyTarget) settleFeed() error {
+	const made = `
+	  insert into customer_events (customer, position, after_entry)
+	  select no, 0, 0 from customers
+	   where not exists (select 1 from customer_events)
+	   order by no`
+	const changed = `
+	  insert into customer_events (customer, position, after_entry)
+	  select customer, position, (select coalesce(max(no), 0) from ledger_entries) from audit_entries
+	   where not exists (select 1 from customer_events where position > 0)
+	   order by created_at, customer, position`
+	if err := execute(t.conn, made); err != nil {
+		return err
+	}
+	return execute(t.conn, changed)
+}
+
 // Settle implements transfer.Target. It makes the index of idempotency keys,
 // which the first start would do otherwise.
 func (t *CopyTarget) Settle(context.Context) error {
+	if err := t.inTransaction(t.settleFeed); err != nil {
+		return err
+	}
 	secret, err := installationSecret(t.conn)
 	if err != nil {
 		return err

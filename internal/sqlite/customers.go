@@ -59,14 +59,16 @@ func insertCustomer(conn *sqlite.Conn, tenant int64, c ledger.Customer) (err err
 	stmt.BindText(7, c.Metadata)
 	stmt.BindInt64(8, c.CreatedAt.UnixMicro())
 	stmt.BindInt64(9, c.UpdatedAt.UnixMicro())
-	_, err = stmt.Step()
-	return err
+	if _, err = stmt.Step(); err != nil {
+		return err
+	}
+	return insertCustomerEvent(conn, conn.LastInsertRowID(), 0)
 }
 
 // UpdateCustomer implements ledger.Store.
 func (db *DB) UpdateCustomer(
 	ctx context.Context, tenant ledger.Tenant, id string,
-	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+	change func(ledger.Customer) (ledger.CustomerChange, error), once *ledger.Once,
 ) (ledger.Customer, []byte, error) {
 	var updated ledger.Customer
 	var first []byte // as in CreateCustomer
@@ -88,11 +90,15 @@ func (db *DB) UpdateCustomer(
 			first, updated = answer, *state.customer
 			return err
 		}
-		changed, err := groupcommit.Guarded(change, *state.customer)
+		amended, err := groupcommit.Guarded(change, *state.customer)
 		if err != nil {
 			return err
 		}
+		changed := amended.Customer
 		if err := updateCustomer(conn, state.no, changed); err != nil {
+			return err
+		}
+		if err := insertAudit(conn, state.no, amended.Audit); err != nil {
 			return err
 		}
 		if err := keepAnswer(conn, number, once, changed); err != nil {
@@ -110,7 +116,8 @@ func (db *DB) UpdateCustomer(
 func updateCustomer(conn *sqlite.Conn, no int64, c ledger.Customer) (err error) {
 	stmt, err := conn.Prepare(`
 	  update customers
-	     set email = ?, name = ?, name_folded = ?, phone_number = ?, metadata = ?, updated_at = ?
+	     set email = ?, name = ?, name_folded = ?, phone_number = ?, metadata = ?, updated_at = ?, freezes = ?,
+	         alerts = ?, audit_position = ?, audit_hash = ?
 	   where no = ?`)
 	if err != nil {
 		return err
@@ -122,7 +129,11 @@ func updateCustomer(conn *sqlite.Conn, no int64, c ledger.Customer) (err error) 
 	stmt.BindText(4, c.PhoneNumber)
 	stmt.BindText(5, c.Metadata)
 	stmt.BindInt64(6, c.UpdatedAt.UnixMicro())
-	stmt.BindInt64(7, no)
+	stmt.BindText(7, string(c.Freezes))
+	stmt.BindText(8, string(c.Alerts))
+	stmt.BindInt64(9, c.Audit.Position)
+	stmt.BindBytes(10, c.Audit.Hash[:])
+	stmt.BindInt64(11, no)
 	_, err = stmt.Step()
 	return err
 }
@@ -213,7 +224,8 @@ func dropAnswers(conn *sqlite.Conn, now int64) (err error) {
 	return err
 }
 
-const customerColumns = `id, email, name, phone_number, metadata, created_at, updated_at, no`
+const customerColumns = `id, email, name, phone_number, metadata, created_at, updated_at, no,
+	freezes, audit_position, audit_hash, alerts`
 
 // readCustomer returns a customer and its number, 0 when there is none.
 func readCustomer(
@@ -235,6 +247,8 @@ func readCustomer(
 }
 
 func scanCustomer(stmt *sqlite.Stmt, tenant ledger.Tenant) (ledger.Customer, int64) {
+	head := ledger.AuditHead{Position: stmt.ColumnInt64(9)}
+	stmt.ColumnBytes(10, head.Hash[:])
 	return ledger.Customer{
 		Tenant:      tenant,
 		ID:          stmt.ColumnText(0),
@@ -244,6 +258,9 @@ func scanCustomer(stmt *sqlite.Stmt, tenant ledger.Tenant) (ledger.Customer, int
 		Metadata:    stmt.ColumnText(4),
 		CreatedAt:   timeOf(stmt.ColumnInt64(5)),
 		UpdatedAt:   timeOf(stmt.ColumnInt64(6)),
+		Freezes:     ledger.Freezes(stmt.ColumnText(8)),
+		Alerts:      ledger.Alerts(stmt.ColumnText(11)),
+		Audit:       head,
 	}, stmt.ColumnInt64(7)
 }
 

@@ -3,10 +3,11 @@ package sqlite
 import (
 	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 )
 
 // executeDecision loads what the command's scope names, lets it decide, and
-// appends the entry. Wallets are written at the end of the batch.
+// appends the entries. Wallets are written at the end of the batch.
 func (c *committer) executeDecision(cmd *command) error {
 	state, err := c.state(cmd.scope)
 	if err != nil {
@@ -26,38 +27,60 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err != nil {
 		return err
 	}
-	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, ledger.Snapshot{
+	var reversed money.Amount
+	if cmd.scope.Reverses != "" {
+		if reversed, err = readReversed(c.conn, state.no, cmd.scope.Reverses); err != nil {
+			return err
+		}
+	}
+	transfer, err := readTransfer(c.conn, state.customer, state.no, cmd.scope.Transfer)
+	if err != nil {
+		return err
+	}
+	snapshot := ledger.Snapshot{
 		Customer: *state.customer,
 		Chain:    state.chain,
 		Wallet:   w.Wallet(state.customer, n),
 		Prior:    prior,
-	})
+		Reversed: reversed,
+		Transfer: transfer,
+	}
+	if err := snapshotHolds(c.conn, state, cmd.scope, &snapshot); err != nil {
+		return err
+	}
+	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
 	}
 	return c.apply(state, w, n, &cmd.change)
 }
 
-// apply appends the entry of a change and moves the states in memory.
+// apply appends the entries of a change and moves the states in memory.
 func (c *committer) apply(state *customerState, w *walletState, n int, change *ledger.Change) error {
-	entry := &change.Entry
-	no := c.nextEntry
-	if err := insertEntry(c.insertEntry, no, state, w, entry); err != nil {
-		return err
+	for entry := range change.Entries() {
+		no := c.nextEntry
+		if err := insertEntry(c.insertEntry, no, state, w, entry); err != nil {
+			return err
+		}
+		if err := insertMarks(c.conn, no, state.no, entry); err != nil {
+			return err
+		}
+		if entry.IdempotencyKey != "" {
+			c.db.keys.stage(c.db.keys.hash(state.no, entry.IdempotencyKey), no)
+		}
+		c.nextEntry++
+		w.last, state.last = no, no
+		state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
 	}
-	if err := insertMarks(c.conn, no, state.no, entry); err != nil {
-		return err
+	if change.Hold != nil {
+		if err := writeHold(c.conn, state.no, change.Hold); err != nil {
+			return err
+		}
+		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
 	}
-	if entry.IdempotencyKey != "" {
-		c.db.keys.stage(c.db.keys.hash(state.no, entry.IdempotencyKey), no)
-	}
-	c.nextEntry++
 	w.Apply(change, n)
-	w.last = no
 	w.dirty = true
-	state.last = no
-	state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
-	return nil
+	return writeTransfer(c.conn, state.no, change.Transfer)
 }
 
 // state returns the batch's clone of a customer's state, nil when the tenant

@@ -18,8 +18,8 @@ const insertEntryQuery = `
 	  insert into ledger_entries (no, id, customer, currency, position, seq, previous, wallet_previous, is_credit,
 	                              amount, before_balance, after_balance, available, event_type, account, category,
 	                              expires_at, allocations, reason, reference_object_id, metadata, idempotency_key,
-	                              fingerprint, created_by, created_at, hash)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	                              fingerprint, created_by, created_at, hash, reverses, alerts, hold_id, held)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // insertEntry appends an entry to the ledger by a statement of insertEntryQuery,
 // of which it binds every parameter.
@@ -42,7 +42,7 @@ func insertEntry(stmt *sqlite.Stmt, no int64, customer *customerState, w *wallet
 	stmt.BindText(15, string(e.Account))
 	stmt.BindText(16, string(e.Category))
 	stmt.BindInt64(17, microsOf(e.ExpiresAt))
-	if e.Direction == ledger.Debit {
+	if !e.OpensLot() {
 		stmt.BindBytes(18, appendAllocations(nil, e.Allocations))
 	} else {
 		stmt.BindNull(18)
@@ -55,6 +55,14 @@ func insertEntry(stmt *sqlite.Stmt, no int64, customer *customerState, w *wallet
 	stmt.BindText(24, e.CreatedBy)
 	stmt.BindInt64(25, e.CreatedAt.UnixMicro())
 	stmt.BindBytes(26, e.Hash[:])
+	bindOptional(stmt, 27, e.Reverses, "")
+	bindOptional(stmt, 28, string(e.Alerts), "")
+	bindOptional(stmt, 29, e.HoldID, "")
+	if e.Held == 0 {
+		stmt.BindNull(30)
+	} else {
+		stmt.BindInt64(30, int64(e.Held))
+	}
 	_, err = stmt.Step()
 	return err
 }
@@ -101,7 +109,8 @@ func insertMark(conn *sqlite.Conn, query string, no, customer, at int64, currenc
 const entryColumns = `
 	  select no, id, currency, position, seq, previous, wallet_previous, is_credit, amount, before_balance,
 	         after_balance, available, event_type, account, category, expires_at, allocations, reason,
-	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash, customer
+	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash, customer,
+	         reverses, alerts, hold_id, held
 	    from ledger_entries
 	   where no = ?`
 
@@ -154,6 +163,10 @@ func scanEntry(stmt *sqlite.Stmt) (e storedEntry, err error) {
 			IdempotencyKey:    stmt.ColumnText(20),
 			CreatedBy:         stmt.ColumnText(22),
 			CreatedAt:         timeOf(stmt.ColumnInt64(23)),
+			Reverses:          stmt.ColumnText(26),
+			Alerts:            ledger.Standings(stmt.ColumnText(27)),
+			HoldID:            stmt.ColumnText(28),
+			Held:              money.Amount(stmt.ColumnInt64(29)),
 		},
 		customer:       stmt.ColumnInt64(25),
 		previous:       stmt.ColumnInt64(5),
@@ -177,7 +190,7 @@ type step struct {
 	seq            int64
 	previous       int64
 	walletPrevious int64
-	isCredit       bool
+	opensLot       bool
 	category       ledger.Category
 	expiresAt      time.Time
 	amount         money.Amount
@@ -186,7 +199,7 @@ type step struct {
 
 func readStep(conn *sqlite.Conn, no int64) (s step, err error) {
 	stmt, err := conn.Prepare(`
-	  select position, seq, previous, wallet_previous, is_credit, category, expires_at, amount, created_at
+	  select position, seq, previous, wallet_previous, category <> '', category, expires_at, amount, created_at
 	    from ledger_entries
 	   where no = ?`)
 	if err != nil {
@@ -206,7 +219,7 @@ func readStep(conn *sqlite.Conn, no int64) (s step, err error) {
 		seq:            stmt.ColumnInt64(1),
 		previous:       stmt.ColumnInt64(2),
 		walletPrevious: stmt.ColumnInt64(3),
-		isCredit:       stmt.ColumnBool(4),
+		opensLot:       stmt.ColumnBool(4),
 		category:       ledger.Category(stmt.ColumnText(5)),
 		expiresAt:      timeOf(stmt.ColumnInt64(6)),
 		amount:         money.Amount(stmt.ColumnInt64(7)),

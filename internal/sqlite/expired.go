@@ -14,13 +14,24 @@ import (
 func (db *DB) Expired(ctx context.Context, at time.Time, limit int) (wallets []ledger.WalletKey, err error) {
 	err = db.read(ctx, func(conn *sqlite.Conn) (err error) {
 		stmt, err := conn.Prepare(`
-		  select t.business_id, t.mode, c.id, w.currency
-		    from wallets w
-		    join customers c on c.no = w.customer
+		  select t.business_id, t.mode, c.id, d.currency
+		    from (select customer, currency, min(expires_at) as first
+		            from (select * from (select customer, currency, next_expiry as expires_at
+		                                   from wallets
+		                                  where next_expiry > 0 and next_expiry <= ?1
+		                                  order by next_expiry
+		                                  limit ?2)
+		                   union all
+		                  select * from (select customer, currency, expires_at
+		                                   from holds
+		                                  where state = 'active' and expires_at <= ?1
+		                                  order by expires_at
+		                                  limit ?2))
+		           group by customer, currency) d
+		    join customers c on c.no = d.customer
 		    join tenants t on t.no = c.tenant
-		   where w.next_expiry > 0 and w.next_expiry <= ?
-		   order by w.next_expiry
-		   limit ?`)
+		   order by d.first
+		   limit ?2`)
 		if err != nil {
 			return err
 		}

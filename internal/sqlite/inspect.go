@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
@@ -143,4 +144,25 @@ func FileSystemOf(dir string) (FileSystem, error) {
 		found.Name = fmt.Sprintf("type %#x", magic)
 	}
 	return found, nil
+}
+
+// OverdueTransfers counts the transfers in a database file that have been in
+// transit since a time or longer.
+func OverdueTransfers(ctx context.Context, path string, since time.Time) (count int64, err error) {
+	conn, err := openReader(path)
+	if err != nil {
+		return 0, explain(path, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetInterrupt(ctx.Done())
+	stmt, err := conn.Prepare(`select count(*) from transfers where state = 'in_transit' and created_at <= ?`)
+	if err != nil {
+		return 0, explain(path, err)
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, since.UnixMicro())
+	if _, err = stmt.Step(); err == nil {
+		count = stmt.ColumnInt64(0)
+	}
+	return count, err
 }

@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"zombiezen.com/go/sqlite"
@@ -14,7 +16,7 @@ import (
 
 var errAllocations = errors.New("an entry's stored allocations do not decode")
 
-// appendAllocations encodes what a debit took: for each lot two varints, its seq
+// appendAllocations encodes what a debit took or a reversal gave back: for each lot two varints, its seq
 // and the amount.
 func appendAllocations(to []byte, allocations []ledger.Allocation) []byte {
 	for _, part := range allocations {
@@ -52,6 +54,79 @@ func (db *DB) Lots(
 	return list, err
 }
 
+// Opened implements ledger.Store.
+func (db *DB) Opened(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, seqs []int64,
+) (lots []ledger.Lot, err error) {
+	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
+		lots, err = readOpened(conn, state, currency, seqs)
+		return err
+	})
+	return lots, err
+}
+
+// readOpened reads credits by their seqs. Lots that a debit took are mostly those
+// of credits in a row, so from one to the next it walks where that is no further
+// than from a mark.
+func readOpened(
+	conn *sqlite.Conn, state *customerState, currency money.Currency, seqs []int64,
+) ([]ledger.Lot, error) {
+	w := state.wallet(currency)
+	order := make([]int, len(seqs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(seqs[b], seqs[a]) }) // newest first
+	lots := make([]ledger.Lot, len(seqs))
+	var at step
+	for _, i := range order {
+		seq := seqs[i]
+		if at.seq == 0 || at.seq-seq >= markEvery {
+			no, err := locateSeq(conn, state.no, w, seq)
+			if err != nil {
+				return nil, err
+			}
+			if at, err = readStep(conn, no); err != nil {
+				return nil, err
+			}
+		}
+		for at.seq > seq {
+			var err error
+			if at, err = readStep(conn, at.walletPrevious); err != nil {
+				return nil, err
+			}
+		}
+		if at.seq != seq || !at.opensLot {
+			return nil, fmt.Errorf("entry %d of a wallet, of which a debit took, opened no lot", seq)
+		}
+		lots[i] = at.lot()
+	}
+	return lots, nil
+}
+
+// lot is the lot that a credit opened.
+func (s step) lot() ledger.Lot {
+	return ledger.Lot{Seq: s.seq, Category: s.category, ExpiresAt: s.expiresAt, Remaining: s.amount}
+}
+
+// readReversed returns how much of an entry was undone.
+func readReversed(conn *sqlite.Conn, customer int64, entryID string) (reversed money.Amount, err error) {
+	stmt, err := conn.Prepare(`select amount from ledger_entries where customer = ? and reverses = ?`)
+	if err != nil {
+		return 0, err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, customer)
+	stmt.BindText(2, entryID)
+	for {
+		row, err := stmt.Step()
+		if err != nil || !row {
+			return reversed, err
+		}
+		reversed += money.Amount(stmt.ColumnInt64(0))
+	}
+}
+
 // readCredits returns the lots that a wallet's credits with seq from … to
 // opened, oldest first, as they were before any debit.
 func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int64) ([]ledger.Lot, error) {
@@ -68,13 +143,8 @@ func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int
 		if step.seq < from {
 			break
 		}
-		if step.isCredit {
-			lots = append(lots, ledger.Lot{
-				Seq:       step.seq,
-				Category:  step.category,
-				ExpiresAt: step.expiresAt,
-				Remaining: step.amount,
-			})
+		if step.opensLot {
+			lots = append(lots, step.lot())
 		}
 		no = step.walletPrevious
 	}

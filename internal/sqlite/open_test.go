@@ -135,12 +135,20 @@ func TestEntriesAreImmutableInTheFile(t *testing.T) {
 	                              created_by, created_at, hash)
 	  values (1, 'cwt_1', 1, 'USD', 1, 1, 0, 0, 1, 5, 0, 5, 5, 'merchant_adjustment', 'merchant', 'paid', zeroblob(16),
 	          'key_1', 1, zeroblob(32))`
-	if err := sqlitex.ExecuteTransient(conn, insert, nil); err != nil {
-		t.Fatal(err)
+	const insertAudit = `
+	  insert into audit_entries (customer, position, id, action, key_id, address, before_state, after_state, reason,
+	                             created_at, hash)
+	  values (1, 1, 'aud_1', 'customer.freeze', 'key_1', '', '{}', '{}', 'x', 1, zeroblob(32))`
+	for _, insert := range []string{insert, insertAudit} {
+		if err := sqlitex.ExecuteTransient(conn, insert, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, statement := range []string{
 		"update ledger" + "_entries set amount = 6",
 		"delete from ledger" + "_entries",
+		"update audit" + "_entries set position = 6",
+		"delete from audit" + "_entries",
 	} {
 		err := sqlitex.ExecuteTransient(conn, statement, nil)
 		if err == nil || !strings.Contains(err.Error(), "immutable") {

@@ -15,13 +15,19 @@ func (r *restarting) Transact(ctx context.Context, scope ledger.Scope, decide le
 	return r.write().Transact(ctx, scope, decide)
 }
 
+func (r *restarting) TransactMany(
+	ctx context.Context, commands []ledger.Command, atomic bool,
+) ([]ledger.Outcome, error) {
+	return r.write().TransactMany(ctx, commands, atomic)
+}
+
 func (r *restarting) CreateCustomer(ctx context.Context, c ledger.Customer, once *ledger.Once) ([]byte, error) {
 	return r.write().CreateCustomer(ctx, c, once)
 }
 
 func (r *restarting) UpdateCustomer(
 	ctx context.Context, tenant ledger.Tenant, id string,
-	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+	change func(ledger.Customer) (ledger.CustomerChange, error), once *ledger.Once,
 ) (ledger.Customer, []byte, error) {
 	return r.write().UpdateCustomer(ctx, tenant, id, change, once)
 }
@@ -54,6 +60,36 @@ func (r *restarting) Lots(
 	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
 ) (ledger.LotList, error) {
 	return r.read().Lots(ctx, tenant, id, currency, page)
+}
+
+func (r *restarting) Opened(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, seqs []int64,
+) ([]ledger.Lot, error) {
+	return r.read().Opened(ctx, tenant, id, currency, seqs)
+}
+
+func (r *restarting) Audit(
+	ctx context.Context, tenant ledger.Tenant, id string, page ledger.AuditPage,
+) (ledger.AuditList, error) {
+	return r.read().Audit(ctx, tenant, id, page)
+}
+
+func (r *restarting) Points(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, asOf []ledger.AsOf,
+) (ledger.PointList, error) {
+	return r.read().Points(ctx, tenant, id, currency, asOf)
+}
+
+func (r *restarting) Totals(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, seqs []int64,
+) ([]ledger.Totals, error) {
+	return r.read().Totals(ctx, tenant, id, currency, seqs)
+}
+
+func (r *restarting) EntriesBetween(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, after, through int64,
+) ([]ledger.Entry, error) {
+	return r.read().EntriesBetween(ctx, tenant, id, currency, after, through)
 }
 
 func (r *restarting) Expired(ctx context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
@@ -98,4 +134,44 @@ func (r *restarting) KeyByHash(ctx context.Context, hash access.KeyHash) (access
 
 func (r *restarting) RevokeKey(ctx context.Context, id string, at time.Time) (access.Key, error) {
 	return r.write().RevokeKey(ctx, id, at)
+}
+
+func (r *restarting) SettleTransfer(ctx context.Context, row ledger.Transfer) (ledger.Transfer, error) {
+	return r.write().SettleTransfer(ctx, row)
+}
+
+func (r *restarting) Transfer(ctx context.Context, tenant ledger.Tenant, customer, id string) (ledger.Transfer, error) {
+	return r.read().Transfer(ctx, tenant, customer, id)
+}
+
+func (r *restarting) Transfers(
+	ctx context.Context, tenant ledger.Tenant, customer string, page ledger.Page,
+) (ledger.TransferList, error) {
+	return r.read().Transfers(ctx, tenant, customer, page)
+}
+
+func (r *restarting) UnfinishedTransfers(ctx context.Context, after string, limit int) ([]ledger.Transfer, error) {
+	return r.read().UnfinishedTransfers(ctx, after, limit)
+}
+
+func (r *restarting) Hold(ctx context.Context, tenant ledger.Tenant, customer, hold string) (ledger.Hold, error) {
+	return r.read().Hold(ctx, tenant, customer, hold)
+}
+
+func (r *restarting) Holds(
+	ctx context.Context, tenant ledger.Tenant, customer string, filter ledger.HoldFilter, page ledger.Page,
+) (ledger.HoldList, error) {
+	return r.read().Holds(ctx, tenant, customer, filter, page)
+}
+
+func (r *restarting) HoldEvents(
+	ctx context.Context, tenant ledger.Tenant, customer string, after int64, limit int,
+) ([]ledger.HoldEvent, error) {
+	return r.read().HoldEvents(ctx, tenant, customer, after, limit)
+}
+
+func (r *restarting) Feed(
+	ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	return r.read().Feed(ctx, tenant, from, limit)
 }

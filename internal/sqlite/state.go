@@ -117,6 +117,14 @@ func loadState(conn *sqlite.Conn, tenant ledger.Tenant, key customerKey) (*custo
 	return state, nil
 }
 
+// holdNumber is that of the customer's last hold event, 0 for none.
+func (c *customerState) holdNumber() (number int64) {
+	for i := range c.wallets {
+		number = max(number, c.wallets[i].HoldNumber)
+	}
+	return number
+}
+
 // setChain takes the head of the chain from the wallet that moved last.
 func (c *customerState) setChain() {
 	for i := range c.wallets {
@@ -126,6 +134,9 @@ func (c *customerState) setChain() {
 			c.last = w.last
 		}
 	}
+	for i := range c.wallets {
+		c.chain = c.chain.Past(c.wallets[i].HoldAt)
+	}
 }
 
 // readWallets reads the wallets of a customer, sorted by currency. It sorts by
@@ -134,7 +145,8 @@ func (c *customerState) setChain() {
 func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err error) {
 	stmt, err := conn.Prepare(`
 	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry
+	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry, alerts,
+	         hold_number, hold_at
 	    from wallets
 	   where customer = ?`)
 	if err != nil {
@@ -151,8 +163,9 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 		w := walletState{no: stmt.ColumnInt64(13), last: stmt.ColumnInt64(5), nextExpiry: stmt.ColumnInt64(14)}
 		w.Currency = money.Currency(stmt.ColumnText(0))
 		w.Balance, w.Held = money.Amount(stmt.ColumnInt64(1)), money.Amount(stmt.ColumnInt64(2))
+		w.HoldNumber, w.HoldAt = stmt.ColumnInt64(16), timeOf(stmt.ColumnInt64(17))
 		w.Seq, w.Position = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
-		w.UpdatedAt = timeOf(stmt.ColumnInt64(7))
+		w.UpdatedAt, w.Alerts = timeOf(stmt.ColumnInt64(7)), ledger.Standings(stmt.ColumnText(15))
 		for i := range w.Tails {
 			w.Tails[i] = walletrow.Tail{From: stmt.ColumnInt64(9 + 2*i), Sum: money.Amount(stmt.ColumnInt64(10 + 2*i))}
 		}
@@ -168,13 +181,15 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 const updateWalletQuery = `
 	  update wallets
 	     set balance = ?, held = ?, seq = ?, position = ?, last_entry = ?, hash = ?, updated_at = ?, lots = ?,
-	         promotional_from = ?, promotional_sum = ?, paid_from = ?, paid_sum = ?
+	         promotional_from = ?, promotional_sum = ?, paid_from = ?, paid_sum = ?, alerts = ?,
+	         hold_number = ?, hold_at = ?
 	   where no = ?`
 
 const insertWalletQuery = `
 	  insert into wallets (balance, held, seq, position, last_entry, hash, updated_at, lots,
-	                       promotional_from, promotional_sum, paid_from, paid_sum, customer, currency)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	                       promotional_from, promotional_sum, paid_from, paid_sum, alerts, hold_number, hold_at,
+	                       customer, currency)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // updateWallet stores a wallet's state by its row's number, without a look into
 // an index. It returns the buffer, grown if need be. When the next lot expires is
@@ -183,7 +198,7 @@ const insertWalletQuery = `
 func updateWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) (_ []byte, err error) {
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(13, w.no)
+	stmt.BindInt64(16, w.no)
 	_, err = stmt.Step()
 	return buffer, err
 }
@@ -215,8 +230,8 @@ func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []by
 	}
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(13, customer)
-	stmt.BindText(14, string(w.Currency))
+	stmt.BindInt64(16, customer)
+	stmt.BindText(17, string(w.Currency))
 	if _, err = stmt.Step(); err == nil {
 		w.no = conn.LastInsertRowID()
 	}
@@ -237,6 +252,9 @@ func bindWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) []byte {
 		stmt.BindInt64(9+2*i, tail.From)
 		stmt.BindInt64(10+2*i, int64(tail.Sum))
 	}
+	bindOptional(stmt, 13, string(w.Alerts), "")
+	stmt.BindInt64(14, w.HoldNumber)
+	stmt.BindInt64(15, microsOf(w.HoldAt))
 	return buffer
 }
 

@@ -34,3 +34,11 @@ func BenchmarkTransact(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkLots(b *testing.B) {
+	for _, c := range storetest.LotCases {
+		b.Run(fmt.Sprintf("lots=%d/expire=%t", c.Lots, c.Expires), func(b *testing.B) {
+			storetest.BenchmarkLots(b, open(b), c.Lots, c.Expires)
+		})
+	}
+}

@@ -19,7 +19,20 @@ type checked struct {
 }
 
 func (c checked) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
-	return c.Store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+	return c.Store.Transact(ctx, scope, c.checkedTwice(scope, decide))
+}
+
+// TransactMany checks each decision as Transact does.
+func (c checked) TransactMany(ctx context.Context, commands []ledger.Command, atomic bool) ([]ledger.Outcome, error) {
+	commands = slices.Clone(commands)
+	for i, command := range commands {
+		commands[i].Decide = c.checkedTwice(command.Scope, command.Decide)
+	}
+	return c.Store.TransactMany(ctx, commands, atomic)
+}
+
+func (c checked) checkedTwice(scope ledger.Scope, decide ledger.Decide) ledger.Decide {
+	return func(s ledger.Snapshot) (ledger.Change, error) {
 		if broken := checkSnapshot(scope, s); broken != "" {
 			c.t.Errorf("snapshot for customer %s, %s, need %d: %s", scope.CustomerID, scope.Currency, scope.Need, broken)
 		}
@@ -36,7 +49,7 @@ func (c checked) Transact(ctx context.Context, scope ledger.Scope, decide ledger
 			c.t.Errorf("the second run of a decision refuses otherwise: first %v, second %v", err, errAgain)
 		}
 		return change, err
-	})
+	}
 }
 
 // checkSnapshot returns what is wrong with a snapshot as far as it can be seen
@@ -52,6 +65,13 @@ func checkSnapshot(scope ledger.Scope, s ledger.Snapshot) string {
 		return fmt.Sprintf("got wallet created at %v, want the customer's %v", w.CreatedAt, s.Customer.CreatedAt)
 	case w.Seq == 0 && (w.Balance != 0 || w.Held != 0 || len(w.Lots) != 0):
 		return fmt.Sprintf("got balance %d, held %d and %d lots in a wallet without entries", w.Balance, w.Held, len(w.Lots))
+	case w.Held < 0 || w.Held > w.Balance:
+		return fmt.Sprintf("got %d held of a balance of %d", w.Held, w.Balance)
+	case s.PriorHold != nil && (scope.Key == "" || s.PriorHold.Event.IdempotencyKey != scope.Key):
+		return fmt.Sprintf("got prior hold event with key %q, want %q", s.PriorHold.Event.IdempotencyKey, scope.Key)
+	case s.Hold != nil && (s.Hold.Currency != scope.Currency || s.Hold.CustomerID != scope.CustomerID),
+		s.Hold != nil && !scope.DueHold && s.Hold.ID != scope.Hold:
+		return fmt.Sprintf("got hold %s of %s, want %s of %s", s.Hold.ID, s.Hold.Currency, scope.Hold, scope.Currency)
 	case w.Seq > s.Chain.Position:
 		return fmt.Sprintf("got wallet seq %d above position %d", w.Seq, s.Chain.Position)
 	case s.Prior != nil && scope.Key == "":
@@ -83,10 +103,10 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 		}
 	}
 	expired := all - spendable
-	beyond := scope.Need != ledger.NeedAll && !scope.Partial && s.Wallet.Balance-expired < scope.Need
-	if spendable < scope.Need && all != s.Wallet.Balance && !beyond {
-		return fmt.Sprintf("got lots of %d spendable and %d in all, want the need %d covered or the whole balance %d",
-			spendable, all, scope.Need, s.Wallet.Balance)
+	beyond := scope.Need != ledger.NeedAll && !scope.Partial && s.Wallet.Balance-s.Wallet.Held-expired < scope.Need
+	if spendable < scope.Need && all != s.Wallet.Balance-s.Wallet.Held && !beyond {
+		return fmt.Sprintf("got lots of %d spendable and %d in all, want the need %d covered or all that is not held, %d",
+			spendable, all, scope.Need, s.Wallet.Balance-s.Wallet.Held)
 	}
 	return ""
 }
@@ -111,6 +131,19 @@ func cloneSnapshot(s ledger.Snapshot) ledger.Snapshot {
 	if s.Prior != nil {
 		prior := cloneEntry(*s.Prior)
 		s.Prior = &prior
+	}
+	if s.Transfer != nil {
+		transfer := *s.Transfer
+		s.Transfer = &transfer
+	}
+	if s.PriorHold != nil {
+		prior := *s.PriorHold
+		prior.Hold = cloneHold(prior.Hold)
+		s.PriorHold = &prior
+	}
+	if s.Hold != nil {
+		hold := cloneHold(*s.Hold)
+		s.Hold = &hold
 	}
 	return s
 }

@@ -75,6 +75,7 @@ func (w *world) everyUse(c ledger.Customer) map[string]error {
 	_, uses["Wallets"] = w.ledger.Wallets(ctx, c.Tenant, c.ID)
 	_, uses["Entry"] = w.ledger.Entry(ctx, c.Tenant, c.ID, ledger.EntryID(epoch, 1, 1))
 	_, uses["Entries"] = w.ledger.Entries(ctx, c.Tenant, c.ID, ledger.EntryFilter{}, ledger.Page{Limit: 10})
+	_, uses["Audit"] = w.ledger.Audit(ctx, c.Tenant, c.ID, ledger.AuditPage{Limit: 10})
 	_, uses["Transact"] = w.ledger.Transact(ctx,
 		ledger.Scope{Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", Key: "k", At: epoch},
 		func(ledger.Snapshot) (ledger.Change, error) {
@@ -82,9 +83,9 @@ func (w *world) everyUse(c ledger.Customer) map[string]error {
 			return ledger.Change{}, errPeek
 		})
 	_, _, uses["UpdateCustomer"] = w.ledger.UpdateCustomer(ctx, c.Tenant, c.ID,
-		func(c ledger.Customer) (ledger.Customer, error) {
+		func(c ledger.Customer) (ledger.CustomerChange, error) {
 			w.Errorf("UpdateCustomer of customer %.40q: change was called, want it left alone", c.ID)
-			return c, nil
+			return ledger.CustomerChange{Customer: c}, nil
 		}, nil)
 	return uses
 }
@@ -272,9 +273,9 @@ func customerUpdate(w *world) {
 	want.Metadata, want.UpdatedAt = `{"k":"v"}`, before.UpdatedAt.Add(time.Hour)
 	var seen ledger.Customer
 	got, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, before.ID,
-		func(c ledger.Customer) (ledger.Customer, error) {
+		func(c ledger.Customer) (ledger.CustomerChange, error) {
 			seen = c
-			return want, nil
+			return ledger.CustomerChange{Customer: want}, nil
 		}, nil)
 	w.wantCode(err, "")
 	if first != nil {
@@ -295,10 +296,11 @@ func customerUpdateRefused(w *world) {
 	c := w.customer()
 	refusal := ledger.FieldErrorf(ledger.CodeInvalidName, "name", "no")
 	w.unchanged(func() {
-		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID, func(c ledger.Customer) (ledger.Customer, error) {
-			c.Name = "half done"
-			return c, refusal
-		}, nil)
+		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				c.Name = "half done"
+				return ledger.CustomerChange{Customer: c}, refusal
+			}, nil)
 		if !errors.Is(err, refusal) || first != nil {
 			w.Errorf("got answer %q and error %v, want the change's own error %v", first, err, refusal)
 		}
@@ -309,10 +311,11 @@ func customerUpdatesConcurrent(w *world) {
 	const n = 40
 	c := w.customer(func(c *ledger.Customer) { c.Name = "N" })
 	together(n, func(int) {
-		_, _, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID, func(c ledger.Customer) (ledger.Customer, error) {
-			c.Name += "x"
-			return c, nil
-		}, nil)
+		_, _, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				c.Name += "x"
+				return ledger.CustomerChange{Customer: c}, nil
+			}, nil)
 		if err != nil {
 			w.Errorf("update customer: got error %v, want none", err)
 		}

@@ -13,8 +13,11 @@ import (
 type History struct {
 	Customer ledger.Customer
 	Chain    ledger.Chain
-	Wallets  []ledger.Wallet // by currency, each with all its open lots
-	Entries  []ledger.Entry  // by position, oldest first
+	Wallets  []ledger.Wallet     // by currency, each with all its open lots
+	Entries  []ledger.Entry      // by position, oldest first
+	Audit    []ledger.AuditEntry // by position, oldest first
+	Holds    []ledger.Hold       // by number, oldest first, the active ones with their lots
+	Events   []ledger.HoldEvent  // by number, oldest first
 }
 
 // errPeek ends a decision that only wants to look.
@@ -62,7 +65,26 @@ func ReadHistory(ctx context.Context, store ledger.Store, tenant ledger.Tenant, 
 		}
 	}
 	slices.Reverse(h.Entries)
-	return h, nil
+	if h.Audit, err = readAudit(ctx, store, tenant, customerID); err != nil {
+		return History{}, err
+	}
+	return h, h.readHolds(ctx, store, tenant)
+}
+
+func readAudit(
+	ctx context.Context, store ledger.Store, tenant ledger.Tenant, customerID string,
+) (trail []ledger.AuditEntry, err error) {
+	for page := (ledger.AuditPage{Limit: 3}); ; {
+		list, err := store.Audit(ctx, tenant, customerID, page)
+		if err != nil {
+			return nil, err
+		}
+		trail = append(trail, list.Entries...)
+		if page.Before = list.Next; page.Before == 0 {
+			slices.Reverse(trail)
+			return trail, nil
+		}
+	}
 }
 
 // history reads a customer's history and checks the laws on the way.

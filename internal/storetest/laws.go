@@ -23,13 +23,22 @@ func (v Violation) String() string {
 
 // CheckLaws recomputes a customer's history from its raw entries, slowly and
 // without the rules' own code, and returns every law that does not hold: M1,
-// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, R4, and N1 for stray entries.
+// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, L5, H1, H2, H3, R4, A1, N1 for stray
+// entries, and N5.
 func CheckLaws(h History) []Violation {
 	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
+	a.sortEvents(h)
 	for _, e := range h.Entries {
 		a.entry(h.Customer, e)
 	}
+	a.position = 0
+	for _, w := range a.wallets {
+		a.eventsBefore(w, w.seq+1)
+	}
+	a.position = int64(len(h.Entries))
+	a.holds(h)
 	a.heads(h)
+	a.trail(h)
 	return a.found
 }
 
@@ -40,6 +49,12 @@ type audit struct {
 	lastAt   time.Time
 	keys     map[string]int64
 	wallets  map[money.Currency]*auditWallet
+	audited  []*auditHold
+	due      []ledger.Lot  // parts in expired lots, which the next entries must write off or move
+	moved    *ledger.Entry // a debit that moved such parts and is not undone yet
+
+	movedCategory ledger.Category
+	writtenOff    int // lots since the reversal
 }
 
 type auditWallet struct {
@@ -47,6 +62,18 @@ type auditWallet struct {
 	seq     int64
 	lastAt  time.Time
 	lots    []ledger.Lot // in the order they were opened, exhausted ones too
+	alerts  []auditAlert
+	taken   []taken
+	held    money.Amount
+	heldAt  time.Time   // of the last event about a hold
+	events  []holdEvent // about holds in it, those to come
+}
+
+// taken is a debit with what of it was not undone yet.
+type taken struct {
+	id      string
+	account ledger.Account
+	parts   []ledger.Allocation
 }
 
 func (a *audit) blame(law string, format string, args ...any) {
@@ -61,6 +88,7 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 		w = &auditWallet{}
 		a.wallets[e.Currency] = w
 	}
+	a.eventsBefore(w, e.Seq)
 	w.seq++
 	if e.Position != a.position || e.Seq != w.seq {
 		a.blame("M5", "got position %d and seq %d, want %d and %d", e.Position, e.Seq, a.position, w.seq)
@@ -74,22 +102,39 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	if e.CreatedAt.Before(a.lastAt) {
 		a.blame("R4", "created at %v after an entry of %v", e.CreatedAt, a.lastAt)
 	}
+	if e.CreatedAt.Before(w.heldAt) {
+		a.blame("R4", "created at %v after a hold event of %v", e.CreatedAt, w.heldAt)
+	}
 	a.lastAt, w.lastAt = e.CreatedAt, e.CreatedAt
 	if first, used := a.keys[e.IdempotencyKey]; used && e.IdempotencyKey != "" {
 		a.blame("K1", "key %q was used at position %d", e.IdempotencyKey, first)
 	}
 	a.keys[e.IdempotencyKey] = a.position
 	a.amounts(w, e)
+	free := w.spendable(e.CreatedAt)
+	a.settled(e)
 	switch {
+	case e.Reverses != "" && ofGrace(e):
+		a.extension(w, e)
+	case e.Reverses != "":
+		a.reversal(w, e)
+	case e.HoldID != "":
+		a.capture(w, e)
 	case e.Direction == ledger.Credit:
 		a.credit(w, e)
 	case e.Account == ledger.AccountBreakage:
 		a.expiry(w, e)
+	case ofGrace(e):
+		a.extended(w, e)
 	default:
 		a.debit(w, e)
 	}
 	if got, want := e.Available, w.spendable(e.CreatedAt); got != want || got < 0 {
 		a.blame("O1", "got available %d, want %d", got, want)
+	}
+	a.alerts(w, e, free)
+	if e.Held != w.held {
+		a.blame("H1", "got %d held, want %d", e.Held, w.held)
 	}
 	if got, want := e.Hash, e.ChainHash(a.hash); got != want {
 		a.blame("M4", "got hash %x, want %x", got, want)
@@ -169,20 +214,10 @@ func (a *audit) debit(w *auditWallet, e ledger.Entry) {
 	if e.Category != "" || !e.ExpiresAt.IsZero() {
 		a.blame("L1", "a debit has category %q and expiry %v", e.Category, e.ExpiresAt)
 	}
-	var want []ledger.Allocation
-	for rest := e.Amount; rest > 0; {
-		next := w.next(e.CreatedAt)
-		if next == nil {
-			break
-		}
-		part := min(rest, next.Remaining)
-		next.Remaining -= part
-		rest -= part
-		want = append(want, ledger.Allocation{LotSeq: next.Seq, Amount: part})
-	}
-	if !slices.Equal(want, e.Allocations) {
+	if want := w.take(e.Amount, e.CreatedAt); !slices.Equal(want, e.Allocations) {
 		a.blame("L2", "got allocations %v, want %v", e.Allocations, want)
 	}
+	w.taken = append(w.taken, taken{e.ID, e.Account, slices.Clone(e.Allocations)})
 	var sum money.Amount
 	for _, part := range e.Allocations {
 		sum += part.Amount
@@ -195,6 +230,136 @@ func (a *audit) debit(w *auditWallet, e ledger.Entry) {
 	if sum != e.Amount {
 		a.blame("L1", "got allocations of %d, want %d", sum, e.Amount)
 	}
+}
+
+// reversal gives back unit of lot by unit of lot what the debit took, the last
+// first, and compares with what the entry says.
+func (a *audit) reversal(w *auditWallet, e ledger.Entry) {
+	if e.Direction != ledger.Credit || e.Category != "" || !e.ExpiresAt.IsZero() {
+		a.blame("L5", "a reversal is a %s with category %q and expiry %v", e.Direction, e.Category, e.ExpiresAt)
+	}
+	undone := slices.IndexFunc(w.taken, func(t taken) bool { return t.id == e.Reverses })
+	if undone < 0 {
+		a.blame("L5", "reverses entry %s, which is no debit of this wallet", e.Reverses)
+		return
+	}
+	debit := &w.taken[undone]
+	if e.Account != debit.account {
+		a.blame("M1", "counts against %s, the debit against %s", e.Account, debit.account)
+	}
+	var want []ledger.Allocation
+	for rest := e.Amount; rest > 0; {
+		last := len(debit.parts) - 1
+		if last < 0 {
+			a.blame("L5", "gives back %d more than entry %s has left", rest, e.Reverses)
+			break
+		}
+		part := debit.parts[last]
+		part.Amount = min(part.Amount, rest)
+		rest -= part.Amount
+		if debit.parts[last].Amount -= part.Amount; debit.parts[last].Amount == 0 {
+			debit.parts = debit.parts[:last]
+		}
+		want = slices.Insert(want, 0, part)
+		for i := range w.lots {
+			if w.lots[i].Seq == part.LotSeq {
+				w.lots[i].Remaining += part.Amount
+			}
+		}
+	}
+	if !slices.Equal(want, e.Allocations) {
+		a.blame("L5", "gives back %v, want %v", e.Allocations, want)
+	}
+	for _, part := range want {
+		for _, lot := range w.lots {
+			if lot.Seq == part.LotSeq && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(e.CreatedAt) {
+				lot.Remaining = part.Amount
+				a.due = append(a.due, lot)
+			}
+		}
+	}
+}
+
+// settled checks that the customer's next entries after a reversal write off the
+// expired lots that got something back, a hundred at the most, or move it on.
+func (a *audit) settled(e ledger.Entry) {
+	ofExpiry := e.Account == ledger.AccountBreakage && len(e.Allocations) == 1
+	switch {
+	case a.moved != nil && e.Reverses != a.moved.ID:
+		a.blame("L5", "entry %s moved money that nothing brings back", a.moved.ID)
+		a.moved = nil
+	case len(a.due) == 0 || a.moved != nil || ofGrace(e):
+	case ofExpiry && e.Allocations[0].LotSeq == a.due[0].Seq:
+		a.due = a.due[1:]
+		if a.writtenOff++; a.writtenOff == 100 || len(a.due) == 0 {
+			a.due, a.writtenOff = nil, 0
+		}
+	default:
+		a.blame("L5", "lots %v got money back after they had expired, and are not written off at once", a.due)
+		a.due = nil
+	}
+}
+
+// ofGrace reports whether an entry is one of those that give money a grace period.
+func ofGrace(e ledger.Entry) bool {
+	return e.CreatedBy == "system" && e.Reason == "Given back after expiry"
+}
+
+// extended takes from expired lots what a reversal gave back to those of one
+// category.
+func (a *audit) extended(w *auditWallet, e ledger.Entry) {
+	category := ledger.Paid
+	if slices.ContainsFunc(a.due, func(lot ledger.Lot) bool { return lot.Category == ledger.Promotional }) {
+		category = ledger.Promotional
+	}
+	var want []ledger.Allocation
+	var sum money.Amount
+	for _, due := range a.due {
+		if due.Category != category {
+			continue
+		}
+		want = append(want, ledger.Allocation{LotSeq: due.Seq, Amount: due.Remaining})
+		sum += due.Remaining
+		for i := range w.lots {
+			if w.lots[i].Seq == due.Seq {
+				w.lots[i].Remaining -= due.Remaining
+			}
+		}
+	}
+	a.due = slices.DeleteFunc(a.due, func(lot ledger.Lot) bool { return lot.Category == category })
+	account := map[ledger.Category]ledger.Account{ledger.Paid: "merchant", ledger.Promotional: "promotion"}[category]
+	if !slices.Equal(want, e.Allocations) || e.Amount != sum || e.Account != account || e.Category != "" ||
+		e.IdempotencyKey != "" {
+		a.blame("L5", "moves %v of %d against %s, want %v of %d against %s", e.Allocations, e.Amount, e.Account, want, sum, account)
+	}
+	a.moved = &e
+	a.movedCategory = category
+}
+
+// extension opens a lot of what the entry before took from expired lots.
+func (a *audit) extension(w *auditWallet, e ledger.Entry) {
+	if a.moved == nil || e.Amount != a.moved.Amount || e.Account != a.moved.Account || e.Currency != a.moved.Currency ||
+		e.Category != a.movedCategory || !e.ExpiresAt.After(e.CreatedAt) || e.IdempotencyKey != "" ||
+		e.Direction != ledger.Credit {
+		a.blame("L5", "a credit of %d %s that reverses %s follows %+v", e.Amount, e.Category, e.Reverses, a.moved)
+	}
+	a.moved = nil
+	a.credit(w, e)
+}
+
+// take takes an amount of the lots that are to be spent next at a time.
+func (w *auditWallet) take(amount money.Amount, at time.Time) (parts []ledger.Allocation) {
+	for amount > 0 {
+		next := w.next(at)
+		if next == nil {
+			break
+		}
+		part := min(amount, next.Remaining)
+		next.Remaining -= part
+		amount -= part
+		parts = append(parts, ledger.Allocation{LotSeq: next.Seq, Amount: part})
+	}
+	return parts
 }
 
 // next returns the lot to be spent next at a time, nil for none.
@@ -226,8 +391,15 @@ func (w *auditWallet) spendable(at time.Time) money.Amount {
 // heads compares what the entries add up to with the stored heads: the chain,
 // the wallets and their lots.
 func (a *audit) heads(h History) {
-	if h.Chain.Position != a.position || h.Chain.Hash != a.hash || !h.Chain.LastAt.Equal(a.lastAt) {
-		a.blame("M4", "got chain %d %x %v, want %d %x %v", h.Chain.Position, h.Chain.Hash, h.Chain.LastAt, a.position, a.hash, a.lastAt)
+	lastAt := a.lastAt
+	if n := len(h.Events); n > 0 && h.Events[n-1].CreatedAt.After(lastAt) {
+		lastAt = h.Events[n-1].CreatedAt
+	}
+	if len(a.due) > 0 || a.moved != nil {
+		a.blame("L5", "lots %v got money back after they had expired, and are not written off at once", a.due)
+	}
+	if h.Chain.Position != a.position || h.Chain.Hash != a.hash || !h.Chain.LastAt.Equal(lastAt) {
+		a.blame("M4", "got chain %d %x %v, want %d %x %v", h.Chain.Position, h.Chain.Hash, h.Chain.LastAt, a.position, a.hash, lastAt)
 	}
 	if len(h.Wallets) != len(a.wallets) {
 		a.blame("M3", "got %d wallets, want %d", len(h.Wallets), len(a.wallets))
@@ -243,6 +415,9 @@ func (a *audit) heads(h History) {
 				wallet.Currency, wallet.Balance, wallet.Seq, wallet.UpdatedAt, w.balance, w.seq, w.lastAt)
 		}
 		a.lots(wallet, w)
+		if got, want := string(wallet.Alerts), standings(w.alerts, false); got != want {
+			a.blame("A1", "wallet %s stands at %q, its entries say %q", wallet.Currency, got, want)
+		}
 	}
 }
 
@@ -261,12 +436,61 @@ func (a *audit) lots(wallet ledger.Wallet, w *auditWallet) {
 		}
 		return 1
 	})
-	if sum != wallet.Balance {
-		a.blame("L1", "lots of wallet %s hold %d, want its balance %d", wallet.Currency, sum, wallet.Balance)
+	if wallet.Held != w.held {
+		a.blame("H1", "got %d held of wallet %s, want %d", wallet.Held, wallet.Currency, w.held)
+	}
+	if sum != wallet.Balance-w.held {
+		a.blame("L1", "lots of wallet %s have %d, want its balance %d less %d held", wallet.Currency, sum, wallet.Balance, w.held)
 	}
 	if !slices.EqualFunc(open, wallet.Lots, func(x, y ledger.Lot) bool {
 		return x.Seq == y.Seq && x.Category == y.Category && x.ExpiresAt.Equal(y.ExpiresAt) && x.Remaining == y.Remaining
 	}) {
 		a.blame("L1", "got lots %v in wallet %s, want %v", wallet.Lots, wallet.Currency, open)
+	}
+}
+
+// trail checks the chain of the audit trail, and that the customer is frozen, and
+// has alerts, as the last line that speaks of it says.
+func (a *audit) trail(h History) {
+	var head ledger.AuditHead
+	var lastAt time.Time
+	state, alerts := `{"freezes":[]}`, `{"alerts":{}}`
+	for _, line := range h.Audit {
+		a.position = head.Position + 1
+		if line.Position != a.position {
+			a.blame("N5", "got position %d in the trail, want %d", line.Position, a.position)
+		}
+		if line.Tenant != h.Customer.Tenant || line.CustomerID != h.Customer.ID {
+			a.blame("N1", "the line belongs to customer %s of %v", line.CustomerID, line.Tenant)
+		}
+		if line.CreatedAt.Before(lastAt) {
+			a.blame("R4", "a line of %v after one of %v", line.CreatedAt, lastAt)
+		}
+		if want := line.ChainHash(head.Hash); line.Hash != want {
+			a.blame("N5", "got hash %x in the trail, want %x", line.Hash, want)
+		}
+		if line.Action == ledger.AuditFreeze || line.Action == ledger.AuditUnfreeze {
+			if line.Before != state || line.After == state {
+				a.blame("N5", "a line goes from %s to %s, and the one before led to %s", line.Before, line.After, state)
+			}
+			state = line.After
+		}
+		if line.Action == ledger.AuditAlerts {
+			if line.Before != alerts || line.After == alerts {
+				a.blame("N5", "a line goes from %s to %s, and the one before led to %s", line.Before, line.After, alerts)
+			}
+			alerts = line.After
+		}
+		head, lastAt = ledger.AuditHead{Position: a.position, Hash: line.Hash}, line.CreatedAt
+	}
+	a.position = 0
+	if h.Customer.Audit != head {
+		a.blame("N5", "the customer's trail stands at %+v, want %+v", h.Customer.Audit, head)
+	}
+	if got := `{"freezes":` + h.Customer.Freezes.JSON() + `}`; got != state {
+		a.blame("N5", "the customer is frozen as %s, the trail says %s", got, state)
+	}
+	if got := `{"alerts":` + h.Customer.Alerts.JSON() + `}`; got != alerts {
+		a.blame("N5", "the customer's alerts are %s, the trail says %s", got, alerts)
 	}
 }

@@ -21,6 +21,9 @@ func goodHistory(t *testing.T) History {
 	w.clock.Move(time.Hour)
 	w.post(debit(c, 250))
 	w.post(debit(c, 100))
+	w.freeze(freezing(c, "INR", ledger.FreezeDebits))
+	w.freeze(lifting(c, "INR"))
+	w.freeze(freezing(c, "USD", ledger.FreezeEverything))
 	return w.history(c)
 }
 
@@ -54,6 +57,11 @@ func TestCheckLaws(t *testing.T) {
 		{"an amount of nothing", "M7", func(h *History) { h.Entries[0].Amount = 0 }},
 		{"an amount beyond the limit", "M7", func(h *History) { h.Entries[0].Amount = 1_000_000_000_000 }},
 		{"a negative balance", "M7", func(h *History) { h.Entries[4].After = -1 }},
+		{"a line of the trail edited", "N5", func(h *History) { h.Audit[1].Reason = "other" }},
+		{"a line of the trail left out", "N5", func(h *History) { h.Audit = slices.Delete(h.Audit, 0, 1) }},
+		{"the end of the trail left out", "N5", func(h *History) { h.Audit = h.Audit[:2] }},
+		{"a freeze that the trail does not tell of", "N5", func(h *History) { h.Customer.Freezes = "" }},
+		{"a line of the trail before the one before", "R4", func(h *History) { h.Audit[2].CreatedAt = epoch }},
 		{"what was available", "O1", func(h *History) { h.Entries[5].Available++ }},
 		{"a debit beyond what is available", "O2", func(h *History) { h.Entries[4].Amount = 701 }},
 		{"a key twice", "K1", func(h *History) { h.Entries[2].IdempotencyKey = "k1" }},

@@ -40,12 +40,24 @@ func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
 		"debit":        m.post(ledger.Debit),
 		"debit more":   m.post(ledger.Debit),
 		"credits":      m.postMany,
+		"bulk":         m.bulk,
 		"sweep":        m.sweep,
+		"sweep more":   m.sweep,
+		"reverse":      m.reverse,
+		"freeze":       m.freeze,
+		"alerts":       m.alerts,
+		"transfer":     m.transfer,
+		"send":         m.transfer,
+		"resume":       m.resume,
 		"again":        m.again,
+		"undo again":   m.reverseAgain,
 		"move clock":   m.moveClock,
 		"to expiry":    m.moveToExpiry,
+		"to its end":   m.moveToExpiry,
 		"read entries": m.listEntries,
 		"read others":  m.readOthers,
+		"others more":  m.readOthers,
+		"others again": m.readOthers,
 	})
 }
 
@@ -63,8 +75,13 @@ type machine struct {
 	customers   []ledger.Customer
 	requests    []ledger.PostRequest            // every one that was sent, to repeat it
 	first       map[firstKey]ledger.PostRequest // the accepted one under each key
-	touched     int                             // the customer that the last command was about
+	reversals   []ledger.ReverseRequest         // every one that was sent, to repeat it
+	firstUndo   map[firstKey]ledger.ReverseRequest
+	frozen      map[walletName]ledger.FreezeScope
+	defaults    ledger.Alerts // of the business
+	touched     int           // the customer that the last command was about
 	ids         *dice
+	sharded     bool // see [Stores]
 }
 
 // firstKey is an idempotency key in its scope (law K5).
@@ -94,6 +111,9 @@ func (c *complaints) Errorf(format string, args ...any) {
 func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
 	m := &machine{
 		clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids, first: map[firstKey]ledger.PostRequest{},
+		firstUndo: map[firstKey]ledger.ReverseRequest{},
+		frozen:    map[walletName]ledger.FreezeScope{},
+		sharded:   stores.Sharded,
 	}
 	model := NewModel()
 	// Equal dice: each side draws the same numbers in the same order.
@@ -172,7 +192,7 @@ func (m *machine) drawRequest(rt *rapid.T, direction ledger.Direction) ledger.Po
 	}
 	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "", "k1", "k2", "k3", "K1", "k1 "}).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
-	r.CurrencyEnabled = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0
+	r.CurrencyEnabled, r.DefaultAlerts = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0, m.defaults
 	return r
 }
 
@@ -242,7 +262,7 @@ func (m *machine) send(rt *rapid.T, r ledger.PostRequest) {
 	if diff := difference(want, got); diff != "" {
 		rt.Fatalf("%s %d %s: answers differ (-want +got):\n%s", r.Direction, r.Amount, r.Currency, diff)
 	}
-	code, replayed := verdict(before, r, m.first[firstKeyOf(&r)], m.clock.Now())
+	code, replayed := verdict(before, r, m.first[firstKeyOf(&r)], m.clock.Now(), m.refuses(&r))
 	if ledger.CodeOf(gotErr) != code || got.Replayed != replayed {
 		rt.Fatalf("%s %d %s: got error %v and replayed %v, want code %q and replayed %v",
 			r.Direction, r.Amount, r.Currency, gotErr, got.Replayed, code, replayed)
@@ -280,8 +300,9 @@ func moved(h History, r ledger.PostRequest, now time.Time) money.Amount {
 
 // verdict says from the raw entries what must become of a request: laws
 // K2, K3, K7, K10, L3, M7, O2 and R4 in the order of the rules' ladder. First is
-// the request that was accepted under the same key, if there was one.
-func verdict(h History, r, first ledger.PostRequest, now time.Time) (code ledger.Code, replayed bool) {
+// the request that was accepted under the same key, if there was one. Frozen
+// says that a freeze forbids the request.
+func verdict(h History, r, first ledger.PostRequest, now time.Time, frozen bool) (code ledger.Code, replayed bool) {
 	if r.Amount > 999_999_999_999 {
 		return ledger.CodeAmountTooLarge, false
 	}
@@ -304,6 +325,8 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time) (code ledger
 		return ledger.CodeUnsupportedCurrency, false
 	case !r.ExpiresAt.IsZero() && r.ExpiresAt.Sub(now) < time.Minute:
 		return ledger.CodeInvalidExpiry, false
+	case frozen:
+		return ledger.CodeCustomerNotActive, false
 	case r.Conditions.IfSeq != nil && *r.Conditions.IfSeq != wallet.seq,
 		r.Conditions.IfAvailableAtLeast != nil && *r.Conditions.IfAvailableAtLeast > available:
 		return ledger.CodeConditionFailed, false
@@ -319,7 +342,7 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time) (code ledger
 // them. An entry does not say what a partial debit had asked for, its first
 // request does.
 func sameRequest(e ledger.Entry, r, first ledger.PostRequest) bool {
-	if r.AllowPartial != first.AllowPartial {
+	if r.AllowPartial != first.AllowPartial || e.Reverses != "" {
 		return false
 	}
 	if r.AllowPartial && r.Amount == first.Amount {

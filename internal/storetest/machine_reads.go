@@ -70,7 +70,7 @@ func (m *machine) listEntries(rt *rapid.T) {
 // entries.
 func (m *machine) readOthers(rt *rapid.T) {
 	rapid.SampledFrom([]func(*rapid.T){
-		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots,
+		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots, m.readPoints, m.listEvents,
 	}).Draw(rt, "what")(rt)
 }
 
@@ -155,11 +155,10 @@ func (m *machine) updateCustomer(rt *rapid.T) {
 	name := rapid.SampledFrom([]string{"Ann", "BOB", "Zoë"}).Draw(rt, "name")
 	var answers [2]string
 	for i, s := range []side{m.real, m.model} {
-		updated, first, err := s.ledger.UpdateCustomer(m.complaints.Context(), c.Tenant, c.ID,
-			func(c ledger.Customer) (ledger.Customer, error) {
+		updated, first, err := s.book.UpdateCustomer(m.complaints.Context(), c.Tenant, c.ID, ledger.Actor{KeyID: "key_m"},
+			func(c ledger.Customer) ledger.Customer {
 				c.Name = name
-				c.UpdatedAt = m.real.book.Now()
-				return c, nil
+				return c
 			}, nil)
 		answers[i] = fmt.Sprint(updated, first, err)
 	}

@@ -25,12 +25,18 @@ type Model struct {
 	keys       []access.Key // oldest first
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
+	feed       []modelFact // in the order of commits
 }
 
 type modelCustomer struct {
 	ledger.Customer
 	entries []ledger.Entry // by position
+	audit   []ledger.AuditEntry
 	wallets map[money.Currency]*ledger.Wallet
+
+	transfers []ledger.Transfer // in the order in which they were made
+	holds     []ledger.Hold
+	events    []ledger.HoldEvent // about holds, by number
 }
 
 type modelRequest struct {
@@ -60,6 +66,11 @@ func (m *Model) Transact(ctx context.Context, scope ledger.Scope, decide ledger.
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.transact(scope, decide)
+}
+
+// transact carries out a command under the lock.
+func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
 	c, err := m.customer(scope.Tenant, scope.CustomerID)
 	if err != nil {
 		return ledger.Change{}, err
@@ -73,6 +84,9 @@ func (m *Model) Transact(ctx context.Context, scope ledger.Scope, decide ledger.
 		return ledger.Change{}, err
 	}
 	c.commit(s, change)
+	for e := range change.Entries() {
+		m.tell(scope.Tenant, ledger.Fact{Entry: e})
+	}
 	return change, nil
 }
 
@@ -90,7 +104,11 @@ func (c *modelCustomer) chain() ledger.Chain {
 		return ledger.Chain{}
 	}
 	last := c.entries[len(c.entries)-1]
-	return ledger.Chain{Position: last.Position, Hash: last.Hash, LastAt: last.CreatedAt}
+	chain := ledger.Chain{Position: last.Position, Hash: last.Hash, LastAt: last.CreatedAt}
+	if len(c.events) > 0 {
+		chain = chain.Past(c.events[len(c.events)-1].CreatedAt)
+	}
+	return chain
 }
 
 // snapshot returns what a scope names, with the fewest lots that the contract
@@ -118,6 +136,13 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 	if scope.Key != "" {
 		s.Prior = c.prior(scope.Key)
 	}
+	for _, e := range c.entries {
+		if scope.Reverses != "" && e.Reverses == scope.Reverses {
+			s.Reversed += e.Amount
+		}
+	}
+	s.Transfer = c.transfer(scope.Transfer)
+	c.snapshotHolds(scope, &s)
 	return s
 }
 
@@ -145,35 +170,53 @@ func (c *modelCustomer) prior(key string) *ledger.Entry {
 // checkChange is the second guard over the rules, as a database has it in its
 // checks: arithmetic, range and sequence.
 func checkChange(s ledger.Snapshot, change ledger.Change) error {
-	e := change.Entry
-	signedAmount := e.Amount
-	if e.Direction == ledger.Debit {
-		signedAmount = -e.Amount
+	position, seq, balance := s.Chain.Position, s.Wallet.Seq, s.Wallet.Balance
+	for e := range change.Entries() {
+		signedAmount := e.Amount
+		if e.Direction == ledger.Debit {
+			signedAmount = -e.Amount
+		}
+		if e.Position != position+1 || e.Seq != seq+1 || e.Before != balance || e.After != e.Before+signedAmount ||
+			e.Amount < 1 || e.Amount > money.EntryMax || e.After < 0 || e.After > money.BalanceMax {
+			return ledger.Errorf(ledger.CodeInternal, "the change does not stand on its snapshot")
+		}
+		position, seq, balance = e.Position, e.Seq, e.After
 	}
-	switch {
-	case e.Position != s.Chain.Position+1 || e.Seq != s.Wallet.Seq+1,
-		e.Before != s.Wallet.Balance || e.After != e.Before+signedAmount || change.Wallet.Balance != e.After,
-		e.Amount < 1 || e.Amount > money.EntryMax || e.After < 0 || e.After > money.BalanceMax:
-		return ledger.Errorf(ledger.CodeInternal, "the change does not stand on its snapshot")
+	if w := &change.Wallet; w.Held < 0 || w.Held > balance || w.Balance != balance || w.Seq != seq {
+		return ledger.Errorf(ledger.CodeInternal, "the wallet is not what its entries made of it")
 	}
 	return nil
 }
 
-// commit appends the entry and puts the wallet in its place. The lots that the
-// snapshot held, the first of all, are replaced by what the change left.
+// commit appends the entries and puts the wallet in its place. The lots that the
+// snapshot held, the first of all, are replaced by what the change left; what a
+// reversal gave to another one is added to it.
 func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 	var lots []ledger.Lot
 	if old := c.wallets[change.Wallet.Currency]; old != nil {
 		lots = old.Lots[len(s.Wallet.Lots):]
 	}
 	for _, lot := range change.Wallet.Lots {
+		if other := slices.IndexFunc(lots, func(l ledger.Lot) bool { return l.Seq == lot.Seq }); other >= 0 {
+			lots = slices.Clone(lots)
+			lots[other].Remaining += lot.Remaining
+			continue
+		}
 		place := sort.Search(len(lots), func(i int) bool { return spentBefore(lot, lots[i]) })
 		lots = slices.Insert(lots, place, lot)
 	}
 	wallet := change.Wallet
 	wallet.Lots = lots
 	c.wallets[wallet.Currency] = &wallet
-	c.entries = append(c.entries, cloneEntry(change.Entry))
+	for e := range change.Entries() {
+		c.entries = append(c.entries, cloneEntry(*e))
+	}
+	if change.Transfer != nil {
+		c.keepTransfer(*change.Transfer)
+	}
+	if change.Hold != nil {
+		c.commitHold(*change.Hold)
+	}
 }
 
 // answered looks a request up. It returns the first answer, nil when there is
@@ -210,6 +253,7 @@ func (m *Model) CreateCustomer(_ context.Context, customer ledger.Customer, once
 	}
 	m.customers[customer.Tenant] = append(m.customers[customer.Tenant],
 		&modelCustomer{Customer: customer, wallets: map[money.Currency]*ledger.Wallet{}})
+	m.tell(customer.Tenant, ledger.Fact{Customer: &customer})
 	m.record(once, customer)
 	return nil, nil
 }
@@ -217,7 +261,7 @@ func (m *Model) CreateCustomer(_ context.Context, customer ledger.Customer, once
 // UpdateCustomer implements [ledger.Store].
 func (m *Model) UpdateCustomer(
 	_ context.Context, tenant ledger.Tenant, id string,
-	change func(ledger.Customer) (ledger.Customer, error), once *ledger.Once,
+	change func(ledger.Customer) (ledger.CustomerChange, error), once *ledger.Once,
 ) (ledger.Customer, []byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -232,9 +276,33 @@ func (m *Model) UpdateCustomer(
 	if err != nil {
 		return ledger.Customer{}, nil, err
 	}
-	c.Customer = changed
-	m.record(once, changed)
-	return changed, nil, nil
+	c.Customer = changed.Customer
+	if changed.Audit != nil {
+		c.audit = append(c.audit, *changed.Audit)
+		m.tell(tenant, ledger.Fact{Audit: changed.Audit})
+	}
+	m.record(once, changed.Customer)
+	return changed.Customer, nil, nil
+}
+
+// Audit implements [ledger.Store].
+func (m *Model) Audit(
+	_ context.Context, tenant ledger.Tenant, customerID string, page ledger.AuditPage,
+) (ledger.AuditList, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return ledger.AuditList{}, err
+	}
+	var passed []ledger.AuditEntry
+	for _, line := range slices.Backward(c.audit) {
+		if page.Before == 0 || line.Position < page.Before {
+			passed = append(passed, line)
+		}
+	}
+	lines, next := cut(passed, ledger.Page{Limit: page.Limit}, func(line ledger.AuditEntry) int64 { return line.Position })
+	return ledger.AuditList{Entries: lines, Next: next}, nil
 }
 
 // Customer implements [ledger.Store].
@@ -313,7 +381,7 @@ func (m *Model) Entry(_ context.Context, tenant ledger.Tenant, customerID, entry
 			return cloneEntry(e), nil
 		}
 	}
-	return ledger.Entry{}, ledger.Errorf(ledger.CodeNotFound, "no such ledger entry")
+	return ledger.Entry{}, ledger.Errorf(ledger.CodeNotFound, "there is no such ledger entry")
 }
 
 // Entries implements [ledger.Store].
@@ -369,6 +437,26 @@ func (m *Model) Lots(
 	return list, nil
 }
 
+// Opened implements [ledger.Store].
+func (m *Model) Opened(
+	_ context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, seqs []int64,
+) (lots []ledger.Lot, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.customer(tenant, customerID)
+	if err != nil {
+		return nil, err
+	}
+	for _, seq := range seqs {
+		for _, e := range c.entries {
+			if e.Currency == currency && e.Seq == seq {
+				lots = append(lots, ledger.Lot{Seq: seq, Category: e.Category, ExpiresAt: e.ExpiresAt, Remaining: e.Amount})
+			}
+		}
+	}
+	return lots, nil
+}
+
 // Expired implements [ledger.Store].
 func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
 	m.mu.Lock()
@@ -386,12 +474,20 @@ func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.Wa
 					found = append(found, ending{key, w.Lots[0].ExpiresAt})
 				}
 			}
+			for _, h := range c.holds {
+				if h.State == ledger.HoldActive && !at.Before(h.ExpiresAt) {
+					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: h.Currency}
+					found = append(found, ending{key, h.ExpiresAt})
+				}
+			}
 		}
 	}
 	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
 	var keys []ledger.WalletKey
-	for _, f := range found[:min(limit, len(found))] {
-		keys = append(keys, f.key)
+	for _, f := range found {
+		if len(keys) < limit && !slices.Contains(keys, f.key) {
+			keys = append(keys, f.key)
+		}
 	}
 	return keys, nil
 }

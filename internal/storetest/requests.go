@@ -90,9 +90,9 @@ func requestUpdateRepeated(w *world) {
 	update := func(name string, once *ledger.Once) []byte {
 		w.Helper()
 		updated, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
-			func(c ledger.Customer) (ledger.Customer, error) {
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
 				c.Name += name
-				return c, nil
+				return ledger.CustomerChange{Customer: c}, nil
 			}, once)
 		if err != nil {
 			w.Fatalf("update once: got error %v, want none", err)
@@ -132,10 +132,11 @@ func requestReused(w *world) {
 	}
 	w.unchanged(func() {
 		wantReused(w.ledger.CreateCustomer(w.Context(), w.newCustomer(), w.onceOf("k1", other)))
-		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID, func(c ledger.Customer) (ledger.Customer, error) {
-			c.Name = "changed"
-			return c, nil
-		}, w.onceOf("k1", other))
+		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				c.Name = "changed"
+				return ledger.CustomerChange{Customer: c}, nil
+			}, w.onceOf("k1", other))
 		wantReused(first, err)
 	}, c)
 	_, first := w.createOnce(w.onceOf("k1"))
@@ -219,16 +220,18 @@ func requestRefused(w *world) {
 	c := w.customer()
 	refusal := ledger.FieldErrorf(ledger.CodeInvalidName, "name", "no")
 	for range 2 {
-		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID, func(c ledger.Customer) (ledger.Customer, error) {
-			return c, refusal
-		}, w.onceOf("k1"))
+		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				return ledger.CustomerChange{Customer: c}, refusal
+			}, w.onceOf("k1"))
 		if !errors.Is(err, refusal) || first != nil {
 			w.Errorf("got answer %q and error %v, want the change's own refusal", first, err)
 		}
 	}
-	_, _, err := w.ledger.UpdateCustomer(w.Context(), w.shop, "cus_unknown", func(c ledger.Customer) (ledger.Customer, error) {
-		return c, nil
-	}, w.onceOf("k1"))
+	_, _, err := w.ledger.UpdateCustomer(w.Context(), w.shop, "cus_unknown",
+		func(c ledger.Customer) (ledger.CustomerChange, error) {
+			return ledger.CustomerChange{Customer: c}, nil
+		}, w.onceOf("k1"))
 	w.wantCode(err, ledger.CodeNotFound)
 	_, first := w.createOnce(w.onceOf("k1", func(o *ledger.Once) { o.Fingerprint = ledger.Fingerprint{9} }))
 	if first != nil {
@@ -290,10 +293,11 @@ func requestUpdateRace(w *world) {
 	once := w.onceOf("k1")
 	firsts := make([]string, n)
 	together(n, func(i int) {
-		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID, func(c ledger.Customer) (ledger.Customer, error) {
-			c.Name += "+1"
-			return c, nil
-		}, once)
+		_, first, err := w.ledger.UpdateCustomer(w.Context(), w.shop, c.ID,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				c.Name += "+1"
+				return ledger.CustomerChange{Customer: c}, nil
+			}, once)
 		if err != nil {
 			w.Errorf("update: got error %v, want none", err)
 		}

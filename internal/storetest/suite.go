@@ -26,6 +26,10 @@ import (
 type Stores struct {
 	Ledger ledger.Store
 	Access access.Store
+
+	// Sharded says that all or nothing is promised for the lines of one customer
+	// only.
+	Sharded bool
 }
 
 // Run runs the whole suite. Open gives each scenario an empty store of its own
@@ -65,10 +69,20 @@ func contents() []topic {
 		{"transact", transactScenarios()},
 		{"snapshots", snapshotScenarios()},
 		{"keys", keyScenarios()},
+		{"bulk", bulkScenarios()},
 		{"lots", lotScenarios()},
 		{"expiry", expiryScenarios()},
+		{"reversals", reversalScenarios()},
+		{"transfers", transferScenarios()},
+		{"holds", holdScenarios()},
+		{"freezes", freezeScenarios()},
+		{"adoptions", adoptionScenarios()},
+		{"alerts", alertScenarios()},
+		{"events", eventScenarios()},
 		{"clocks", clockScenarios()},
 		{"lists", listScenarios()},
+		{"past", pastScenarios()},
+		{"traps", trapScenarios()},
 		{"races", raceScenarios()},
 		{"tenancy", tenancyScenarios()},
 		{"requests", requestScenarios()},

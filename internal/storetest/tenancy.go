@@ -37,10 +37,11 @@ func tenancySameID(w *world) {
 		w.same("customer", c, got)
 		want := c
 		want.Name = "Changed in one tenant"
-		_, _, err = w.ledger.UpdateCustomer(w.Context(), c.Tenant, id, func(c ledger.Customer) (ledger.Customer, error) {
-			c.Name = want.Name
-			return c, nil
-		}, nil)
+		_, _, err = w.ledger.UpdateCustomer(w.Context(), c.Tenant, id,
+			func(c ledger.Customer) (ledger.CustomerChange, error) {
+				c.Name = want.Name
+				return ledger.CustomerChange{Customer: c}, nil
+			}, nil)
 		w.wantCode(err, "")
 		all[i] = want
 		w.post(debit(c, 50))

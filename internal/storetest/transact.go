@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ func transactScenarios() []scenario {
 		{"the largest entries and the largest balance", transactLimits},
 		{"a context that was cancelled before", transactCancelledBefore},
 		{"a context that is cancelled meanwhile", transactCancelledMeanwhile},
+		{"a change of several entries", transactSeveral},
 		{"a change that breaks arithmetic is not committed", transactBrokenChange},
 	}
 }
@@ -307,6 +310,65 @@ func (w *world) settleCancelled(c ledger.Customer, r ledger.PostRequest, err err
 	}
 	if h := w.history(c); len(h.Entries) != 1 || h.Wallets[0].Balance != 500 {
 		w.Errorf("got %d entries and wallets %+v, want one entry and 500", len(h.Entries), h.Wallets)
+	}
+}
+
+// transactSeveral has a change of several entries: whoever reads sees all or none
+// of them, and the lots are what all of them left.
+func transactSeveral(w *world) {
+	for _, before := range []int{0, 1, 20} { // lots, of which the store writes some out
+		c := w.customer()
+		for range before {
+			w.post(credit(c, 10))
+		}
+		asked := credit(c, 300, withKey("k1"))
+		more := []ledger.PostRequest{
+			debit(c, 120), credit(c, 40, of(ledger.Promotional)), credit(c, 5, expires(w.clock.Now().Add(time.Hour))),
+			debit(c, 41), credit(c, 7),
+		}
+		scope := w.scopeOf(asked)
+		scope.Need = ledger.NeedAll
+		decide := func(s ledger.Snapshot) (ledger.Change, error) {
+			moment := ledger.Moment{Now: w.book.Now(), Random: 42}
+			change, err := ledger.Post(s, &asked, moment)
+			for i := range more {
+				if err != nil || change.Replayed {
+					break
+				}
+				var next ledger.Change
+				next, err = ledger.Post(s.After(&change), &more[i], moment)
+				change = change.Then(&next)
+			}
+			return change, err
+		}
+		change, err := w.ledger.Transact(w.Context(), scope, decide)
+		w.wantCode(err, "")
+		if len(change.Follows) != len(more) {
+			w.Fatalf("got %d entries that follow, want %d", len(change.Follows), len(more))
+		}
+		h, last := w.history(c), moneyOf(10*before+191)
+		w.same("the entries", slices.Collect(entriesOf(&change)), h.Entries[before:])
+		if got := h.Wallets[0]; got.Balance != last || got.Seq != int64(before+6) || change.Wallet.Balance != last {
+			w.Errorf("got the wallet %+v, want %d at seq %d", got, last, before+6)
+		}
+		if got := change.Answer(); got.Balance != moneyOf(10*before+300) || got.Seq != int64(before+1) {
+			w.Errorf("got the answer %+v, want the wallet right after the first entry", got)
+		}
+		again, err := w.ledger.Transact(w.Context(), scope, decide)
+		w.wantCode(err, "")
+		w.wantReplay(change, again)
+		w.post(debit(c, last))
+		w.history(c)
+	}
+}
+
+func entriesOf(change *ledger.Change) iter.Seq[ledger.Entry] {
+	return func(yield func(ledger.Entry) bool) {
+		for e := range change.Entries() {
+			if !yield(*e) {
+				return
+			}
+		}
 	}
 }
 

@@ -82,12 +82,14 @@ type world struct {
 	dice   *dice
 	shop   ledger.Tenant // a business in test mode
 	names  int
+
+	sharded bool // see [Stores]
 }
 
 func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
-	w := &world{TB: t, access: stores.Access, clock: NewClock(epoch), dice: &dice{}}
+	w := &world{TB: t, access: stores.Access, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded}
 	w.ledger = checked{Store: stores.Ledger, t: t}
 	w.book = ledger.NewBook(w.ledger, w.clock.Now, w.dice.next)
 	w.shop = w.business("First Shop")
@@ -250,7 +252,7 @@ func (w *world) wantReplay(first, again ledger.Change) {
 func answer(t testing.TB, change ledger.Change) string {
 	t.Helper()
 	change.Replayed = false
-	change.Wallet.Lots = nil
+	change.Wallet, change.Follows = change.Answer(), nil
 	text, err := json.Marshal(change)
 	if err != nil {
 		t.Errorf("encode change: %v", err)

@@ -16,3 +16,9 @@ const (
 	WalletEntries = walletEntries
 	SliceWallets  = sliceWallets
 )
+
+// Resume is one round.
+func (r *Resumer) Resume(ctx context.Context) error { return r.resume(ctx) }
+
+// PageTransfers is how many transfers are looked up at a time.
+const PageTransfers = pageTransfers

@@ -41,3 +41,34 @@ func (m *meter) finished(at time.Time) {
 		m.last.Set(float64(at.Unix()))
 	}
 }
+
+// transferMeter shows how transfers stand. The zero meter shows nothing.
+type transferMeter struct {
+	finished prometheus.Counter
+	left     prometheus.Gauge
+}
+
+func newTransferMeter(registry prometheus.Registerer) transferMeter {
+	if registry == nil {
+		return transferMeter{}
+	}
+	m := transferMeter{
+		finished: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "billfold_transfers_resumed_total",
+			Help: "Transfers in transit that this instance has found and that came to their end.",
+		}),
+		left: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "billfold_transfers_unfinished",
+			Help: "Transfers that this instance could not bring to their end in its last round.",
+		}),
+	}
+	registry.MustRegister(m.finished, m.left)
+	return m
+}
+
+func (m *transferMeter) round(finished, left int) {
+	if m.finished != nil {
+		m.finished.Add(float64(finished))
+		m.left.Set(float64(left))
+	}
+}

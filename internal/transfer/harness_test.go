@@ -146,6 +146,8 @@ func fill(t testing.TB, db store) {
 	})
 	must(t, err)
 	fillCustomers(t, db, test, live)
+	freezeSome(t, db, test, "key_1")
+	freezeSome(t, db, live, "key_9")
 	_, err = demo.Run(t.Context(), demo.Config{Store: db, Tenant: test, Now: began, Months: 5, Customers: 40, Seed: 7})
 	must(t, err)
 }
@@ -200,7 +202,7 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 		for n := range 70 + 40*i {
 			request := ledger.PostRequest{
 				Tenant: tenant, CustomerID: customer.ID, Currency: "USD", Direction: ledger.Credit, Amount: 100,
-				Reason: text, ReferenceObjectID: text, Metadata: metadata(text), CreatedBy: key, CurrencyEnabled: true,
+				Reason: text, ReferenceObjectID: text, Metadata: metadata(text), CreatedBy: key, CurrencyEnabled: true, DefaultAlerts: "USD\t200:300 100000:100000\n",
 				IdempotencyKey: fmt.Sprintf("%s %d", text, n),
 			}
 			switch n % 7 {
@@ -216,6 +218,65 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 			_, err := book.Post(t.Context(), request)
 			must(t, err)
 		}
+		holdSome(t, book, customer, text, key)
+	}
+}
+
+// holdSome promises money of a customer: some is captured, some released, and some
+// stays held.
+func holdSome(t testing.TB, book *ledger.Book, c ledger.Customer, text, key string) {
+	t.Helper()
+	for n := range 4 {
+		request := ledger.HoldRequest{
+			Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", Amount: 250, ExpiresAt: began.Add(time.Hour), Reason: text,
+			Metadata: metadata(text), CreatedBy: key, CurrencyEnabled: true,
+		}
+		if n%2 == 0 {
+			request.IdempotencyKey = fmt.Sprintf("%s hold %d", text, n)
+		}
+		made, err := book.MakeHold(t.Context(), request)
+		must(t, err)
+		if n == 3 {
+			break
+		}
+		amount := request.Amount / 4
+		_, err = book.Capture(t.Context(), ledger.CaptureRequest{
+			Tenant: c.Tenant, CustomerID: c.ID, HoldID: made.Hold.Hold.ID, Amount: &amount, Final: n == 1, CreatedBy: key,
+		})
+		must(t, err)
+		if n == 2 {
+			_, err = book.Release(t.Context(), ledger.ReleaseRequest{
+				Tenant: c.Tenant, CustomerID: c.ID, HoldID: made.Hold.Hold.ID, CreatedBy: key,
+			})
+			must(t, err)
+		}
+	}
+}
+
+// freezeSome gives customers audit trails, leaves some frozen, and all with
+// thresholds of their own.
+func freezeSome(t testing.TB, db store, tenant ledger.Tenant, key string) {
+	t.Helper()
+	book := ledger.NewBook(db, func() time.Time { return began }, rand.Uint64)
+	list, err := db.Customers(t.Context(), tenant, ledger.CustomerFilter{}, ledger.Page{Limit: 200})
+	must(t, err)
+	for i, c := range list.Customers {
+		r := ledger.FreezeRequest{
+			Tenant: tenant, CustomerID: c.ID, Scope: ledger.FreezeEverything, Reason: texts[i%len(texts)],
+			By: ledger.Actor{KeyID: key, Address: "2001:db8::1"},
+		}
+		_, _, err := book.Freeze(t.Context(), r, nil)
+		must(t, err)
+		r.Currency, r.Scope = "INR", ledger.FreezeDebits
+		_, _, err = book.Freeze(t.Context(), r, nil)
+		must(t, err)
+		r.Lift, r.Currency = i%2 == 0, ""
+		_, _, err = book.Freeze(t.Context(), r, nil)
+		must(t, err)
+		_, _, err = book.SetAlerts(t.Context(), ledger.AlertsRequest{
+			Tenant: tenant, CustomerID: c.ID, Currency: "USD", Thresholds: []ledger.Threshold{{Below: 500, RecoverAt: 700}}, By: r.By,
+		}, nil)
+		must(t, err)
 	}
 }
 

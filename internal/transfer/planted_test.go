@@ -47,7 +47,9 @@ func tamper(t testing.TB, to side, script string) {
 	}
 	conn, err := sqlite.OpenConn(filepath.Join(to.dir, embedded.FileName), sqlite.OpenReadWrite)
 	must(t, err)
-	drop := "drop trigger if exists ledger_entries_are_not_updated; drop trigger if exists ledger_entries_are_not_deleted;"
+	drop := "drop trigger if exists ledger_entries_are_not_updated; drop trigger if exists ledger_entries_are_not_deleted;" +
+		"drop trigger if exists audit_entries_are_not_updated; drop trigger if exists audit_entries_are_not_deleted;" +
+		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;"
 	must(t, sqlitex.ExecuteScript(conn, drop+script+";", nil))
 	must(t, conn.Close())
 }
@@ -74,6 +76,17 @@ var plants = []struct{ name, script, want string }{
 	{"a customer is there who was not", `insert into customers (no, TENANTID, tenant, email, name, name_folded, phone_number,
 		metadata, created_at, updated_at) select no + 100000, 'cus_more', tenant, email, name, name_folded, phone_number,
 		metadata, created_at, updated_at from customers where no = 1`, "it is in the copy only"},
+	{"a line of an audit trail is dropped", `delete from audit_entries where position = 1`, "N5"},
+	{"the last line of an audit trail is dropped", `delete from audit_entries where position = 4`, "N5"},
+	{"a line of an audit trail is changed", `update audit_entries set address = '192.0.2.1' where position = 2`, "N5"},
+	{"a freeze is lost", `update customers set freezes = ''`, "N5"},
+	{"thresholds are lost", `update customers set alerts = ''`, "N5"},
+	{"a wallet stands elsewhere", `update wallets set alerts = replace(alerts, ':armed', ':low')`, "A1"},
+	{"what was told is lost", `update ledger_entries set alerts = null`, "M4"},
+	{"a hold is dropped", `delete from holds where state = 'active'`, "O1"},
+	{"a hold event is dropped", `delete from hold_events where number = 2`, "M5"},
+	{"a hold is of more", `update holds set amount = amount + 1 where state = 'active'`, "H2"},
+	{"the reason of a hold is changed", `update holds set reason = 'another' where state = 'active'`, "holds"},
 	{"an answer is missing", `delete from request_answers where route = 'POST /customers' and key = 'key Zoë'`, "request_answers"},
 	{"an answer is kept for ever", `update request_answers set keep_until = KEEP`, "keep_until"},
 	{"an answer is another", `update request_answers set answer = fingerprint`, "answer"},
@@ -87,7 +100,8 @@ func scriptFor(to side, script string) string {
 	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
-		for _, table := range []string{"wallets", "ledger_entries", "customer_marks", "wallet_marks"} {
+		for _, table := range []string{"wallets", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
+			"hold_events"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}

@@ -12,14 +12,15 @@ type Kind int
 
 // The kinds. The stores keep some of them in ways of their own.
 const (
-	Text         Kind = iota // string
-	OptionalText             // string, or nil for none
-	Number                   // int64
-	Flag                     // bool
-	Bytes                    // []byte
-	Time                     // int64, microseconds since 1970
-	OptionalTime             // int64, 0 for none
-	Numbers                  // []int64, nil for null
+	Text           Kind = iota // string
+	OptionalText               // string, or nil for none
+	Number                     // int64
+	Flag                       // bool
+	Bytes                      // []byte
+	Time                       // int64, microseconds since 1970
+	OptionalTime               // int64, 0 for none
+	Numbers                    // []int64, nil for null
+	OptionalNumber             // int64, 0 for none
 )
 
 // Column is one column of a table.
@@ -58,12 +59,35 @@ var (
 	Customers = &Table{Name: "customers", Key: []string{"no"}, Columns: []Column{
 		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
 		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
+		{"freezes", Text}, {"alerts", Text}, {"audit_position", Number}, {"audit_hash", Bytes},
+	}}
+	AuditEntries = &Table{Name: "audit_entries", Key: []string{"tenant", "customer_id", "position"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"position", Number}, {"id", Text}, {"action", Text}, {"key_id", Text},
+		{"address", Text}, {"before_state", Text}, {"after_state", Text}, {"reason", Text}, {"created_at", Time},
+		{"hash", Bytes},
+	}}
+	Transfers = &Table{Name: "transfers", Key: []string{"tenant", "customer_id", "id"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"id", Text}, {"outgoing", Flag}, {"other_id", Text}, {"state", Text},
+		{"currency", Text}, {"amount", Number}, {"position", Number}, {"entry_id", Text}, {"refusal", Text},
+		{"created_at", Time}, {"updated_at", Time},
 	}}
 	Wallets = &Table{Name: "wallets", Key: []string{"tenant", "customer_id", "currency"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"balance", Number}, {"held", Number},
 		{"seq", Number}, {"position", Number}, {"hash", Bytes}, {"updated_at", Time}, {"lots", Bytes},
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
-		{"next_expiry", OptionalTime},
+		{"next_expiry", OptionalTime}, {"alerts", OptionalText}, {"hold_number", Number}, {"hold_at", OptionalTime},
+	}}
+	Holds = &Table{Name: "holds", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"amount", Number},
+		{"captured", Number}, {"released", Number}, {"state", Text}, {"expires_at", Time}, {"lots", Bytes},
+		{"reason", OptionalText}, {"reference_object_id", OptionalText}, {"metadata", OptionalText}, {"created_by", Text},
+		{"created_at", Time}, {"updated_at", Time},
+	}}
+	HoldEvents = &Table{Name: "hold_events", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"hold", Number}, {"kind", Text},
+		{"allocations", Numbers}, {"amount", Number}, {"captured", Number}, {"released", Number}, {"position", Number}, {"seq", Number},
+		{"balance", Number}, {"held", Number}, {"available", Number}, {"moved_at", Time},
+		{"idempotency_key", OptionalText}, {"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time},
 	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
@@ -76,13 +100,16 @@ var (
 		{"expires_at", OptionalTime}, {"allocations", Numbers}, {"reason", OptionalText},
 		{"reference_object_id", OptionalText}, {"metadata", OptionalText}, {"idempotency_key", OptionalText},
 		{"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time}, {"hash", Bytes},
+		{"reverses", OptionalText}, {"alerts", OptionalText}, {"hold_id", OptionalText}, {"held", OptionalNumber},
 	}}
 )
 
 // Tables lists every table in the order of copying. The entries come last: the
 // wallets that they link to are there by then.
 func Tables() []*Table {
-	return []*Table{Businesses, Tenants, Keys, Customers, Wallets, Answers, Entries}
+	return []*Table{
+		Businesses, Tenants, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers, Entries,
+	}
 }
 
 // Index returns the place of a column in the table's rows, -1 when it has no

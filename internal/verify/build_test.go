@@ -3,6 +3,7 @@ package verify_test
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type ledgerFile struct {
 	path      string
 	conn      *sqlite.Conn
 	now       time.Time
+	grace     time.Duration // of reversals
 	entries   int64
 	walletNo  int64
 	customers map[string]*customer
@@ -38,13 +40,20 @@ type customer struct {
 	chain   ledger.Chain
 	last    int64 // no of the last entry
 	wallets map[money.Currency]*wallet
+	state   ledger.Customer
+	holds   []ledger.Hold // by the order of their making
+	events  int64
 }
 
 type wallet struct {
 	state   ledger.Wallet
 	last    ledger.Entry
 	lastNo  int64
+	entries []ledger.Entry // by seq
 	touched map[int64]bool // lots that a debit took from
+
+	holdNumber int64 // of the last event about a hold
+	holdAt     time.Time
 }
 
 var (
@@ -154,6 +163,9 @@ func (f *ledgerFile) customer(tenant ledger.Tenant, id string) *customer {
 		tenant:  tenant,
 		id:      id,
 		wallets: make(map[money.Currency]*wallet),
+		state: ledger.Customer{
+			Tenant: tenant, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: f.now, UpdatedAt: f.now,
+		},
 	}
 	f.customers[name] = c
 	f.exec(`insert into customers (no, tenant, id, email, name, name_folded, phone_number, metadata, created_at, updated_at)
@@ -175,7 +187,7 @@ func (f *ledgerFile) post(c *customer, r ledger.PostRequest) error {
 		}
 	}
 	snapshot := ledger.Snapshot{
-		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id},
+		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id, Alerts: c.state.Alerts},
 		Chain:    c.chain,
 		Wallet:   w.state,
 	}
@@ -203,29 +215,58 @@ func (f *ledgerFile) sweep(c *customer) bool {
 	return err == nil
 }
 
+// freeze carries out a request to freeze or unfreeze that must be accepted.
+func (f *ledgerFile) freeze(c *customer, r ledger.FreezeRequest) {
+	f.t.Helper()
+	r.By = ledger.Actor{KeyID: keyID(c.tenant), Address: "192.0.2.1"}
+	change, err := ledger.DecideFreeze(c.state, &r, f.moment())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.amend(c, change)
+}
+
+// amend stores what became of a customer, with the line of the audit trail.
+func (f *ledgerFile) amend(c *customer, change ledger.CustomerChange) {
+	f.t.Helper()
+	c.state = change.Customer
+	f.exec(`update customers set name = ?, phone_number = ?, metadata = ?, freezes = ?, updated_at = ?, audit_position = ?,
+	          audit_hash = ?, alerts = ? where no = ?`,
+		c.state.Name, c.state.PhoneNumber, c.state.Metadata, string(c.state.Freezes), micros(c.state.UpdatedAt),
+		c.state.Audit.Position, c.state.Audit.Hash[:], string(c.state.Alerts), c.no)
+	line := change.Audit
+	f.exec(`insert into audit_entries (customer, position, id, action, key_id, address, before_state, after_state, reason,
+	          created_at, hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		c.no, line.Position, line.ID, string(line.Action), line.By.KeyID, line.By.Address, line.Before, line.After,
+		line.Reason, micros(line.CreatedAt), line.Hash[:])
+}
+
 func (f *ledgerFile) moment() ledger.Moment {
 	return ledger.Moment{Now: f.now, Random: uint64(f.entries)}
 }
 
-// keep stores the entry of a change.
+// keep stores the entries of a change.
 func (f *ledgerFile) keep(c *customer, w *wallet, change ledger.Change) {
 	f.t.Helper()
-	f.entries++
-	e := change.Entry
-	f.insertEntry(c, w, &e)
-	c.chain = ledger.Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
-	c.last = f.entries
-	w.state, w.last, w.lastNo = change.Wallet, e, f.entries
-	for _, part := range e.Allocations {
-		w.touched[part.LotSeq] = true
+	for e := range change.Entries() {
+		f.entries++
+		f.insertEntry(c, w, e)
+		c.chain = ledger.Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
+		c.last = f.entries
+		w.last, w.lastNo = *e, f.entries
+		for _, part := range e.Allocations {
+			w.touched[part.LotSeq] = true
+		}
+		w.entries = append(w.entries, *e)
 	}
-	c.wallets[e.Currency] = w
+	w.state = change.Wallet
+	c.wallets[change.Entry.Currency] = w
 }
 
 func (f *ledgerFile) insertEntry(c *customer, w *wallet, e *ledger.Entry) {
 	f.t.Helper()
 	var allocations any
-	if e.Direction == ledger.Debit {
+	if !e.OpensLot() {
 		blob := []byte{}
 		for _, part := range e.Allocations {
 			blob = binary.AppendUvarint(blob, uint64(part.LotSeq))
@@ -235,13 +276,15 @@ func (f *ledgerFile) insertEntry(c *customer, w *wallet, e *ledger.Entry) {
 	}
 	f.exec(`insert into ledger_entries (no, id, customer, currency, position, seq, previous, wallet_previous, is_credit,
 	          amount, before_balance, after_balance, available, event_type, account, category, expires_at, allocations,
-	          reason, reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash)
-	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          reason, reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash, reverses,
+	          alerts,
+	          hold_id, held)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		f.entries, e.ID, c.no, e.Currency, e.Position, e.Seq, c.last, w.lastNo, e.Direction == ledger.Credit,
 		int64(e.Amount), int64(e.Before), int64(e.After), int64(e.Available), string(e.EventType), string(e.Account),
 		string(e.Category), micros(e.ExpiresAt), allocations, orNull(e.Reason, ""), orNull(e.ReferenceObjectID, ""),
 		orNull(e.Metadata, "{}"), orNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, micros(e.CreatedAt),
-		e.Hash[:])
+		e.Hash[:], orNull(e.Reverses, ""), orNull(string(e.Alerts), ""), orNull(e.HoldID, ""), heldOrNull(e))
 	if e.Position%64 == 0 {
 		f.exec(`insert into customer_marks (customer, position, entry) values (?, ?, ?)`, c.no, e.Position, f.entries)
 	}
@@ -256,6 +299,13 @@ func orNull(text, nothing string) any {
 		return nil
 	}
 	return text
+}
+
+func heldOrNull(e *ledger.Entry) any {
+	if e.Held == 0 {
+		return nil
+	}
+	return int64(e.Held)
 }
 
 func micros(t time.Time) int64 {
@@ -310,10 +360,12 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 	f.walletNo++
 	e := &w.last
 	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry)
-	        values (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		f.walletNo, c.no, e.Currency, int64(w.state.Balance), e.Seq, e.Position, w.lastNo, e.Hash[:], micros(e.CreatedAt),
-		written, from[0], sum[0], from[1], sum[1], w.nextExpiry())
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		f.walletNo, c.no, e.Currency, int64(w.state.Balance), int64(w.state.Held), e.Seq, e.Position, w.lastNo,
+		e.Hash[:], micros(e.CreatedAt),
+		written, from[0], sum[0], from[1], sum[1], w.nextExpiry(), orNull(string(w.state.Alerts), ""),
+		w.holdNumber, micros(w.holdAt))
 }
 
 // nextExpiry is the soonest of the open lots' ends, 0 when none has one.
@@ -368,6 +420,13 @@ func debit(amount money.Amount) ledger.PostRequest {
 // isRefusal reports whether the rules refused a request of random funds and
 // times, as they may.
 func isRefusal(err error) bool {
-	code := ledger.CodeOf(err)
-	return code == ledger.CodeInsufficientFunds || code == ledger.CodeInvalidExpiry
+	if errors.Is(err, ledger.ErrNothingExpired) {
+		return true
+	}
+	switch ledger.CodeOf(err) {
+	case ledger.CodeHoldNotActive, ledger.CodeCaptureExceeds, ledger.CodeInsufficientFunds,
+		ledger.CodeInvalidExpiry, ledger.CodeNotReversible, ledger.CodeReversalExceeds:
+		return true
+	}
+	return false
 }

@@ -26,6 +26,9 @@ type checker struct {
 	// reader can see. It is set before the checker is asked for its report.
 	missing int64
 
+	// reversed has the ids of the entries that were undone in part or whole.
+	reversed map[string]bool
+
 	customers map[int64]*customer // of the range, by number
 	buffer    bytes.Buffer        // for hashing
 	parts     []part              // of the entry
@@ -42,6 +45,21 @@ type customer struct {
 	last  lastEntry
 	marks marks
 	books []*walletBook // few: one for each currency
+
+	holds      map[int64]*holdBook // by number
+	holdNumber int64               // of the last event about one
+
+	// due are the parts that a reversal gave back to lots which had expired. The
+	// entries right behind it write these off, or move the parts to a lot of their
+	// own. Moved is what one of them took for that and the next must bring back.
+	due        []lot
+	moved      *entryMoved
+	writtenOff int
+
+	trail    trail
+	standing *standing // of the row, nil when there is none
+
+	legs map[string]*legs // of transfers of which the rows were not met yet, by their ids
 }
 
 // lastEntry is what the next entry is linked to.
@@ -67,6 +85,10 @@ type walletBook struct {
 	sum      total // of the signed amounts
 	last     lastEntry
 	lots     lotBook
+	holds    walletHolds
+	undone   map[string]*undone // by the id of the debit
+	free     int64              // what was available before the last entry, at its time
+	alerts   []alert
 	marks    marks
 	sides    *sides // of all wallets of the tenant in the currency
 	hasRow   bool
@@ -84,7 +106,7 @@ func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
 
 // batch checks rows in the order in which they were read.
 func (c *checker) batch(b *batch) {
-	var customers, entries, wallets, marks, keys int
+	var customers, entries, wallets, marks, keys, audits, transfers, holds, events int
 	for _, step := range b.steps {
 		switch step {
 		case stepCustomer:
@@ -109,6 +131,20 @@ func (c *checker) batch(b *batch) {
 			m := b.marks[marks]
 			c.walletMark(c.customer(m.customer), m)
 			marks++
+		case stepAudit:
+			line := &b.audits[audits]
+			c.audit(c.customer(line.customer), line)
+			audits++
+		case stepTransfer:
+			t := &b.transfers[transfers]
+			c.transfer(c.customer(t.customer), t)
+			transfers++
+		case stepHold:
+			c.hold(c.customer(b.holds[holds].customer), &b.holds[holds])
+			holds++
+		case stepHoldEvent:
+			c.holdEvent(c.customer(b.events[events].customer), &b.events[events])
+			events++
 		case stepEnd:
 			c.end()
 		}
@@ -120,7 +156,7 @@ func (c *checker) batch(b *batch) {
 
 // begin makes a customer known.
 func (c *checker) begin(row customerRow) *customer {
-	owner := &customer{no: row.no, tenant: row.tenant, id: row.id}
+	owner := &customer{no: row.no, tenant: row.tenant, id: row.id, standing: row.standing}
 	c.customers[row.no] = owner
 	if !row.known {
 		c.found.add(LawTenancy, Finding{}, "there are rows of customer number %d, who does not exist", row.no)
@@ -200,6 +236,12 @@ func (c *checker) finish(owner *customer) {
 			c.found.add(LawListing, owner.where(book.currency, 0), "wallet_marks has no row for seq %d", at)
 		}
 	}
+	c.finishHolds(owner)
+	if len(owner.due) > 0 || owner.moved != nil {
+		c.found.add(LawUndo, owner.where("", owner.last.position), "an expired lot got money back, which is neither written off nor moved")
+	}
+	c.finishTrail(owner)
+	c.finishLegs(owner)
 }
 
 // report is called after the last batch.

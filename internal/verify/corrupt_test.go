@@ -53,8 +53,8 @@ var rowCorruptions = []corruption{
 		update ledger_entries set no = 7 where no = -6`, law: "M5", customer: ann, position: 6, quick: true},
 	{name: "entry twice", do: `insert into ledger_entries select 77, id, customer, currency, position, seq, previous, wallet_previous, is_credit,
 		amount, before_balance, after_balance, available, event_type, account, category, expires_at, allocations, reason,
-		reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash
-		from ledger_entries where no = 73`, law: "M5", customer: ann, position: 72},
+		reference_object_id, metadata, idempotency_key, fingerprint, created_by, created_at, hash, reverses, alerts,
+		hold_id, held from ledger_entries where no = 73`, law: "M5", customer: ann, position: 72},
 	{name: "amounts of two entries swapped", do: `update ledger_entries set amount = 1000 + 300 - amount where no in (3, 2)`,
 		law: "M4", customer: ann, position: 1, quick: true},
 	{name: "wallet row gone", do: `delete from wallets where customer = 2 and currency = 'USD'`, law: "M3", customer: ann, position: 72, quick: true},
@@ -127,7 +127,8 @@ var otherCorruptions = []corruption{
 }
 
 func corruptions() []corruption {
-	return slices.Concat(entryCorruptions, rowCorruptions, walletCorruptions, otherCorruptions)
+	return slices.Concat(entryCorruptions, rowCorruptions, walletCorruptions, otherCorruptions, auditCorruptions,
+		alertCorruptions)
 }
 
 func TestEachCorruptionIsNamed(t *testing.T) {
@@ -159,6 +160,10 @@ func (f *ledgerFile) corrupt(statements string) {
 	f.t.Helper()
 	f.exec(`drop trigger ledger_entries_are_not_updated`)
 	f.exec(`drop trigger ledger_entries_are_not_deleted`)
+	f.exec(`drop trigger audit_entries_are_not_updated`)
+	f.exec(`drop trigger audit_entries_are_not_deleted`)
+	f.exec(`drop trigger hold_events_are_not_updated`)
+	f.exec(`drop trigger hold_events_are_not_deleted`)
 	if err := sqlitex.ExecuteScript(f.conn, statements, nil); err != nil {
 		f.t.Fatal(err)
 	}
@@ -176,6 +181,10 @@ func (c *corruption) found(report verify.Report) bool {
 // unchecked are the columns that no law speaks of, each with the reason.
 var unchecked = map[string]string{
 	"wallets.no": "only the place of the row",
+
+	"holds.reason":              "no figure rests on it",
+	"holds.reference_object_id": "no figure rests on it",
+	"holds.metadata":            "no figure rests on it",
 }
 
 // TestEachColumnIsCorrupted holds that a new column of the ledger's tables
@@ -184,10 +193,12 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	t.Parallel()
 	f := newLedgerFile(t)
 	covered := make(map[string]bool)
-	for _, c := range corruptions() {
+	for _, c := range slices.Concat(corruptions(), holdCorruptions) {
 		covered[c.column] = true
 	}
-	for _, table := range []string{"ledger_entries", "wallets", "customer_marks", "wallet_marks"} {
+	for _, table := range []string{
+		"ledger_entries", "wallets", "customer_marks", "wallet_marks", "audit_entries", "holds", "hold_events",
+	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{
 			Args: []any{table},
 			ResultFunc: func(stmt *sqlite.Stmt) error {

@@ -47,14 +47,20 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 		report(LawImmutable, "the allocations do not decode")
 	}
 	c.checkShape(owner, e, report)
+	c.playHolds(owner, book, e.seq)
 	checkNumbers(owner, book, e, report)
 	if !c.unlinked {
 		checkLinks(owner, book, e, report)
 	}
 	checkAmounts(book, e, report)
 	checkAccount(book, e, report)
+	if string(e.account) == transfersAccount {
+		owner.leg(e)
+	}
 	c.checkChain(owner, e, report)
-	checkLots(book, e, report)
+	checkDue(owner, e, report)
+	c.checkLots(owner, book, e, report)
+	checkAlerts(book, e, report)
 	advance(owner, book, e)
 }
 
@@ -73,8 +79,10 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 		report(LawImmutable, "an empty text is stored where null belongs")
 	case e.metadata != nil && (isEmpty(e.metadata) || string(e.metadata) == "{}"):
 		report(LawImmutable, "empty metadata is stored where null belongs")
-	case e.isCredit != (e.lots == nil):
-		report(LawImmutable, "the allocations are null on a debit or not null on a credit")
+	case (e.isCredit && (e.reverses == nil || e.isGrace())) != (e.lots == nil):
+		report(LawImmutable, "the allocations are null, or not null on a credit that opens a lot")
+	case isEmpty(e.reverses) || isEmpty(e.alerts) || isEmpty(e.holdID) || e.zeroHeld:
+		report(LawImmutable, "an empty text is stored where null belongs")
 	case len(e.fingerprint) != 16:
 		report(LawImmutable, "the fingerprint has %d bytes, want 16", len(e.fingerprint))
 	}
@@ -104,8 +112,11 @@ func checkNumbers(owner *customer, book *walletBook, e *entryRow, report reporte
 	if want := book.seq + 1; e.seq != want {
 		report(LawSequence, "the wallet's next entry has seq %d, want %d", e.seq, want)
 	}
-	if position, ok := idPosition(e.id); !ok || position != e.position {
+	if position, ok := idPosition("cwt_", e.id); !ok || position != e.position {
 		report(LawSequence, "the id does not contain the position")
+	}
+	if e.createdAt < book.holds.at {
+		report(LawTime, "created_at is %d, before %d of a hold event before", e.createdAt, book.holds.at)
 	}
 	if e.createdAt < owner.last.createdAt || e.createdAt <= 0 {
 		report(LawTime, "created_at is %d, before %d of the entry before", e.createdAt, owner.last.createdAt)
@@ -148,16 +159,22 @@ func (e *entryRow) signed() int64 {
 // checkAccount checks the other side of the entry (law M1).
 func checkAccount(book *walletBook, e *entryRow, report reporter) {
 	promotional := e.isCredit && string(e.category) == "promotional"
+	if !e.isCredit && e.isGrace() {
+		promotional = string(e.account) == "promotion" // which it must be is seen from its lots
+	}
 	account := slices.Index(accounts[:], string(e.account))
 	switch {
 	case account < 0:
 		report(LawDoubleEntry, "%q is not a counter account", e.account)
 		return
-	case promotional != (accounts[account] == "promotion"):
+	case promotional != (accounts[account] == "promotion") && accounts[account] != transfersAccount:
 		report(LawDoubleEntry, "the account is %s and the category %q", e.account, e.category)
 	case accounts[account] == breakage && (e.isCredit || string(e.eventType) != adjustment):
 		report(LawDoubleEntry, "the account is %s, and the entry writes no lot off", e.account)
-	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry():
+	case accounts[account] == transfersAccount && string(e.eventType) != adjustment:
+		report(LawDoubleEntry, "the account is %s, and the event type %s", e.account, e.eventType)
+	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry() &&
+		accounts[account] != transfersAccount:
 		report(LawDoubleEntry, "the account is %s, want merchant", e.account)
 	}
 	book.sides.accounts[account].add(-e.signed())
@@ -176,14 +193,24 @@ func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
 func (e *entryRow) isExpiry() bool { return !e.isCredit && string(e.account) == breakage }
 
 // checkLots recomputes what the entry did to the lots and what was available
-// afterwards (laws O1, L1, L2, L3, L4).
-func checkLots(book *walletBook, e *entryRow, report reporter) {
+// afterwards (laws O1, L1, L2, L3, L4, L5).
+func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	lots := &book.lots
 	lots.advance(e.createdAt)
+	book.free = book.balance - lots.expiredSum - book.holds.held
 	if !e.isCredit && (len(e.category) > 0 || e.expiresAt != 0) {
 		report(LawLots, "a debit has category %q and expires_at %d, want none", e.category, e.expiresAt)
 	}
 	switch {
+	case e.isGrace() && e.isCredit:
+		checkGraceCredit(owner, e, report)
+		openLot(lots, e, report)
+	case e.isGrace():
+		checkGraceDebit(owner, book, e, report)
+	case e.reverses != nil:
+		checkReversal(owner, book, e, report)
+	case e.holdID != nil:
+		c.capture(book, e, report)
 	case e.isCredit:
 		openLot(lots, e, report)
 	case e.isExpiry():
@@ -194,14 +221,22 @@ func checkLots(book *walletBook, e *entryRow, report reporter) {
 			lots.sweep(e.amount, e.allocations, report)
 		}
 	default:
-		if free := book.balance - lots.expiredSum; e.amount > free && !lots.broken {
+		if free := book.balance - lots.expiredSum - book.holds.held; e.amount > free && !lots.broken {
 			report(LawOverdraft, "takes %d of %d available", e.amount, free)
 		}
 		if e.decodes && !lots.broken {
+			lots.record = c.reversed[string(e.id)]
 			lots.spend(e.amount, e.allocations, report)
+			if lots.record {
+				book.remember(e, lots.took)
+			}
+			lots.record, lots.took = false, nil
 		}
 	}
-	if want := e.after - lots.expiredSum; e.available != want && !lots.broken {
+	if e.held != book.holds.held {
+		report(LawHolds, "held is %d, want %d", e.held, book.holds.held)
+	}
+	if want := e.after - lots.expiredSum - book.holds.held; e.available != want && !lots.broken {
 		report(LawOverdraft, "available is %d, want %d", e.available, want)
 	}
 }
@@ -210,6 +245,11 @@ func openLot(lots *lotBook, e *entryRow, report reporter) {
 	category := string(e.category)
 	if category != "paid" && category != "promotional" {
 		report(LawLots, "a credit has category %q", category)
+	}
+	if string(e.account) == transfersAccount && e.expiresAt != 0 && e.expiresAt <= e.createdAt {
+		// It has expired on the way.
+		lots.restore([]lot{{seq: e.seq, remaining: e.amount, expiresAt: e.expiresAt, paid: category != "promotional"}}, e.createdAt)
+		return
 	}
 	if e.expiresAt != 0 && e.expiresAt <= e.createdAt {
 		report(LawExpiry, "the credit expires at %d, when it is made or before", e.expiresAt)
@@ -235,10 +275,10 @@ func advance(owner *customer, book *walletBook, e *entryRow) {
 	}
 }
 
-// idPosition reads the position from an entry's id: "cwt_", eight characters of
+// idPosition reads the position from an id: its prefix, eight characters of
 // time, seven of position and six of chance, all base62.
-func idPosition(id []byte) (position int64, ok bool) {
-	if len(id) != 25 || string(id[:4]) != "cwt_" {
+func idPosition(prefix string, id []byte) (position int64, ok bool) {
+	if len(id) != 25 || string(id[:4]) != prefix {
 		return 0, false
 	}
 	for i, char := range id[4:] {

@@ -62,6 +62,21 @@ func chainHash(buffer *bytes.Buffer, previous [32]byte, owner *customer, e *entr
 	b = append(b, e.fingerprint...)
 	raw(e.createdBy)
 	number(e.createdAt)
+	if e.reverses != nil {
+		raw(e.reverses)
+	}
+	if e.alerts != nil {
+		text("alerts")
+		raw(e.alerts)
+	}
+	if e.holdID != nil {
+		text("hold")
+		raw(e.holdID)
+	}
+	if e.held != 0 {
+		text("held")
+		number(e.held)
+	}
 	buffer.Write(b)
 	return sha256.Sum256(b)
 }

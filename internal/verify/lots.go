@@ -46,6 +46,10 @@ type lotBook struct {
 	expiring   lotHeap
 	never      [2]lotQueue // promotional, paid
 
+	// took is what a debit took, when it is asked for.
+	record bool
+	took   []lot
+
 	// strays counts allocations that were not the next in spend order. Each
 	// makes the book search for its lot, so a wallet with very many is given
 	// up: broken.
@@ -145,8 +149,7 @@ func (b *lotBook) spend(amount int64, parts []part, report func(law Law, format 
 		sum.add(p.amount)
 		next := b.next()
 		if next != nil && next.seq == p.seq && p.amount > 0 && p.amount == min(rest, next.remaining) {
-			next.remaining -= p.amount
-			next.touched = true
+			b.take(next, p.amount)
 			rest -= p.amount
 			continue
 		}
@@ -187,10 +190,20 @@ func (b *lotBook) stray(p part, rest int64, next *lot, report func(law Law, form
 		report(LawSpendOrder, "takes %d from lot %d, which had %d for the %d that were due", p.amount, p.seq, l.remaining, rest)
 	}
 	taken := min(p.amount, l.remaining)
-	l.remaining -= taken
-	l.touched = true
+	b.take(l, taken)
 	if isExpired {
 		b.expiredSum -= taken
+	}
+}
+
+// take takes an amount from a lot that has so much.
+func (b *lotBook) take(l *lot, amount int64) {
+	l.remaining -= amount
+	l.touched = true
+	if b.record {
+		part := *l
+		part.remaining = amount
+		b.took = append(b.took, part)
 	}
 }
 

@@ -3,11 +3,9 @@ package verify
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -52,10 +50,21 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 	}
 	r.check = newChecker(tenants, options.Progress)
 	r.check.unlinked = true
+	if r.check.reversed, err = r.readReversed(); err != nil {
+		return Report{}, err
+	}
 	if err := r.read(); err != nil {
 		return Report{}, err
 	}
-	return r.check.report(), nil
+	if err := r.comparePairs(conn.Config()); err != nil {
+		return Report{}, err
+	}
+	report = r.check.report()
+	if err := r.heads(options); err != nil {
+		return Report{}, err
+	}
+	report.Findings = r.check.found.list()
+	return report, nil
 }
 
 // begin fixes the moment that is verified. On Citus the one connection to each
@@ -82,6 +91,20 @@ func (r *rowReader) begin() error {
 	return r.tx.QueryRow(r.ctx, `select count(*) from ledger_entries`).Scan(&r.batch.total)
 }
 
+func (r *rowReader) readReversed() (map[string]bool, error) {
+	rows, err := r.tx.Query(r.ctx, reversedQuery)
+	if err != nil {
+		return nil, err
+	}
+	reversed := map[string]bool{}
+	var id string
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		reversed[id] = true
+		return nil
+	})
+	return reversed, err
+}
+
 // rowReader reads the tables of a PostgreSQL database side by side.
 type rowReader struct {
 	ctx        context.Context
@@ -94,6 +117,10 @@ type rowReader struct {
 	customers stream[customerLine]
 	wallets   stream[walletLine]
 	entries   stream[entryLine]
+	audits    stream[auditLine]
+	transfers stream[transferLine]
+	holds     stream[holdLine]
+	events    stream[holdEventLine]
 
 	number  int64 // of the customer that is being read
 	entryNo int64
@@ -109,7 +136,10 @@ func (o owner) compare(other owner) int {
 	return cmp.Or(strings.Compare(o.id, other.id), cmp.Compare(o.tenant, other.tenant))
 }
 
-type customerLine struct{ owner }
+type customerLine struct {
+	owner
+	standing standing
+}
 
 type walletLine struct {
 	owner
@@ -119,6 +149,11 @@ type walletLine struct {
 type entryLine struct {
 	owner
 	row entryRow
+}
+
+type auditLine struct {
+	owner
+	row auditRow
 }
 
 // fetchRows is how many rows are fetched from a table at a time.
@@ -186,22 +221,39 @@ func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 
 func (r *rowReader) read() error {
 	r.keys.max = rangeWeight
-	const customers = `select customer_id, tenant from customers order by customer_id, tenant`
+	const customers = `
+	  select customer_id, tenant, email, name, phone_number, metadata, freezes, updated_at, audit_position, audit_hash, alerts
+	    from customers
+	   order by customer_id, tenant`
+	const audits = `
+	  select customer_id, tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
+	    from audit_entries
+	   order by customer_id, tenant, position`
 	const wallets = `
 	  select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	         promotional_from, promotional_sum, paid_from, paid_sum, next_expiry
+	         promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at
 	    from wallets
 	   order by customer_id, tenant, currency`
 	const entries = `
 	  select customer_id, tenant, position, seq, is_credit, amount, before_balance, after_balance, available,
 	         expires_at, created_at, currency, id, event_type, account, category, allocations, reason,
-	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash
+	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash, reverses, alerts,
+	         hold_id, held
 	    from ledger_entries
 	   order by customer_id, tenant, position`
+	const transfers = `
+	  select customer_id, tenant, id, outgoing, other_id, state, currency, amount, position, entry_id, refusal, created_at,
+	         updated_at
+	    from transfers
+	   order by customer_id, tenant, id`
 	err := errors.Join(
+		open(r, &r.holds, "holds_in_order", holdRowsQuery, scanHoldLine),
+		open(r, &r.events, "hold_events_in_order", holdEventRowsQuery, scanHoldEventLine),
 		open(r, &r.customers, "customers_in_order", customers, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", wallets, r.scanWalletLine),
 		open(r, &r.entries, "entries_in_order", entries, r.scanEntryLine),
+		open(r, &r.audits, "audits_in_order", audits, scanAuditLine),
+		open(r, &r.transfers, "transfers_in_order", transfers, scanTransferLine),
 	)
 	for err == nil {
 		var more bool
@@ -217,11 +269,19 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	customer, err1 := r.customers.next(r.ctx, r.tx)
 	wallet, err2 := r.wallets.next(r.ctx, r.tx)
 	entry, err3 := r.entries.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	audit, err4 := r.audits.next(r.ctx, r.tx)
+	transfer, err5 := r.transfers.next(r.ctx, r.tx)
+	hold, err6 := r.holds.next(r.ctx, r.tx)
+	event, err7 := r.events.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return false, err
 	}
 	var whose *owner
-	for _, candidate := range []*owner{ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry)} {
+	candidates := []*owner{
+		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
+		ownerOfHold(hold), ownerOfHoldEvent(event),
+	}
+	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
 			whose = candidate
 		}
@@ -231,16 +291,26 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	}
 	now := *whose
 	r.number++
-	known := customer != nil && customer.owner == now
-	if known {
+	row := customerRow{no: r.number, tenant: now.tenant, id: now.id}
+	if customer != nil && customer.owner == now {
+		row.known, row.standing = true, &customer.standing
 		r.customers.take()
 	}
 	r.batch.steps = append(r.batch.steps, stepCustomer)
-	r.batch.customers = append(r.batch.customers, customerRow{no: r.number, known: known, tenant: now.tenant, id: now.id})
+	r.batch.customers = append(r.batch.customers, row)
+	if err := r.readHolds(now); err != nil {
+		return false, err
+	}
 	if err := r.readEntries(now); err != nil {
 		return false, err
 	}
 	if err := r.readWallets(now); err != nil {
+		return false, err
+	}
+	if err := r.readAudits(now); err != nil {
+		return false, err
+	}
+	if err := r.readTransfers(now); err != nil {
 		return false, err
 	}
 	r.batch.steps = append(r.batch.steps, stepEnd)
@@ -263,6 +333,13 @@ func ownerOfWallet(line *walletLine) *owner {
 }
 
 func ownerOfEntry(line *entryLine) *owner {
+	if line == nil {
+		return nil
+	}
+	return &line.owner
+}
+
+func ownerOfAudit(line *auditLine) *owner {
 	if line == nil {
 		return nil
 	}
@@ -313,73 +390,24 @@ func (r *rowReader) readWallets(now owner) error {
 	}
 }
 
+func (r *rowReader) readAudits(now owner) error {
+	for {
+		line, err := r.audits.next(r.ctx, r.tx)
+		if err != nil || line == nil || line.owner != now {
+			return err
+		}
+		line.row.customer = r.number
+		r.batch.steps = append(r.batch.steps, stepAudit)
+		r.batch.audits = append(r.batch.audits, line.row)
+		r.audits.take()
+		if r.batch.full() {
+			r.hand()
+		}
+	}
+}
+
 // hand has the rows checked that were read.
 func (r *rowReader) hand() {
 	r.check.batch(r.batch)
 	r.batch.reset()
-}
-
-func scanCustomerLine(row pgx.CollectableRow) (line customerLine, err error) {
-	err = row.Scan(&line.id, &line.tenant)
-	return line, err
-}
-
-func (r *rowReader) scanWalletLine(row pgx.CollectableRow) (line walletLine, err error) {
-	w := &line.row
-	var updatedAt time.Time
-	var nextExpiry *time.Time
-	err = row.Scan(&line.id, &line.tenant, &w.currency, &w.balance, &w.held, &w.seq, &w.position, &w.hash, &updatedAt,
-		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum, &nextExpiry)
-	w.updatedAt = updatedAt.UnixMicro()
-	if nextExpiry != nil {
-		w.nextExpiry = nextExpiry.UnixMicro()
-	}
-	return line, err
-}
-
-func (r *rowReader) scanEntryLine(row pgx.CollectableRow) (line entryLine, err error) {
-	e := &line.row
-	var expiresAt *time.Time
-	var createdAt time.Time
-	var allocations []int64
-	var id, event, account, category, createdBy string
-	var reason, reference, metadata, key *string
-	err = row.Scan(&line.id, &line.tenant, &e.position, &e.seq, &e.isCredit, &e.amount, &e.before, &e.after, &e.available,
-		&expiresAt, &createdAt, &e.currency, &id, &event, &account, &category, &allocations, &reason,
-		&reference, &metadata, &key, &e.fingerprint, &createdBy, &e.hash)
-	if err != nil {
-		return line, err
-	}
-	if e.isCredit {
-		e.creditFlag = 1
-	}
-	if expiresAt != nil {
-		e.expiresAt = expiresAt.UnixMicro()
-	}
-	e.createdAt = createdAt.UnixMicro()
-	e.id, e.eventType, e.account, e.category, e.createdBy =
-		[]byte(id), []byte(event), []byte(account), []byte(category), []byte(createdBy)
-	e.reason, e.reference, e.metadata, e.key = bytesOf(reason), bytesOf(reference), bytesOf(metadata), bytesOf(key)
-	e.lots = encodeParts(allocations)
-	return line, nil
-}
-
-func bytesOf(text *string) []byte {
-	if text == nil {
-		return nil
-	}
-	return append([]byte{}, *text...)
-}
-
-// encodeParts writes allocations in the form that the checker decodes, nil for
-// null. A negative number becomes one that does not decode.
-func encodeParts(numbers []int64) []byte {
-	if numbers == nil {
-		return nil
-	}
-	encoded := []byte{}
-	for _, n := range numbers {
-		encoded = binary.AppendUvarint(encoded, uint64(n))
-	}
-	return encoded
 }

@@ -26,13 +26,15 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newLedgerFile(t)
 		f.exec(`begin`)
+		const thresholds = "INR\t50:50\nUSD\t100:150 200:200\n"
 		for range rapid.IntRange(0, 60).Draw(rt, "requests") {
 			tenant := rapid.SampledFrom([]ledger.Tenant{acmeTest, acmeLive, zetaTest}).Draw(rt, "tenant")
 			c := f.customer(tenant, rapid.SampledFrom([]string{"cus_ann", "cus_bob"}).Draw(rt, "customer"))
 			r := ledger.PostRequest{
-				Currency:  rapid.SampledFrom([]money.Currency{"USD", "INR"}).Draw(rt, "currency"),
-				Direction: rapid.SampledFrom([]ledger.Direction{ledger.Credit, ledger.Debit}).Draw(rt, "direction"),
-				Amount:    money.Amount(rapid.Int64Range(1, 200).Draw(rt, "amount")),
+				Currency:      rapid.SampledFrom([]money.Currency{"USD", "INR"}).Draw(rt, "currency"),
+				Direction:     rapid.SampledFrom([]ledger.Direction{ledger.Credit, ledger.Debit}).Draw(rt, "direction"),
+				Amount:        money.Amount(rapid.Int64Range(1, 200).Draw(rt, "amount")),
+				DefaultAlerts: rapid.SampledFrom([]ledger.Alerts{"", thresholds, thresholds, "USD\t100:150 300:300\n"}).Draw(rt, "alerts"),
 			}
 			if r.Direction == ledger.Credit {
 				r.Category = rapid.SampledFrom([]ledger.Category{"", ledger.Paid, ledger.Promotional}).Draw(rt, "category")
@@ -45,6 +47,19 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 			}
 			if rapid.IntRange(0, 2).Draw(rt, "sweep") == 0 {
 				f.sweep(c)
+			}
+			if w := c.wallets["USD"]; w != nil && rapid.Bool().Draw(rt, "reverse") {
+				seq := rapid.IntRange(1, len(w.entries)).Draw(rt, "seq")
+				f.grace = rapid.SampledFrom([]time.Duration{0, time.Second, 5 * time.Minute}).Draw(rt, "grace")
+				undone := money.Amount(rapid.IntRange(1, 100).Draw(rt, "undone"))
+				if err := f.reverse(c, int64(seq), undone); err != nil && !isRefusal(err) {
+					rt.Fatal(err)
+				}
+			}
+			if c.wallets["USD"] != nil {
+				if err := drawHold(rt, f, c); err != nil && !isRefusal(err) {
+					rt.Fatal(err)
+				}
 			}
 			f.now = f.now.Add(time.Duration(rapid.IntRange(-60, 300).Draw(rt, "seconds")) * time.Second)
 		}
@@ -140,6 +155,9 @@ func changeCell(t *testing.T, chance *rand.Rand, path, table, column, where stri
 		was, is = changeValue(chance, stmt, column == "allocations")
 		if column == "no" || table == "wallets" && column == "customer" {
 			is = int64(1000) // the others are taken
+		}
+		if column == "held" && was == nil {
+			is = int64(1)
 		}
 		return nil
 	}})

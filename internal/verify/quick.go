@@ -211,6 +211,9 @@ func (q *quick) wallet(e *entryRow) error {
 			var w walletRow
 			q.batch.scanWallet(stmt, q.currencies, &w)
 			book := &walletBook{currency: e.currency, seq: e.seq, balance: e.after, sum: sumOf(e.after), last: e.end()}
+			if book.holds, err = q.holds(e); err != nil {
+				return err
+			}
 			checkWalletEnd(&w, book, report)
 			checkWalletLink(&w, book, report)
 			if stored, ok := checkWalletSums(&w, report); ok {
@@ -227,4 +230,25 @@ func (q *quick) wallet(e *entryRow) error {
 		report(LawBalance, "the wallet has entries and no row in wallets")
 	}
 	return err
+}
+
+// holds is what the holds of an entry's wallet make of its row.
+func (q *quick) holds(e *entryRow) (h walletHolds, err error) {
+	const query = `
+	  select coalesce((select sum(amount - captured - released)
+	                     from holds
+	                    where customer = ?1 and currency = ?2 and state = 'active'), 0),
+	         coalesce(max(e.number), 0),
+	         coalesce(max(e.created_at), 0)
+	    from holds h
+	    join hold_events e on e.customer = h.customer and e.hold = h.number
+	   where h.customer = ?1 and h.currency = ?2`
+	err = sqlitex.Execute(q.file.conn, query, &sqlitex.ExecOptions{
+		Args: []any{e.customer, e.currency},
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			h = walletHolds{held: stmt.ColumnInt64(0), number: stmt.ColumnInt64(1), at: stmt.ColumnInt64(2)}
+			return nil
+		},
+	})
+	return h, err
 }

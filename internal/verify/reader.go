@@ -28,6 +28,10 @@ type reader struct {
 	wallets       *cursor
 	customerMarks *cursor
 	walletMarks   *cursor
+	audits        *cursor
+	transfers     *cursor
+	holds         *cursor
+	holdEvents    *cursor
 }
 
 // The columns of each cursor begin with the number of the customer.
@@ -35,7 +39,16 @@ const (
 	customersQuery = `
 	select no,
 	       tenant,
-	       id
+	       id,
+	       email,
+	       name,
+	       phone_number,
+	       metadata,
+	       freezes,
+	       updated_at,
+	       audit_position,
+	       audit_hash,
+	       alerts
 	  from customers
 	 order by no`
 
@@ -145,6 +158,10 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		{&r.wallets, walletsQuery},
 		{&r.customerMarks, customerMarksQuery},
 		{&r.walletMarks, walletMarksQuery},
+		{&r.audits, auditQuery},
+		{&r.transfers, transfersQuery},
+		{&r.holds, holdsQuery},
+		{&r.holdEvents, holdEventsQuery},
 	} {
 		c, err := r.file.cursor(open.query)
 		if err != nil {
@@ -169,10 +186,17 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 	return err
 }
 
-// readRange sends the customers of a range, then their entries, then what is
-// stored about the outcome.
+// readRange sends the customers of a range, then what happened to their holds,
+// which has its places between their entries, then these, then what is stored
+// about the outcome.
 func (r *reader) readRange(customers customerRange, total int64) (entries int64, err error) {
 	if err := r.readAll(r.customers, customers, total, r.readCustomer); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.holds, customers, total, r.readHold); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.holdEvents, customers, total, r.readHoldEvent); err != nil {
 		return 0, err
 	}
 	if entries, err = r.readEntries(customers, total); err != nil {
@@ -188,6 +212,12 @@ func (r *reader) readRange(customers customerRange, total int64) (entries int64,
 		return 0, err
 	}
 	if err := r.readAll(r.walletMarks, customers, total, r.readMark(stepWalletMark)); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.audits, customers, total, r.readAudit); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.transfers, customers, total, r.readTransfer); err != nil {
 		return 0, err
 	}
 	r.batch.steps = append(r.batch.steps, stepEnd)
@@ -212,11 +242,24 @@ func (r *reader) readAll(
 
 func (r *reader) readCustomer(b *batch, stmt *sqlite.Stmt) {
 	b.steps = append(b.steps, stepCustomer)
+	row := &standing{
+		freezes:   stmt.ColumnText(7),
+		alerts:    stmt.ColumnText(11),
+		updatedAt: stmt.ColumnInt64(8),
+		position:  stmt.ColumnInt64(9),
+		hash:      make([]byte, stmt.ColumnLen(10)),
+	}
+	stmt.ColumnBytes(10, row.hash)
+	if row.position != 0 { // else no trail tells of the rest
+		row.email, row.name = stmt.ColumnText(3), stmt.ColumnText(4)
+		row.phone, row.metadata = stmt.ColumnText(5), stmt.ColumnText(6)
+	}
 	b.customers = append(b.customers, customerRow{
-		no:     stmt.ColumnInt64(0),
-		known:  true,
-		tenant: stmt.ColumnInt64(1),
-		id:     stmt.ColumnText(2),
+		no:       stmt.ColumnInt64(0),
+		known:    true,
+		tenant:   stmt.ColumnInt64(1),
+		id:       stmt.ColumnText(2),
+		standing: row,
 	})
 }
 

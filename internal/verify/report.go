@@ -26,12 +26,18 @@ const (
 	LawSpendOrder  Law = "L2" // debits take the lots that are next in spend order
 	LawExpiry      Law = "L3" // an expired lot is not spent
 	LawSweep       Law = "L4" // what an expired lot has left is written off once, and whole
+	LawUndo        Law = "L5" // a reversal gives back to the lots that the debit took, and no more
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
+	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry that crosses it
+	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
+	LawHoldEnd     Law = "H3" // a hold ends once
+	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 )
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
-	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawHolds,
+	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawHolds, LawAlerts, LawHoldParts,
+	LawHoldEnd, LawAudit,
 }
 
 // Laws lists every law that verify checks, in the order of a report.
@@ -46,7 +52,8 @@ type Finding struct {
 	Currency   string `json:"currency"`
 
 	// Position is the customer's position of the entry to look at, 0 when the
-	// finding is not about one entry. Entry is its id, No its row.
+	// finding is not about one entry. Entry is its id, No its row. A finding of
+	// law N5 is about an entry of the audit trail, which has positions of its own.
 	Position int64  `json:"position"`
 	Entry    string `json:"entry"`
 	No       int64  `json:"no"`

@@ -17,6 +17,10 @@ const (
 	stepWallet                   // their wallet rows, by customer and currency
 	stepCustomerMark             // their marks, by customer and position
 	stepWalletMark               // their wallets' marks, by customer, currency and seq
+	stepAudit                    // their audit trails, by customer and position
+	stepTransfer                 // their rows of transfers, by customer and id
+	stepHold                     // their holds, by customer and number, before the entries
+	stepHoldEvent                // what happened to these, by customer and number
 	stepEnd                      // the range ends
 )
 
@@ -27,6 +31,10 @@ type batch struct {
 	entries   []entryRow
 	wallets   []walletRow
 	marks     []markRow
+	audits    []auditRow
+	transfers []transferRow
+	holds     []holdRow
+	events    []holdEventRow
 	keys      []repeatedKey
 	text      []byte // what the rows' texts point into
 
@@ -49,6 +57,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.steps, b.customers, b.entries = b.steps[:0], b.customers[:0], b.entries[:0]
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
+	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
 }
 
 // full reports whether a row may not fit any more.
@@ -81,6 +90,9 @@ type customerRow struct {
 	known  bool
 	tenant int64
 	id     string
+
+	// standing is nil where a quick run does not look at it.
+	standing *standing
 }
 
 // walletRow is a raw row of wallets.
@@ -99,6 +111,9 @@ type walletRow struct {
 	misfit    string  // the column that is not stored as it should be
 
 	nextExpiry int64 // of the lots, 0 when none can expire
+	alerts     []byte
+	holdNumber int64 // of the last event about a hold, 0 for none
+	holdAt     int64 // when that was
 }
 
 const walletColumns = `
@@ -116,7 +131,10 @@ const walletColumns = `
 	       promotional_sum,
 	       paid_from,
 	       paid_sum,
-	       next_expiry
+	       next_expiry,
+	       alerts,
+	       hold_number,
+	       hold_at
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -135,6 +153,9 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		lots:      b.column(stmt, 9),
 
 		nextExpiry: stmt.ColumnInt64(14),
+		alerts:     b.column(stmt, 15),
+		holdNumber: stmt.ColumnInt64(16),
+		holdAt:     stmt.ColumnInt64(17),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -190,6 +211,11 @@ type entryRow struct {
 	fingerprint []byte
 	createdBy   []byte
 	hash        []byte
+	reverses    []byte
+	alerts      []byte // the thresholds in force, where the entry changed them or crossed one
+	holdID      []byte
+	held        int64
+	zeroHeld    bool   // 0 is stored where null belongs
 	misfit      string // the column that is not stored as it should be
 
 	// allocations are decoded from lots by the checker; decodes is false when
@@ -198,7 +224,8 @@ type entryRow struct {
 	decodes     bool
 }
 
-// part is how much an entry took from the lot that the credit at seq opened.
+// part is how much an entry took from, or gave back to, the lot that the credit at
+// seq opened.
 type part struct{ seq, amount int64 }
 
 const entryColumns = `
@@ -227,7 +254,11 @@ const entryColumns = `
 	       fingerprint,
 	       created_by,
 	       hash,
-	       customer
+	       customer,
+	       reverses,
+	       alerts,
+	       hold_id,
+	       held
 	  from ledger_entries`
 
 // shape says how the columns of a query are stored, with a letter for each: an
@@ -237,8 +268,8 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "i"
-	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbi"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTii"
+	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbiT" + "TTI"
 )
 
 // misfit is the name of the first column that is stored in another way, "" when
@@ -260,6 +291,8 @@ func storedAs(letter byte, stored sqlite.ColumnType) bool {
 		return stored == sqlite.TypeText
 	case 'b':
 		return stored == sqlite.TypeBlob
+	case 'I':
+		return stored == sqlite.TypeInteger || stored == sqlite.TypeNull
 	case 'T':
 		return stored == sqlite.TypeText || stored == sqlite.TypeNull
 	default: // 'B'
@@ -297,6 +330,10 @@ func (b *batch) scan(stmt *sqlite.Stmt, currencies names, e *entryRow) {
 	e.createdBy = b.column(stmt, 23)
 	e.hash = b.column(stmt, 24)
 	e.customer = stmt.ColumnInt64(25)
+	e.reverses = b.column(stmt, 26)
+	e.alerts = b.column(stmt, 27)
+	e.holdID, e.held = b.column(stmt, 28), stmt.ColumnInt64(29)
+	e.zeroHeld = e.held == 0 && !stmt.ColumnIsNull(29)
 }
 
 // names keeps one string for each currency that was met, so that rows need no

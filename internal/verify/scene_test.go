@@ -24,6 +24,8 @@ import (
 //	position 8  USD seq 7  debit   150: 100 of lot 3, 50 of lot 1
 //	position 9  USD seq 8  credit   10 paid, and so on
 //
+// and an audit trail: frozen in INR, renamed, unfrozen, frozen in USD.
+//
 // Ann's USD wallet: lot 6 with 50 and lot 5 with 700, expired; lot 1 with 950;
 // and a tail of lots from 8 to 71 with 10 each.
 func scene(t testing.TB) *ledgerFile {
@@ -54,8 +56,22 @@ func scene(t testing.TB) *ledgerFile {
 	f.mustPost(f.customer(zetaTest, "cus_ann"), with(credit(78), promotional))
 	f.customer(zetaTest, "cus_poor") // has no wallet
 	f.mustPost(bob, debit(5))        // a wallet with nothing left
+	f.trail(ann)
 	f.finish()
 	return f
+}
+
+// trail gives a customer an audit trail of four lines.
+func (f *ledgerFile) trail(c *customer) {
+	f.t.Helper()
+	f.freeze(c, ledger.FreezeRequest{Currency: "INR", Scope: ledger.FreezeDebits, Reason: `Zoë's "case" \\ ✓`})
+	f.now = f.now.Add(time.Second)
+	f.amend(c, ledger.Amend(c.state, ledger.Actor{KeyID: keyID(c.tenant)}, func(c ledger.Customer) ledger.Customer {
+		c.Name, c.PhoneNumber, c.Metadata = `Ann "A" <a&b>`, "+14155552671", `{"a":"<b>"}`
+		return c
+	}, f.moment()))
+	f.freeze(c, ledger.FreezeRequest{Lift: true, Currency: "INR", Reason: "Cleared"})
+	f.freeze(c, ledger.FreezeRequest{Currency: "USD", Scope: ledger.FreezeEverything, Reason: "Review"})
 }
 
 const (

@@ -86,7 +86,7 @@ func anyRequest(chance *rand.Rand, now time.Time, n int) ledger.PostRequest {
 	r := ledger.PostRequest{
 		Tenant: acmeTest, Currency: "USD", CurrencyEnabled: true, CreatedBy: "key_load",
 		Direction: ledger.Credit, Amount: money.Amount(1 + chance.IntN(1000)), Reason: "load",
-		IdempotencyKey: fmt.Sprintf("key-%d", n),
+		IdempotencyKey: fmt.Sprintf("key-%d", n), DefaultAlerts: "INR\t300:400\nUSD\t500:1000 5000:5000\n",
 	}
 	if chance.IntN(4) == 0 {
 		r.Currency = "INR"

@@ -57,6 +57,17 @@ func TestExpiryEntriesAreSound(t *testing.T) {
 	}
 }
 
+// breaks corrupts a ledger and wants what is wrong with it found.
+func breaks(t *testing.T, scene func(testing.TB) *ledgerFile, c corruption) {
+	t.Helper()
+	t.Parallel()
+	f := scene(t)
+	f.corrupt(c.do)
+	if report := run(t, verify.Options{Path: f.path}); !c.found(report) {
+		t.Errorf("got findings %q, want law %s at position %d", report.Findings, c.law, c.position)
+	}
+}
+
 // What is wrong with an expiry entry is law L4, whatever else it breaks.
 func TestExpiryEntriesThatBreakTheirLaw(t *testing.T) {
 	t.Parallel()
@@ -87,13 +98,7 @@ func TestExpiryEntriesThatBreakTheirLaw(t *testing.T) {
 		"available without the lot":   {set(6, "available", "available - 380"), "O1", 6},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := sweptScene(t)
-			f.corrupt(c.do)
-			want := corruption{law: c.law, customer: ann, position: c.at}
-			if report := run(t, verify.Options{Path: f.path}); !want.found(report) {
-				t.Errorf("got findings %q, want law %s at position %d", report.Findings, c.law, c.at)
-			}
+			breaks(t, sweptScene, corruption{do: c.do, law: c.law, customer: ann, position: c.at})
 		})
 	}
 }

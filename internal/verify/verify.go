@@ -28,6 +28,16 @@ type Options struct {
 	// means 256.
 	QuickEntries int
 
+	// Checkpoint, when set, calls its argument with each head of an earlier
+	// moment. A customer whose chains do not go on from there breaks law M6, or
+	// N5 for the audit trail. A quick run does not call it.
+	Checkpoint func(yield func(Head) error) error
+
+	// Heads, when set, is called with where the chains of each customer stand,
+	// sorted by id, business and mode, as of the moment that was verified. It is
+	// not called in a quick run, nor when a law is broken.
+	Heads func(Head) error
+
 	// weight is how much of the ledger is held in memory at a time; 0 means
 	// rangeWeight. Tests make it small.
 	weight int64
@@ -90,6 +100,9 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 		empty <- newBatch()
 	}
 	check := newChecker(tenants, options.Progress)
+	if check.reversed, err = f.readReversed(); err != nil {
+		return Report{}, err
+	}
 	checked := make(chan struct{})
 	go func() {
 		defer close(checked)
@@ -106,5 +119,15 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return check.report(), nil
+	rows, err := f.readPairs(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	check.pairs(rows, rows.broken)
+	report := check.report()
+	if err := f.heads(tenants, options, check.found); err != nil {
+		return Report{}, err
+	}
+	report.Findings = check.found.list()
+	return report, nil
 }

@@ -14,11 +14,13 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 		return
 	}
 	book.hasRow = true
+	c.playHolds(owner, book, book.seq+1)
 	where := owner.where(w.currency, book.last.position)
 	where.No = book.last.no
 	report := func(law Law, format string, args ...any) { c.found.add(law, where, format, args...) }
 
 	checkWalletEnd(w, book, report)
+	checkWalletAlerts(w, book, report)
 	if !c.unlinked {
 		checkWalletLink(w, book, report)
 	}
@@ -43,8 +45,9 @@ func checkWalletEnd(w *walletRow, book *walletBook, report reporter) {
 	if book.sum != sumOf(w.balance) {
 		report(LawBalance, "the wallet's balance is %d, its entries sum to %s", w.balance, book.sum)
 	}
-	if w.held != 0 {
-		report(LawHolds, "the wallet holds %d, and there are no holds", w.held)
+	if h := &book.holds; w.held != h.held || w.holdNumber != h.number || w.holdAt != h.at {
+		report(LawHolds, "the wallet holds %d after hold event %d at %d, its holds make it %d after event %d at %d",
+			w.held, w.holdNumber, w.holdAt, h.held, h.number, h.at)
 	}
 	if w.seq != book.seq || w.position != book.last.position {
 		report(LawSequence, "the wallet stands at seq %d and position %d, its last entry at %d and %d",
@@ -66,7 +69,7 @@ func checkWalletLink(w *walletRow, book *walletBook, report reporter) {
 }
 
 // checkWalletSums checks a wallet's stored lots as far as the row alone shows
-// it: that they decode, stand in spend order and sum to the balance (laws L1,
+// it: that they decode, stand in spend order and sum to what is not held (laws L1,
 // L2). It returns the decoded lots, and false when they are of no use.
 func checkWalletSums(w *walletRow, report reporter) (stored []lot, ok bool) {
 	stored, ok = decodeLots(w.lots)
@@ -88,8 +91,8 @@ func checkWalletSums(w *walletRow, report reporter) (stored []lot, ok bool) {
 			ok = false
 		}
 	}
-	if sum != sumOf(w.balance) {
-		report(LawLots, "the wallet's lots sum to %s, its balance is %d", sum, w.balance)
+	if sum != sumOf(w.balance-w.held) {
+		report(LawLots, "the wallet's lots sum to %s, its balance is %d with %d held", sum, w.balance, w.held)
 	}
 	return stored, ok
 }

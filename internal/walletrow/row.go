@@ -2,6 +2,9 @@
 // balance, the head of its entries, and its open lots in a form that stays
 // short however many lots are open.
 //
+// The exception is a debit of very many lots that is undone: all that it gave
+// back are written out until they are spent again.
+//
 // A row is written with every commit that touches its wallet, so it writes out
 // only the lots that are next in spend order and those that can expire. Lots
 // that never expire and were never touched are the wallet's credits of one
@@ -41,6 +44,12 @@ type Row struct {
 	Position  int64 // of the wallet's last entry
 	Hash      ledger.Hash
 	UpdatedAt time.Time
+	Alerts    ledger.Standings
+
+	// HoldNumber and HoldAt are those of the last event about a hold in this wallet,
+	// 0 and zero for none.
+	HoldNumber int64
+	HoldAt     time.Time
 
 	// Written are the open lots that are written out, in spend order. Tails
 	// are the others, one for each category, see [TailOf].
@@ -78,6 +87,7 @@ func (r *Row) Wallet(customer *ledger.Customer, n int) ledger.Wallet {
 		Balance:    r.Balance,
 		Held:       r.Held,
 		Seq:        r.Seq,
+		Alerts:     r.Alerts,
 		CreatedAt:  customer.CreatedAt,
 		UpdatedAt:  r.UpdatedAt,
 		Lots:       r.Written[:n:n],
@@ -95,17 +105,33 @@ func Chain(rows []Row) (chain ledger.Chain) {
 			chain = ledger.Chain{Position: r.Position, Hash: r.Hash, LastAt: r.UpdatedAt}
 		}
 	}
+	for i := range rows {
+		chain = chain.Past(rows[i].HoldAt)
+	}
 	return chain
+}
+
+// HoldNumber is that of a customer's last hold event: the wallet's about which it
+// was.
+func HoldNumber(rows []Row) (number int64) {
+	for i := range rows {
+		number = max(number, rows[i].HoldNumber)
+	}
+	return number
 }
 
 // Apply makes the row what it is after a change that was decided on the first n
 // of its written lots.
 func (r *Row) Apply(change *ledger.Change, n int) {
 	r.take(change, n)
-	entry := &change.Entry
-	r.Balance, r.Held = change.Wallet.Balance, change.Wallet.Held
-	r.Seq, r.Position = entry.Seq, entry.Position
-	r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
+	r.Balance, r.Held, r.Alerts = change.Wallet.Balance, change.Wallet.Held, change.Wallet.Alerts
+	if change.Hold != nil {
+		r.HoldNumber, r.HoldAt = change.Hold.Event.Number, change.Hold.Event.CreatedAt
+	}
+	for entry := range change.Entries() {
+		r.Seq, r.Position = entry.Seq, entry.Position
+		r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
+	}
 }
 
 // NextExpiry is when the next of the open lots expires, zero when none can. Every
@@ -179,7 +205,7 @@ func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credit
 // spendable is what all lots that have not expired at t sum to. Lots that can
 // expire are always written out, so the tails count in full.
 func (r *Row) spendable(t time.Time) money.Amount {
-	sum := r.Balance
+	sum := r.Balance - r.Held
 	for _, lot := range r.Written {
 		if lot.ExpiredAt(t) {
 			sum -= lot.Remaining
@@ -222,26 +248,36 @@ func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credit
 	return nil
 }
 
-// take makes the row's lots what a change left of the first n of them.
+// take makes the row's lots what a change left of the first n of them. A lot
+// that a reversal gave money back to was drawn from its tail by the debit, so it
+// is none of a tail's.
 func (r *Row) take(change *ledger.Change, n int) {
 	lots := change.Wallet.Lots
 	if n < len(r.Written) {
-		lots = append(slices.Clone(lots), r.Written[n:]...)
-		slices.SortFunc(lots, ledger.CompareLots)
+		lots = ledger.MergeLots(lots, r.Written[n:])
 	}
 	r.Written = lots
-	entry := &change.Entry
-	if entry.Direction != ledger.Credit || !entry.ExpiresAt.IsZero() {
+	for entry := range change.Entries() {
+		r.lengthen(entry)
+	}
+}
+
+// lengthen puts the lot that an entry opened into the tail of its category. It
+// is the newest there, and joins the tail if there is one, because everything
+// from there upwards is the tail's; it begins one if the row is long enough
+// already. Of a lot that the same change has spent from again, there was no tail
+// to join: all that is older was spent before it.
+func (r *Row) lengthen(entry *ledger.Entry) {
+	if !entry.OpensLot() || !entry.ExpiresAt.IsZero() {
 		return
 	}
-	// The lot that was just opened is the newest of its category. It joins the
-	// tail if there is one, because everything from there upwards is the
-	// tail's, and begins one if the row is long enough already.
+	isOpened := func(lot ledger.Lot) bool { return lot.Seq == entry.Seq }
+	at := slices.IndexFunc(r.Written, isOpened)
 	tail := &r.Tails[TailOf(entry.Category)]
-	if tail.Sum == 0 && len(r.Written) <= writtenMax {
+	if at < 0 || r.Written[at].Remaining != entry.Amount || tail.Sum == 0 && len(r.Written) <= writtenMax {
 		return
 	}
-	r.Written = slices.DeleteFunc(slices.Clone(r.Written), func(lot ledger.Lot) bool { return lot.Seq == entry.Seq })
+	r.Written = slices.DeleteFunc(slices.Clone(r.Written), isOpened)
 	if tail.Sum == 0 {
 		tail.From = entry.Seq
 	}

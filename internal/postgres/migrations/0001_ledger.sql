@@ -26,6 +26,24 @@ create table tenants (
   unique (business_id, mode)
 );
 
+-- One row: which feed this is. A place in a feed is a place in this database only,
+-- and in no copy of it.
+create table feed (
+  no integer not null primary key check (no = 1),
+  id uuid    not null
+);
+
+insert into feed values (1, gen_random_uuid());
+
+-- The order of the feed. A row that tells of something has the number of its
+-- transaction, or of the next one that could have begun when it was written if
+-- that is higher. It is taken by a statement behind the one that locked the
+-- customer, so that along the entries of a customer it never goes down; and it is
+-- never below the number of its transaction, so that whoever reads only what is
+-- below the oldest transaction that still runs passes over nothing. What is added
+-- is above 0 in a database that was restored into a server with lower numbers.
+create function feed_base() returns bigint language sql immutable as 'select 0::bigint';
+
 create sequence api_keys_no;
 
 create table api_keys (
@@ -55,11 +73,25 @@ create table customers (
   metadata     text             not null, -- canonical JSON object
   created_at   timestamptz      not null,
   updated_at   timestamptz      not null,
+
+  -- A line for each freeze, sorted by currency: currency ('' for the customer as
+  -- a whole), scope, microseconds, id of the line of the audit trail, reason.
+  freezes      text             not null default '',
+
+  -- A line for each wallet that has thresholds of its own, sorted by currency:
+  -- currency, below:recover_at of each.
+  alerts       text             not null default '',
+
+  -- Where the customer's audit trail stands.
+  audit_position bigint         not null default 0 check (audit_position >= 0),
+  audit_hash   bytea            not null default decode(repeat('00', 32), 'hex') check (length(audit_hash) = 32),
+  feed_order   bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
   primary key (customer_id, tenant)
 ) with (fillfactor = 70);
 
 create index customers_by_tenant on customers (tenant, no);
 create index customers_by_email on customers (tenant, email, no);
+create index customers_by_feed on customers (tenant, feed_order);
 
 -- One row per wallet that has entries. The row with the highest position
 -- carries the head of the customer's chain.
@@ -88,6 +120,15 @@ create table wallets (
 
   next_expiry      timestamptz, -- when the next of the open lots expires, null when none can
 
+  -- Thresholds in force, with where the wallet stands at each, such as
+  -- 500:700:armed; null for none.
+  alerts           text,
+
+  -- Of the last event about a hold in this wallet. The highest of a customer's
+  -- wallets is the number of the customer's last.
+  hold_number      bigint      not null default 0 check (hold_number >= 0),
+  hold_at          timestamptz, -- created_at of that event, null for none
+
   primary key (customer_id, tenant, currency),
   foreign key (customer_id, tenant) references customers (customer_id, tenant)
 ) with (fillfactor = 70);
@@ -111,9 +152,9 @@ create table ledger_entries (
   available       bigint           not null check (available between 0 and after_balance),
   event_type      text             not null,
   account         text             not null,
-  category        text             not null, -- '' on a debit
+  category        text             not null, -- '' on what opens no lot
   expires_at      timestamptz,
-  allocations     bigint[],        -- lot seq, amount, lot seq, amount …; null on a credit
+  allocations     bigint[],        -- lot seq, amount, lot seq, amount …; null on a credit that opens a lot
   reason          text,
   reference_object_id text,
   metadata        text,            -- null for {}
@@ -122,11 +163,23 @@ create table ledger_entries (
   created_by      text             not null,
   created_at      timestamptz      not null,
   hash            bytea            not null check (length(hash) = 32),
+  reverses        text collate "C", -- id of the debit that this credit undoes, null for none
+  alerts          text,            -- thresholds in force, where this entry changed them or crossed one, else null
+  hold_id         text collate "C", -- of the hold that this debit captures, null for none
+  held            bigint check (held between 1 and after_balance), -- after this entry, null for nothing
+  feed_order      bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
   check (after_balance = before_balance + case when is_credit then amount else -amount end),
   primary key (customer_id, tenant, position),
   unique (customer_id, tenant, currency, seq),
   unique (customer_id, tenant, idempotency_key)
 );
+
+-- How much was undone of an entry. Few are, and only their reversals are in it.
+create index ledger_entries_by_reversed on ledger_entries (customer_id, tenant, reverses) include (amount) where reverses is not null;
+
+-- The feed of a business. All entries of a commit have one number, so the index is
+-- small, and grows at its right edge.
+create index ledger_entries_by_feed on ledger_entries (tenant, feed_order);
 
 -- What the planner is to believe: a customer may have very many entries, and a
 -- business very many customers. Left to itself it learns that most have a few, or
@@ -144,7 +197,7 @@ alter table customers
 
 insert into ledger_entries
 select '', -n, n, '', n, '', true, 1, 0, 1, 0, '', '', '', null, null, null, null, null, n::text, decode(repeat('00', 16), 'hex'),
-       '', now(), decode(repeat('00', 32), 'hex')
+       '', now(), decode(repeat('00', 32), 'hex'), null, null, null, null
   from generate_series(1, 20) as n;
 insert into customers
 select n::text, -n, n, '', '', '', '', '{}', now(), now()
@@ -163,6 +216,131 @@ create trigger ledger_entries_are_not_changed before update or delete on ledger_
 
 create trigger ledger_entries_are_not_truncated before truncate on ledger_entries
   for each statement execute function ledger_entries_are_immutable();
+
+-- Who changed what about a customer, and why. Each line has a hash over itself
+-- and the hash of the customer's line before.
+create table audit_entries (
+  customer_id  text collate "C" not null,
+  tenant       integer          not null,
+  position     bigint           not null check (position > 0),
+  id           text collate "C" not null,
+  action       text             not null,
+  key_id       text             not null,
+  address      text             not null, -- '' where none is known
+  before_state text             not null, -- canonical JSON object of what became different
+  after_state  text             not null,
+  reason       text             not null, -- '' for none
+  created_at   timestamptz      not null,
+  hash         bytea            not null check (length(hash) = 32),
+  feed_order   bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
+  primary key (customer_id, tenant, position)
+);
+
+create index audit_entries_by_feed on audit_entries (tenant, feed_order);
+
+create function audit_entries_are_immutable() returns trigger language plpgsql as $$
+begin
+  raise exception 'audit entries are immutable';
+end $$;
+
+create trigger audit_entries_are_not_changed before update or delete on audit_entries
+  for each row execute function audit_entries_are_immutable();
+
+create trigger audit_entries_are_not_truncated before truncate on audit_entries
+  for each statement execute function audit_entries_are_immutable();
+
+-- Transfers, with a row at each of the two customers: at the source from the
+-- first commit on, at the destination once it has decided. A refusal has no
+-- entry, and keeps what was refused from arriving later.
+create table transfers (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  id          text collate "C" not null, -- the same at both customers
+  outgoing    boolean          not null,
+  other_id    text collate "C" not null, -- the customer at the other end
+  state       text             not null check (state in ('in_transit', 'completed', 'returned', 'refused')),
+  currency    text collate "C" not null,
+  amount      bigint           not null check (amount between 1 and 999999999999),
+  position    bigint           not null, -- of the customer's first entry of the transfer, 0 for a refusal
+  entry_id    text collate "C" not null, -- of that entry, '' for a refusal
+  refusal     text             not null, -- code of why the destination refused, '' while it did not
+  created_at  timestamptz      not null,
+  updated_at  timestamptz      not null,
+  check (outgoing = (state in ('in_transit', 'returned')) or state = 'completed'),
+  check ((position > 0) = (state <> 'refused') and (entry_id <> '') = (state <> 'refused')),
+  check ((refusal <> '') = (state in ('returned', 'refused'))),
+  primary key (customer_id, tenant, id)
+);
+
+create unique index transfers_by_position on transfers (customer_id, tenant, position) where position > 0;
+
+-- Those that somebody has to bring to their end; nearly always empty.
+create index transfers_in_transit on transfers (id) where state = 'in_transit';
+
+-- Money that is promised. What is active is pinned: its lots are none of the
+-- wallet's.
+create table holds (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  number      bigint           not null check (number > 0), -- of the event that made it
+  id          text collate "C" not null,
+  currency    text collate "C" not null,
+  amount      bigint           not null check (amount between 1 and 999999999999),
+  captured    bigint           not null check (captured between 0 and amount),
+  released    bigint           not null check (released between 0 and amount - captured),
+  state       text             not null check (state in ('active', 'captured', 'released', 'expired')),
+  expires_at  timestamptz      not null,
+  lots        bytea            not null, -- what is left of the pinned lots, as in wallets
+  reason      text,
+  reference_object_id text,
+  metadata    text,            -- null for {}
+  created_by  text             not null,
+  created_at  timestamptz      not null,
+  updated_at  timestamptz      not null, -- created_at of its last event
+  primary key (customer_id, tenant, number),
+  check ((state = 'active') = (captured + released < amount))
+) with (fillfactor = 70);
+
+-- The sweep looks here for its work, for all customers at once.
+create index holds_by_expiry on holds (expires_at) where state = 'active';
+create index holds_that_are_active on holds (customer_id, tenant, currency, expires_at) where state = 'active';
+
+-- What happened to the holds of a customer, in the order in which it did.
+create table hold_events (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  number      bigint           not null check (number > 0),
+  hold        bigint           not null check (hold between 1 and number), -- number of the event that made it
+  kind        text             not null check (kind in ('made', 'captured', 'released', 'expired')),
+  allocations bigint[],        -- of the event that made it: lot seq, amount, lot seq, amount …
+  amount      bigint           not null check (amount > 0),
+  captured    bigint           not null, -- of the hold, after it
+  released    bigint           not null,
+  position    bigint           not null, -- of the capture's entry, 0 for none
+  seq         bigint           not null, -- of the wallet, after it
+  balance     bigint           not null,
+  held        bigint           not null check (held between 0 and balance),
+  available   bigint           not null check (available between 0 and balance - held),
+  moved_at    timestamptz      not null, -- updated_at of the wallet
+  idempotency_key text collate "C",
+  fingerprint bytea            not null check (length(fingerprint) = 16),
+  created_by  text             not null,
+  created_at  timestamptz      not null,
+  primary key (customer_id, tenant, number)
+);
+
+create unique index hold_events_by_key on hold_events (customer_id, tenant, idempotency_key) where idempotency_key is not null;
+
+create function hold_events_are_immutable() returns trigger language plpgsql as $$
+begin
+  raise exception 'hold events are immutable';
+end $$;
+
+create trigger hold_events_are_not_changed before update or delete on hold_events
+  for each row execute function hold_events_are_immutable();
+
+create trigger hold_events_are_not_truncated before truncate on hold_events
+  for each statement execute function hold_events_are_immutable();
 
 -- Answers to requests that make or change a customer, kept for their repeats.
 -- A row without an answer is being made by the transaction that holds it.

@@ -48,6 +48,18 @@ create table customers (
   metadata     text    not null, -- canonical JSON object
   created_at   integer not null,
   updated_at   integer not null,
+
+  -- A line for each freeze, sorted by currency: currency ('' for the customer as
+  -- a whole), scope, time, id of the line of the audit trail, reason.
+  freezes      text    not null default '',
+
+  -- A line for each wallet that has thresholds of its own, sorted by currency:
+  -- currency, below:recover_at of each.
+  alerts       text    not null default '',
+
+  -- Where the customer's audit trail stands.
+  audit_position integer not null default 0 check (audit_position >= 0),
+  audit_hash   blob    not null default (zeroblob(32)) check (length(audit_hash) = 32),
   unique (tenant, id)
 ) strict;
 
@@ -84,6 +96,15 @@ create table wallets (
   -- and are not in the index.
   next_expiry integer not null default 0,
 
+  -- Thresholds in force, with where the wallet stands at each, such as
+  -- 500:700:armed; null for none.
+  alerts      text,
+
+  -- Of the last event about a hold in this wallet. The highest of a customer's
+  -- wallets is the number of the customer's last.
+  hold_number integer not null default 0 check (hold_number >= 0),
+  hold_at     integer not null default 0, -- created_at of that event
+
   unique (customer, currency)
 ) strict;
 
@@ -105,9 +126,9 @@ create table ledger_entries (
   available       integer not null check (available between 0 and after_balance),
   event_type      text    not null,
   account         text    not null,
-  category        text    not null, -- '' on a debit
+  category        text    not null, -- '' on what opens no lot
   expires_at      integer not null default 0,
-  allocations     blob,             -- varint pairs of lot seq and amount, null on a credit
+  allocations     blob,             -- varint pairs of lot seq and amount, null on a credit that opens a lot
   reason          text,
   reference_object_id text,
   metadata        text,             -- null for {}
@@ -116,8 +137,15 @@ create table ledger_entries (
   created_by      text    not null,
   created_at      integer not null,
   hash            blob    not null check (length(hash) = 32),
+  reverses        text,             -- id of the debit that this credit undoes, null for none
+  alerts          text,             -- thresholds in force, where this entry changed them or crossed one, else null
+  hold_id         text,             -- of the hold that this debit captures, null for none
+  held            integer check (held between 1 and after_balance), -- after this entry, null for nothing
   check (after_balance = before_balance + case is_credit when 1 then amount else -amount end)
 ) strict;
+
+-- How much was undone of an entry. Few are, and only their reversals are in it.
+create index ledger_entries_by_reversed on ledger_entries (customer, reverses, amount) where reverses is not null;
 
 create trigger ledger_entries_are_not_updated before update on ledger_entries
 begin
@@ -145,6 +173,140 @@ create table wallet_marks (
   entry    integer not null,
   primary key (customer, currency, seq)
 ) strict, without rowid;
+
+-- Who changed what about a customer, and why. Each line has a hash over itself
+-- and the hash of the customer's line before.
+create table audit_entries (
+  customer     integer not null references customers (no),
+  position     integer not null check (position > 0),
+  id           text    not null,
+  action       text    not null,
+  key_id       text    not null,
+  address      text    not null, -- '' where none is known
+  before_state text    not null, -- canonical JSON object of what became different
+  after_state  text    not null,
+  reason       text    not null, -- '' for none
+  created_at   integer not null,
+  hash         blob    not null check (length(hash) = 32),
+  primary key (customer, position)
+) strict, without rowid;
+
+create trigger audit_entries_are_not_updated before update on audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
+
+create trigger audit_entries_are_not_deleted before delete on audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
+
+-- What the feed tells of customers: that they were made, and each line of their
+-- audit trails. Entries are in the feed by their own numbers. Both are in commit
+-- order, and what stands here comes behind the entry that was the last at its time.
+create table customer_events (
+  no          integer primary key, -- grows by one, in commit order
+  customer    integer not null references customers (no),
+  position    integer not null check (position >= 0), -- of the line of the audit trail, 0 for the making
+  after_entry integer not null check (after_entry >= 0) -- no of an entry, 0 for none
+) strict;
+
+-- One row: which feed this is. A place in a feed is a place in this file only, and
+-- in no copy of it by billfold copy.
+create table feed (
+  no integer primary key check (no = 1),
+  id text    not null
+) strict;
+
+insert into feed values (1, lower(hex(randomblob(16))));
+
+-- Transfers, with a row at each of the two customers: at the source from the
+-- first commit on, at the destination once it has decided. A refusal has no
+-- entry, and keeps what was refused from arriving later.
+create table transfers (
+  customer   integer not null references customers (no),
+  id         text    not null, -- the same at both customers
+  outgoing   integer not null check (outgoing in (0, 1)),
+  other_id   text    not null, -- the customer at the other end
+  state      text    not null check (state in ('in_transit', 'completed', 'returned', 'refused')),
+  currency   text    not null,
+  amount     integer not null check (amount between 1 and 999999999999),
+  position   integer not null, -- of the customer's first entry of the transfer, 0 for a refusal
+  entry_id   text    not null, -- of that entry, '' for a refusal
+  refusal    text    not null, -- code of why the destination refused, '' while it did not
+  created_at integer not null,
+  updated_at integer not null,
+  check (outgoing = (state in ('in_transit', 'returned')) or state = 'completed'),
+  check ((position > 0) = (state <> 'refused') and (entry_id <> '') = (state <> 'refused')),
+  check ((refusal <> '') = (state in ('returned', 'refused'))),
+  primary key (customer, id)
+) strict, without rowid;
+
+create unique index transfers_by_position on transfers (customer, position) where position > 0;
+
+-- Those that somebody has to bring to their end; nearly always empty.
+create index transfers_in_transit on transfers (id) where state = 'in_transit';
+
+-- Money that is promised. What is active is pinned: its lots are none of the
+-- wallet's.
+create table holds (
+  customer   integer not null references customers (no),
+  number     integer not null check (number > 0), -- of the event that made it
+  id         text    not null,
+  currency   text    not null,
+  amount     integer not null check (amount between 1 and 999999999999),
+  captured   integer not null check (captured between 0 and amount),
+  released   integer not null check (released between 0 and amount - captured),
+  state      text    not null check (state in ('active', 'captured', 'released', 'expired')),
+  expires_at integer not null,
+  lots       blob    not null, -- what is left of the pinned lots, as in wallets
+  reason     text,
+  reference_object_id text,
+  metadata   text,             -- null for {}
+  created_by text    not null,
+  created_at integer not null,
+  updated_at integer not null, -- created_at of its last event
+  primary key (customer, number),
+  check ((state = 'active') = (captured + released < amount))
+) strict, without rowid;
+
+create index holds_by_expiry on holds (expires_at) where state = 'active';
+create index holds_that_are_active on holds (customer, currency, expires_at) where state = 'active';
+
+-- What happened to the holds of a customer, in the order in which it did.
+create table hold_events (
+  customer   integer not null references customers (no),
+  number     integer not null check (number > 0),
+  hold       integer not null check (hold between 1 and number), -- number of the event that made it
+  kind       text    not null check (kind in ('made', 'captured', 'released', 'expired')),
+  allocations blob,            -- of the event that made it: varint pairs of lot seq and amount
+  amount     integer not null check (amount > 0),
+  captured   integer not null, -- of the hold, after it
+  released   integer not null,
+  position   integer not null, -- of the capture's entry, 0 for none
+  seq        integer not null, -- of the wallet, after it
+  balance    integer not null,
+  held       integer not null check (held between 0 and balance),
+  available  integer not null check (available between 0 and balance - held),
+  moved_at   integer not null, -- updated_at of the wallet
+  idempotency_key text,
+  fingerprint blob   not null check (length(fingerprint) = 16),
+  created_by text    not null,
+  created_at integer not null,
+  primary key (customer, number)
+) strict, without rowid;
+
+create unique index hold_events_by_key on hold_events (customer, idempotency_key) where idempotency_key is not null;
+
+create trigger hold_events_are_not_updated before update on hold_events
+begin
+  select raise(abort, 'hold events are immutable');
+end;
+
+create trigger hold_events_are_not_deleted before delete on hold_events
+begin
+  select raise(abort, 'hold events are immutable');
+end;
 
 -- Answers to requests that make or change a customer, kept for their repeats.
 create table request_answers (

@@ -1,0 +1,165 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/billfold/billfold/internal/money"
+)
+
+// freedMax is how many holds a refused command ends at the most before it is
+// tried again.
+const freedMax = 64
+
+// transact carries out a command. If it is refused for funds, or for what is
+// available, while something of the wallet is held, holds that have expired are
+// ended first and it is tried again: that nobody swept is no reason to refuse
+// (law O2).
+func (b *Book) transact(ctx context.Context, command Command) (Change, error) {
+	change, err := b.store.Transact(ctx, command.Scope, command.Decide)
+	freed, sweepErr := b.freeFor(ctx, command, err)
+	if sweepErr != nil {
+		return Change{}, sweepErr
+	}
+	if !freed {
+		return change, err
+	}
+	return b.store.Transact(ctx, command.Scope, command.Decide)
+}
+
+// transactMany is transact for many commands. Each that is refused alone is tried
+// again alone; an atomic row is tried again as a whole, once for each of its lines
+// at the most.
+func (b *Book) transactMany(ctx context.Context, commands []Command, atomic bool) ([]Outcome, error) {
+	for range commands {
+		outcomes, err := b.store.TransactMany(ctx, commands, atomic)
+		var line *LineError
+		if !errors.As(err, &line) {
+			return b.retryFreed(ctx, commands, outcomes, err)
+		}
+		freed, sweepErr := b.freeFor(ctx, commands[line.Line], line.Err)
+		if sweepErr != nil {
+			return nil, sweepErr
+		}
+		if !freed {
+			return nil, err
+		}
+	}
+	return b.store.TransactMany(ctx, commands, atomic)
+}
+
+// retryFreed tries again what was refused although the money of expired holds was
+// there.
+func (b *Book) retryFreed(ctx context.Context, commands []Command, outcomes []Outcome, err error) ([]Outcome, error) {
+	for i := range outcomes {
+		freed, sweepErr := b.freeFor(ctx, commands[i], outcomes[i].Err)
+		switch {
+		case sweepErr != nil:
+			outcomes[i].Err = sweepErr
+		case freed:
+			outcomes[i].Change, outcomes[i].Err = b.store.Transact(ctx, commands[i].Scope, commands[i].Decide)
+		}
+	}
+	return outcomes, err
+}
+
+// freeFor ends the expired holds of a wallet in which a command was refused for
+// money that may be theirs, and reports whether less is held now than was then.
+func (b *Book) freeFor(ctx context.Context, command Command, err error) (freed bool, sweepErr error) {
+	var refusal *Error
+	if !errors.As(err, &refusal) || refusal.held == 0 {
+		return false, nil
+	}
+	scope := command.Scope
+	wallet := WalletKey{Tenant: scope.Tenant, CustomerID: scope.CustomerID, Currency: scope.Currency}
+	held, sweepErr := b.expireHolds(ctx, wallet, scope.At, freedMax)
+	return sweepErr == nil && held < refusal.held, sweepErr // ended here, or by somebody else meanwhile
+}
+
+// expireHolds ends holds of a wallet that have expired at a time, and returns what
+// is held then.
+func (b *Book) expireHolds(ctx context.Context, wallet WalletKey, at time.Time, most int) (money.Amount, error) {
+	var held money.Amount
+	for range most {
+		moment := Moment{Now: at, Random: b.random()}
+		scope := Scope{
+			Tenant: wallet.Tenant, CustomerID: wallet.CustomerID, Currency: wallet.Currency, At: at, DueHold: true,
+		}
+		change, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
+			held = s.Wallet.Held
+			return ExpireHold(s, moment)
+		})
+		if errors.Is(err, ErrNothingExpired) {
+			return held, nil
+		}
+		if err != nil {
+			return 0, err // and held may be written to even now
+		}
+		held = change.Wallet.Held
+	}
+	return held, nil
+}
+
+// MakeHold validates a request and promises money of a wallet. On a repeat of a
+// request under its key the change has Replayed set and is the first answer.
+func (b *Book) MakeHold(ctx context.Context, request HoldRequest) (Change, error) {
+	request.ExpiresAt = request.ExpiresAt.UTC().Truncate(time.Microsecond)
+	if err := request.Validate(); err != nil {
+		return Change{}, err
+	}
+	moment := Moment{Now: b.Now(), Random: b.random()}
+	scope := Scope{
+		Tenant:     request.Tenant,
+		CustomerID: request.CustomerID,
+		Currency:   request.Currency,
+		Key:        request.IdempotencyKey,
+		At:         moment.Now,
+		Need:       request.Amount,
+		Partial:    request.AllowPartial,
+	}
+	decide := func(s Snapshot) (Change, error) { return MakeHold(s, &request, moment) }
+	return b.transact(ctx, Command{Scope: scope, Decide: decide})
+}
+
+// Capture validates a request and spends of what a hold promised.
+func (b *Book) Capture(ctx context.Context, request CaptureRequest) (Change, error) {
+	if err := request.Validate(); err != nil {
+		return Change{}, err
+	}
+	scope, moment, err := b.holdScope(ctx, request.Tenant, request.CustomerID, request.HoldID, request.IdempotencyKey)
+	if err != nil {
+		return Change{}, err
+	}
+	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Capture(s, &request, moment) })
+}
+
+// Release validates a request and gives back what is left of a hold.
+func (b *Book) Release(ctx context.Context, request ReleaseRequest) (Change, error) {
+	if err := request.Validate(); err != nil {
+		return Change{}, err
+	}
+	scope, moment, err := b.holdScope(ctx, request.Tenant, request.CustomerID, request.HoldID, request.IdempotencyKey)
+	if err != nil {
+		return Change{}, err
+	}
+	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Release(s, &request, moment) })
+}
+
+// holdScope is what a command about a hold needs to see. In which wallet a hold is
+// never changes, so it is read before the decision.
+func (b *Book) holdScope(ctx context.Context, tenant Tenant, customerID, holdID, key string) (Scope, Moment, error) {
+	hold, err := b.store.Hold(ctx, tenant, customerID, holdID)
+	if err != nil {
+		return Scope{}, Moment{}, err
+	}
+	moment := Moment{Now: b.Now(), Random: b.random()}
+	return Scope{
+		Tenant:     tenant,
+		CustomerID: customerID,
+		Currency:   hold.Currency,
+		Key:        key,
+		At:         moment.Now,
+		Hold:       holdID,
+	}, moment, nil
+}

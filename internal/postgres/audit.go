@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// insertAudit appends a line to a customer's audit trail; nil is none.
+func insertAudit(ctx context.Context, conn *pgx.Conn, tenant int32, line *ledger.AuditEntry) error {
+	if line == nil {
+		return nil
+	}
+	const insert = `
+	  insert into audit_entries (customer_id, tenant, position, id, action, key_id, address, before_state, after_state,
+	                             reason, created_at, hash)
+	  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	_, err := conn.Exec(ctx, insert, line.CustomerID, tenant, line.Position, line.ID, string(line.Action), line.By.KeyID,
+		line.By.Address, line.Before, line.After, line.Reason, line.CreatedAt, line.Hash[:])
+	return err
+}
+
+const readAuditQuery = `
+	select position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
+	  from audit_entries
+	 where customer_id = $1 and tenant = $2 and position < $3
+	 order by position desc
+	 limit $4`
+
+// Audit implements ledger.Store.
+func (db *DB) Audit(
+	ctx context.Context, tenant ledger.Tenant, customerID string, page ledger.AuditPage,
+) (list ledger.AuditList, err error) {
+	before := page.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
+		list = ledger.AuditList{}
+		rows, err := q.Query(ctx, readAuditQuery, found.key.id, found.key.tenant, before, page.Limit+1)
+		if err != nil {
+			return err
+		}
+		list.Entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (line ledger.AuditEntry, err error) {
+			var hash []byte
+			line.Tenant, line.CustomerID = tenant, found.key.id
+			err = row.Scan(&line.Position, &line.ID, &line.Action, &line.By.KeyID, &line.By.Address, &line.Before, &line.After,
+				&line.Reason, &line.CreatedAt, &hash)
+			line.CreatedAt = line.CreatedAt.UTC()
+			copy(line.Hash[:], hash)
+			return line, err
+		})
+		if len(list.Entries) > page.Limit {
+			list.Entries = list.Entries[:page.Limit]
+			list.Next = list.Entries[page.Limit-1].Position
+		}
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,172 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// reverse undoes some entry: mostly a debit that can be undone, and mostly by no
+// more than it has left.
+func (m *machine) reverse(rt *rapid.T) {
+	c := m.drawCustomer(rt)
+	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	r := ledger.ReverseRequest{Tenant: c.Tenant, CustomerID: c.ID, EntryID: "cwt_000000000000000000000", CreatedBy: "key_test"}
+	r.DefaultAlerts = m.defaults
+	isCredit := func(e ledger.Entry) bool { return e.Direction == ledger.Credit }
+	candidates := slices.DeleteFunc(slices.Clone(h.Entries), isCredit)
+	if len(candidates) == 0 || rapid.IntRange(0, 9).Draw(rt, "any entry") == 0 {
+		candidates = h.Entries
+	}
+	if len(candidates) > 0 {
+		e := rapid.SampledFrom(candidates).Draw(rt, "entry")
+		r.EntryID = e.ID
+		if rapid.IntRange(0, 2).Draw(rt, "in part") > 0 {
+			amount := max(money.Amount(rapid.Int64Range(0, int64(leftOf(h, e.ID))+1).Draw(rt, "amount")), 1)
+			r.Amount = &amount
+		}
+		if rapid.IntRange(0, 5).Draw(rt, "if seq") == 0 {
+			wallet, _ := walletOf(h, e.Currency, m.clock.Now())
+			seq := max(wallet.seq+rapid.Int64Range(-1, 1).Draw(rt, "seq beside"), 0)
+			r.Conditions.IfSeq = &seq
+		}
+	}
+	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "k1", "k2", "u1", "u2", "u3"}).Draw(rt, "key")
+	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
+	if r.Reason != "" {
+		r.Grace = time.Hour // the setting of a business, drawn with the reason
+	}
+	m.sendReversal(rt, h, r)
+}
+
+// reverseAgain sends a reversal that was sent before, whatever became of it.
+func (m *machine) reverseAgain(rt *rapid.T) {
+	if len(m.reversals) == 0 {
+		return
+	}
+	r := rapid.SampledFrom(m.reversals).Draw(rt, "request")
+	m.touched = slices.IndexFunc(m.customers,
+		func(c ledger.Customer) bool { return c.Tenant == r.Tenant && c.ID == r.CustomerID })
+	if rapid.IntRange(0, 3).Draw(rt, "altered") == 0 {
+		r.Reason += "!"
+	}
+	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, r.Tenant, r.CustomerID)
+	if err != nil {
+		rt.Fatalf("read model: %v", err)
+	}
+	m.sendReversal(rt, h, r)
+}
+
+// sendReversal undoes on both sides and compares the answers with each other and
+// with the verdict of the raw entries.
+func (m *machine) sendReversal(rt *rapid.T, before History, r ledger.ReverseRequest) {
+	m.reversals = append(m.reversals, r)
+	ctx := m.complaints.Context()
+	got, gotErr := m.real.book.Reverse(ctx, r)
+	want, wantErr := m.model.book.Reverse(ctx, r)
+	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+		rt.Fatalf("reverse %s: got error %v, want %v", r.EntryID, gotErr, wantErr)
+	}
+	want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+	if diff := difference(want, got); diff != "" {
+		rt.Fatalf("reverse %s: answers differ (-want +got):\n%s", r.EntryID, diff)
+	}
+	key := firstKey{r.Tenant, r.CustomerID, r.IdempotencyKey}
+	frozen := m.refuses(&ledger.PostRequest{
+		Tenant: r.Tenant, CustomerID: r.CustomerID, Direction: ledger.Credit, Currency: currencyOf(before, r.EntryID),
+	})
+	code, replayed := reversalVerdict(before, r, m.firstUndo[key], m.clock.Now(), frozen)
+	if ledger.CodeOf(gotErr) != code || got.Replayed != replayed {
+		rt.Fatalf("reverse %s: got error %v and replayed %v, want code %q and replayed %v",
+			r.EntryID, gotErr, got.Replayed, code, replayed)
+	}
+	if gotErr != nil || replayed {
+		return
+	}
+	m.firstUndo[key] = r
+	moves := leftOf(before, r.EntryID)
+	if r.Amount != nil {
+		moves = *r.Amount
+	}
+	if got.Entry.Amount != moves || got.Entry.Reverses != r.EntryID {
+		rt.Fatalf("reverse %s: got an entry of %d that reverses %q, want %d", r.EntryID, got.Entry.Amount, got.Entry.Reverses, moves)
+	}
+}
+
+// leftOf is how much of a debit was not undone yet, by the raw entries.
+func leftOf(h History, id string) (left money.Amount) {
+	for _, e := range h.Entries {
+		switch id {
+		case e.ID:
+			left += e.Amount
+		case e.Reverses:
+			left -= e.Amount
+		}
+	}
+	return left
+}
+
+// currencyOf is that of an entry, empty when there is none.
+func currencyOf(h History, id string) money.Currency {
+	for _, e := range h.Entries {
+		if e.ID == id {
+			return e.Currency
+		}
+	}
+	return ""
+}
+
+// reversalVerdict says from the raw entries what must become of a reversal: laws
+// K2, K3, K10, L5 and M7 in the order of the rules' ladder. First is the reversal
+// that was accepted under the same key, if there was one.
+func reversalVerdict(
+	h History, r, first ledger.ReverseRequest, now time.Time, frozen bool,
+) (code ledger.Code, replayed bool) {
+	if r.Amount != nil && *r.Amount > 999_999_999_999 {
+		return ledger.CodeAmountTooLarge, false
+	}
+	place := slices.IndexFunc(h.Entries, func(e ledger.Entry) bool { return e.ID == r.EntryID })
+	if place < 0 {
+		return ledger.CodeNotFound, false
+	}
+	for _, e := range h.Entries {
+		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
+			first.Conditions, r.Conditions = ledger.Conditions{}, ledger.Conditions{}
+			first.Grace, r.Grace = 0, 0 // the setting of its time
+			if e.Reverses == r.EntryID && reflect.DeepEqual(first, r) {
+				return "", true
+			}
+			return ledger.CodeKeyReused, false
+		}
+	}
+	undone := h.Entries[place]
+	wallet, _ := walletOf(h, undone.Currency, now)
+	left := leftOf(h, r.EntryID)
+	amount := left
+	if r.Amount != nil {
+		amount = *r.Amount
+	}
+	switch {
+	case undone.Direction != ledger.Debit || undone.Account == ledger.AccountBreakage,
+		undone.Account == ledger.AccountTransfers:
+		return ledger.CodeNotReversible, false
+	case frozen:
+		return ledger.CodeCustomerNotActive, false
+	case r.Conditions.IfSeq != nil && *r.Conditions.IfSeq != wallet.seq:
+		return ledger.CodeConditionFailed, false
+	case left == 0 || amount > left:
+		return ledger.CodeReversalExceeds, false
+	case amount > 9_007_199_254_740_991-wallet.balance:
+		return ledger.CodeBalanceLimit, false
+	}
+	return "", false
+}

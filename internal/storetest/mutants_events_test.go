@@ -1,0 +1,104 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+func eventMistakes() []mistake {
+	inPages := [2]string{"events", "E5 pages of any size and from any cursor meet the same events"}
+	race := [2]string{"events", "E5 16 writers at once, readers from random cursors: nothing is missed or met twice"}
+	return []mistake{
+		{"a page of the feed goes on one fact too far", openBentFeed(skipsOne), [][2]string{inPages, race}, true},
+		{"the end of the feed is before its last fact", openBentFeed(endsEarly), [][2]string{
+			{"events", "E5 at the end of the feed a cursor waits for what comes"}, race,
+		}, false},
+		{"the feed of both modes", openBentFeed(bothModes), [][2]string{
+			{"events", "N1 events of another business or mode are not there"},
+		}, true},
+		{"places of other feeds are taken for the beginning", openBentFeed(anyPlace), [][2]string{
+			{"events", "a place of another feed is refused"},
+		}, false},
+		{"what is written off is not told", openBentFeed(untoldExpiry), [][2]string{
+			{"events", "E1 everything that happens is told once, as what it was"},
+		}, false},
+	}
+}
+
+type feedPages func(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error)
+
+// bentFeed is the model with one planted bug in its feed.
+type bentFeed struct {
+	*Model
+	pages feedPages
+}
+
+func openBentFeed(pages feedPages) func(testing.TB) Stores {
+	return func(testing.TB) Stores {
+		m := NewModel()
+		return Stores{Ledger: bentFeed{m, pages}, Access: m}
+	}
+}
+
+func (b bentFeed) Feed(
+	ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	return b.pages(b.Model, ctx, tenant, from, limit)
+}
+
+func skipsOne(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	if page.More {
+		page.Facts = page.Facts[:len(page.Facts)-1]
+	}
+	return page, err
+}
+
+func endsEarly(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	if len(page.Facts) > 0 && !page.More {
+		page.Next = page.Facts[len(page.Facts)-1].Place
+	}
+	return page, err
+}
+
+func bothModes(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	if tenant.Mode == ledger.Test && err == nil {
+		tenant.Mode = ledger.Live
+		other, _ := m.Feed(ctx, tenant, from, limit)
+		page.Facts = append(page.Facts, other.Facts...)
+	}
+	return page, err
+}
+
+func anyPlace(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	if err != nil {
+		return m.Feed(ctx, tenant, "", limit)
+	}
+	return page, nil
+}
+
+func untoldExpiry(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	page.Facts = slices.DeleteFunc(page.Facts, func(f ledger.Fact) bool {
+		return f.Entry != nil && f.Entry.Account == ledger.AccountBreakage
+	})
+	return page, err
+}
