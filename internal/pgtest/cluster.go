@@ -165,10 +165,11 @@ func (c *Cluster) start() error {
 	if err := c.process.Start(); err != nil {
 		return err
 	}
-	c.ended = make(chan struct{})
+	process, ended := c.process, make(chan struct{})
+	c.ended = ended
 	go func() {
-		_ = c.process.Wait() // how it ended is in its log
-		close(c.ended)
+		_ = process.Wait() // how it ended is in its log
+		close(ended)
 	}()
 	return c.await()
 }
