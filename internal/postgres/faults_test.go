@@ -146,8 +146,15 @@ func TestCutsAtCommit(t *testing.T) { onServers(t, cutsAtCommit) }
 func cutsAtCommit(t *testing.T, s server) {
 	random, cuts := campaign(t), s.share(*cutsFlag)
 	i := newInstallation(t, s, 1)
-	proxy := pgtest.NewProxy(t, pgtest.At(i.url), pgtest.Cuts(random, cuts))
+	decide, opened := pgtest.Cuts(random, cuts), atomic.Bool{}
+	proxy := pgtest.NewProxy(t, pgtest.At(i.url), func() pgtest.Cut {
+		if !opened.Load() {
+			return pgtest.CutNothing // an instance may say that it could not start
+		}
+		return decide()
+	})
 	i.instances = append(i.instances, s.open(t, proxy.URL(i.url)))
+	opened.Store(true)
 	// No outcome stays unknown here, so nobody has to send anything twice.
 	l := startLoad(i, 16, true)
 	for deadline := time.Now().Add(10 * time.Minute); proxy.Cuts() < int64(cuts); time.Sleep(10 * time.Millisecond) {
