@@ -30,7 +30,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 	return map[string]func(testing.TB) storetest.Stores{
 		"model": func(testing.TB) storetest.Stores {
 			model := storetest.NewModel()
-			return storetest.Stores{Ledger: model, Access: model}
+			return storetest.Stores{Ledger: model, Access: model, Webhooks: model}
 		},
 		"sqlite": func(t testing.TB) storetest.Stores {
 			t.Helper()
@@ -43,7 +43,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 					t.Errorf("close the store: got error %v, want none", err)
 				}
 			})
-			return storetest.Stores{Ledger: db, Access: db}
+			return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
 		},
 	}
 }
