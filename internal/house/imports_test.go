@@ -75,12 +75,12 @@ var rooms = map[string]room{
 	"internal/webhook": {
 		imports: []string{"internal/ledger"},
 		tests:   []string{"internal/access", "internal/money"},
-		modules: []string{"code.dny.dev/ssrf", "github.com/standard-webhooks/standard-webhooks", "golang.org/x/net/dns/dnsmessage",
+		modules: []string{"code.dny.dev/ssrf", "github.com/prometheus/client_golang", "github.com/standard-webhooks/standard-webhooks", "golang.org/x/net/dns/dnsmessage",
 			"golang.org/x/time"},
 	},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
-		"internal/sqlite", "internal/verify"}},
+		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/schema",
 			"internal/transfer", "internal/walletrow", "internal/webhook"},

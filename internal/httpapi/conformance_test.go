@@ -134,7 +134,8 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 			limit(c)
 		}
 	}
-	v.rig = newRig(t, storetest.Stores{Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Webhooks: model}, options)
+	stores := storetest.Stores{Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Webhooks: model}
+	v.rig = newRig(t, stores, options)
 	shop := v.business("Shop")
 	v.write = shop.TestKey
 	_, v.read = v.key(ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}, access.Read, time.Time{})

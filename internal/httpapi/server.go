@@ -16,12 +16,14 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // Config is what the HTTP face needs. Book and Directory are required.
 type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
+	Webhooks  *webhook.Endpoints
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.

@@ -92,7 +92,9 @@ func (db *DB) CreateEndpoint(ctx context.Context, endpoint webhook.Endpoint) (ma
 	return made, nil
 }
 
-func (db *DB) createEndpoint(ctx context.Context, conn *pgx.Conn, endpoint webhook.Endpoint) (made webhook.Endpoint, err error) {
+func (db *DB) createEndpoint(
+	ctx context.Context, conn *pgx.Conn, endpoint webhook.Endpoint,
+) (made webhook.Endpoint, err error) {
 	tenant, err := db.tenants.number(ctx, conn, endpoint.Tenant)
 	if err != nil {
 		return made, err
@@ -153,6 +155,19 @@ func (db *DB) Endpoints(ctx context.Context, tenant ledger.Tenant) (endpoints []
 		return err
 	})
 	return endpoints, err
+}
+
+// AllEndpoints implements webhook.Store.
+func (db *DB) AllEndpoints(ctx context.Context) (served []webhook.Served, err error) {
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		served = nil
+		stored, err := readEndpoints(ctx, q, `and not e.disabled order by e.no`)
+		for _, s := range stored {
+			served = append(served, s.Served)
+		}
+		return err
+	})
+	return served, err
 }
 
 // UpdateEndpoint implements webhook.Store.
@@ -221,6 +236,14 @@ func (db *DB) Serve(ctx context.Context, instance string, keeping []string) (ser
 	if db.sharded {
 		return nil, errNoFeed
 	}
+	none := false
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		const query = `select not exists (select from webhook_endpoints where deleted or not disabled)`
+		return q.QueryRow(ctx, query).Scan(&none)
+	})
+	if err != nil || none {
+		return nil, err
+	}
 	err = db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
 		served = nil
 		if err := db.share(ctx, conn, instance, keeping); err != nil {
@@ -257,13 +280,13 @@ func fairShare(ctx context.Context, conn *pgx.Conn) (share int, err error) {
 func (db *DB) share(ctx context.Context, conn *pgx.Conn, instance string, keeping []string) error {
 	const lives = `
 	  insert into webhook_instances (id, until)
-	  values ($1, now() + make_interval(secs => $2))
+	  values ($1, now() + $2 * interval '1 microsecond')
 	  on conflict (id) do update set until = excluded.until`
 	// One at a time, or two would take each other's.
 	if _, err := conn.Exec(ctx, `select pg_advisory_xact_lock($1)`, serveLock); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, lives, instance, webhook.LeaseFor.Seconds()); err != nil {
+	if _, err := conn.Exec(ctx, lives, instance, webhook.LeaseFor.Microseconds()); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, `delete from webhook_instances where until < now()`); err != nil {
@@ -282,7 +305,8 @@ func (db *DB) share(ctx context.Context, conn *pgx.Conn, instance string, keepin
 	   where instance = $1 and id <> all ($3)
 	     and no not in (select no from webhook_endpoints
 	                     where instance = $1 and not deleted and not disabled order by no limit $2)`
-	if _, err := conn.Exec(ctx, release, instance, share, append([]string{}, keeping...)); err != nil { // nil would be null
+	keeping = append([]string{}, keeping...) // nil would be null
+	if _, err := conn.Exec(ctx, release, instance, share, keeping); err != nil {
 		return err
 	}
 	const take = `

@@ -154,7 +154,8 @@ func (db *DB) Resend(
 		for _, no := range numbers {
 			const update = `
 			  update webhook_deliveries set state = 'pending', due_at = ?, tries = 0 where no = ? and endpoint = ?`
-			if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: []any{at.UnixMicro(), no, stored.no}}); err != nil {
+			args := []any{at.UnixMicro(), no, stored.no}
+			if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {
 				return err
 			}
 		}

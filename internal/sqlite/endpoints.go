@@ -190,6 +190,11 @@ func (db *DB) Serve(ctx context.Context, _ string, _ []string) (served []webhook
 	if err := db.purge(ctx); err != nil {
 		return nil, err
 	}
+	return db.AllEndpoints(ctx)
+}
+
+// AllEndpoints implements webhook.Store.
+func (db *DB) AllEndpoints(ctx context.Context) (served []webhook.Served, err error) {
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
 		stored, err := readEndpoints(conn, `and e.disabled = 0 order by e.no`)
 		for _, s := range stored {

@@ -13,6 +13,7 @@ import (
 type modelEndpoint struct {
 	webhook.Served
 	deliveries []webhook.Delivery
+	settled    int // of the first of them, none is pending
 }
 
 // endpoint returns an endpoint of a tenant, of any if that is zero.
@@ -128,7 +129,8 @@ func (m *Model) Deliveries(
 		return nil, err
 	}
 	for _, d := range slices.Backward(e.deliveries) {
-		if (page.Before == 0 || d.No < page.Before) && (page.State == "" || d.State == page.State) && len(deliveries) < page.Limit {
+		wanted := (page.Before == 0 || d.No < page.Before) && (page.State == "" || d.State == page.State)
+		if wanted && len(deliveries) < page.Limit {
 			d.Body, d.Attempts = nil, slices.Clone(d.Attempts)
 			deliveries = append(deliveries, d)
 		}
@@ -171,12 +173,18 @@ func (m *Model) Resend(
 	for _, no := range numbers {
 		d := &e.deliveries[no-1]
 		d.State, d.DueAt, d.Tries = webhook.Pending, at, 0
+		e.settled = min(e.settled, int(no)-1)
 	}
 	return nil
 }
 
 // Serve implements [webhook.Store]. There is one instance.
-func (m *Model) Serve(context.Context, string, []string) (served []webhook.Served, err error) {
+func (m *Model) Serve(ctx context.Context, _ string, _ []string) ([]webhook.Served, error) {
+	return m.AllEndpoints(ctx)
+}
+
+// AllEndpoints implements [webhook.Store].
+func (m *Model) AllEndpoints(context.Context) (served []webhook.Served, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.endpoints {
@@ -215,8 +223,11 @@ func (m *Model) Due(
 	if err != nil {
 		return nil, nil
 	}
+	for e.settled < len(e.deliveries) && e.deliveries[e.settled].State != webhook.Pending {
+		e.settled++
+	}
 	waiting := map[string]bool{}
-	for _, d := range e.deliveries {
+	for _, d := range e.deliveries[e.settled:] {
 		if d.State != webhook.Pending {
 			continue
 		}

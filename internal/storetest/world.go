@@ -91,7 +91,9 @@ type world struct {
 func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
-	w := &world{TB: t, access: stores.Access, clock: NewClock(epoch), dice: &dice{}, webhooks: stores.Webhooks, sharded: stores.Sharded}
+	w := &world{
+		TB: t, access: stores.Access, webhooks: stores.Webhooks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
+	}
 	w.ledger = checked{Store: stores.Ledger, t: t}
 	w.book = ledger.NewBook(w.ledger, w.clock.Now, w.dice.next)
 	w.shop = w.business("First Shop")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -30,12 +32,13 @@ type Dispatcher struct {
 	now      func() time.Time
 	random   func() uint64
 	logger   *slog.Logger
+	meter    meter
 	instance string
 	workers  map[string]*worker // by the id of the endpoint; some may be about to end
 }
 
 // DispatcherConfig says what a [Dispatcher] works with. All fields but the logger are
-// needed.
+// needed, and the metrics.
 type DispatcherConfig struct {
 	Store    Store
 	Send     func(context.Context, Message) Attempt // [Sender.Send]
@@ -43,7 +46,8 @@ type DispatcherConfig struct {
 	Now      func() time.Time
 	Random   func() uint64
 	Logger   *slog.Logger
-	Instance string // tells instances apart; another one after each start
+	Metrics  prometheus.Registerer // nil keeps no metrics
+	Instance string                // tells instances apart; another one after each start
 }
 
 // NewDispatcher returns a dispatcher.
@@ -53,7 +57,7 @@ func NewDispatcher(c DispatcherConfig) *Dispatcher {
 	}
 	return &Dispatcher{
 		store: c.Store, queue: &queuer{c.Store, c.Render, c.Now}, send: c.Send, now: c.Now, random: c.Random,
-		logger: c.Logger, instance: c.Instance, workers: map[string]*worker{},
+		logger: c.Logger, meter: newMeter(c.Metrics), instance: c.Instance, workers: map[string]*worker{},
 	}
 }
 
@@ -105,6 +109,7 @@ func (d *Dispatcher) running() map[string]*worker {
 
 // serve has a worker for each endpoint of the list and for no other.
 func (d *Dispatcher) serve(ctx context.Context, list []Served) {
+	d.meter.serve(len(list))
 	wanted := map[string]bool{}
 	running := d.running()
 	for _, served := range list {

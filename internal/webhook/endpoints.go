@@ -145,7 +145,9 @@ const replayMax = 500
 
 // Replay sends everything again that was queued for an endpoint since a time, and
 // returns how much that is.
-func (e *Endpoints) Replay(ctx context.Context, tenant ledger.Tenant, id string, since time.Time) (count int, err error) {
+func (e *Endpoints) Replay(
+	ctx context.Context, tenant ledger.Tenant, id string, since time.Time,
+) (count int, err error) {
 	which := Queued{Since: since, Until: e.moment(), Limit: replayMax}
 	for {
 		numbers, err := e.store.Queued(ctx, tenant, id, which)

@@ -81,6 +81,22 @@ func (q *queuer) drain(ctx context.Context, served Served) error {
 	}
 }
 
+// QueueAll queues all that has happened until now, for every endpoint of a store that
+// nothing is sent from. Render makes the body of the message about an event.
+func QueueAll(ctx context.Context, store Store, render func(*ledger.Event) []byte, now func() time.Time) error {
+	endpoints, err := store.AllEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	q := &queuer{store, render, now}
+	for _, served := range endpoints {
+		if err := q.drain(ctx, served); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (q *queuer) deliveries(endpoint *Endpoint, facts []ledger.Fact) (deliveries []Delivery) {
 	now := q.now().UTC().Truncate(time.Microsecond)
 	for i := range facts {

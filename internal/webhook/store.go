@@ -91,6 +91,8 @@ type Store interface {
 	Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (Served, error)
 	// Endpoints lists those of a business in one mode, oldest first.
 	Endpoints(ctx context.Context, tenant ledger.Tenant) ([]Endpoint, error)
+	// AllEndpoints lists those of all businesses that are enabled.
+	AllEndpoints(ctx context.Context) ([]Served, error)
 	// UpdateEndpoint commits what change makes of an endpoint. One that is enabled by
 	// it gets what happens from then on. Change is pure and may be called more than
 	// once.
@@ -113,7 +115,9 @@ type Store interface {
 	// says which ones the instance still sends to, which nobody else gets.
 	Serve(ctx context.Context, instance string, keeping []string) ([]Served, error)
 	// Enqueue adds deliveries to an endpoint whose place is still from, and moves it.
-	Enqueue(ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []Delivery) (moved bool, err error)
+	Enqueue(
+		ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []Delivery,
+	) (moved bool, err error)
 	// Due returns deliveries that are due at an instant, those that are longest due
 	// first. With inOrder it leaves out those of a queue in which one before is
 	// pending.

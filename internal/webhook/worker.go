@@ -91,6 +91,7 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) poll(ctx context.Context) time.Duration {
 	endpoint := w.endpoint.Load()
 	queued, more, moved, err := w.d.queue.step(ctx, endpoint, &w.feed)
+	w.d.meter.queue(queued)
 	if moved {
 		var served Served
 		if served, err = w.d.store.Endpoint(ctx, endpoint.Tenant, endpoint.ID); err == nil {
@@ -201,6 +202,7 @@ func (w *worker) settle(sent sentDelivery) {
 		result.State, result.DueAt = Pending, result.DueAt.Add(delay)
 	}
 	w.results = append(w.results, result)
+	w.d.meter.attempt(attempt.Outcome, result.State)
 }
 
 // settleMore settles whatever else has ended by now.

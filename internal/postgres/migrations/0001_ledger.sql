@@ -359,7 +359,7 @@ create table webhook_endpoints (
   definition      text             not null, -- JSON; with the secrets
   disabled        boolean          not null,
   deleted         boolean          not null, -- it is none any more, but has deliveries
-  place           text             not null, -- in the feed: everything before it is queued
+  place           text             not null default '', -- in the feed: everything before it is queued
   instance        text collate "C"           -- that sends to it, while that one lives
 );
 

@@ -317,7 +317,7 @@ create table webhook_endpoints (
   definition text    not null, -- JSON; with the secrets
   disabled   integer not null check (disabled in (0, 1)),
   deleted    integer not null check (deleted in (0, 1)), -- it is none any more, but has deliveries
-  place      text    not null  -- in the feed: everything before it is queued
+  place      text    not null default '' -- in the feed: everything before it is queued
 ) strict;
 
 create index webhook_endpoints_by_tenant on webhook_endpoints (tenant, no) where deleted = 0;
