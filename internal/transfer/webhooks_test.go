@@ -39,7 +39,7 @@ func fillWebhooks(t testing.TB, db store, tenant ledger.Tenant) {
 		must(t, err)
 		due, err := db.Due(t.Context(), e.ID, began.Add(time.Hour), false, 3)
 		must(t, err)
-		attempts := []webhook.Attempt{{At: began, Took: time.Second, Outcome: webhook.Rejected, Status: 500, Answer: texts[n]}}
+		attempts := []webhook.Attempt{{At: began, Took: time.Second, Outcome: webhook.Rejected, Answer: texts[n]}}
 		must(t, db.Record(t.Context(), e.ID, []webhook.Result{
 			{No: due[0].No, State: webhook.Failed, DueAt: began, Attempts: attempts}, {No: due[1].No, State: webhook.Done, DueAt: began},
 		}))
