@@ -20,6 +20,7 @@ import (
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/sweep"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // newRandom returns the source of the random part of ids. Guessing an id gains
@@ -65,6 +66,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	config := httpapi.Config{
 		Book:      book,
 		Directory: from.directory,
+		Webhooks:  webhook.NewEndpoints(from.store, webhook.NewGuard(false), httpapi.EventBody, time.Now, newRandom()),
 		Logger:    from.logger,
 		BootID:    crand.Text(),
 		Version:   buildVersion().Version,

@@ -114,6 +114,9 @@ func (s *sealer) openEvents(text, bound string) (cursor ledger.EventCursor, err 
 	return ledger.EventCursor{Told: int(place[0]), Place: ledger.FeedPlace(place[1:])}, nil
 }
 
+// EventBody is an event as the feed shows it, and as it is sent to webhooks.
+func EventBody(e *ledger.Event) []byte { return appendEvent(nil, e) }
+
 // appendEvent appends an event in the envelope of the published webhooks, and with
 // an id.
 func appendEvent(out []byte, e *ledger.Event) []byte {
