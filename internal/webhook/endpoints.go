@@ -161,3 +161,23 @@ func (e *Endpoints) Replay(
 		which.After = numbers[len(numbers)-1]
 	}
 }
+
+// Earlier returns the endpoint that an earlier try of the same request has made: the
+// one under its idempotency key; or without a key, one that was asked for alike since
+// a time and not changed. Found is false when there is none.
+func (e *Endpoints) Earlier(
+	ctx context.Context, asked Endpoint, since time.Time,
+) (earlier Endpoint, found bool, err error) {
+	list, err := e.store.Endpoints(ctx, asked.Tenant)
+	if err != nil {
+		return Endpoint{}, false, err
+	}
+	for i := range list {
+		made := &list[i]
+		recent := !made.CreatedAt.Before(since) && made.UpdatedAt.Equal(made.CreatedAt)
+		if made.Key == asked.Key && (asked.Key != "" || recent && made.same(&asked)) {
+			return *made, true, nil
+		}
+	}
+	return Endpoint{}, false, nil
+}
