@@ -33,7 +33,9 @@ func TestGoWebhooks(t *testing.T) {
 		made.RateLimit != 5 || !slices.Equal(made.FilterTypes, []string{"payment.succeeded"}) || made.Metadata["team"] != "ledger" {
 		t.Errorf("got webhook %+v", made)
 	}
-	updated, err := c.Webhooks.Update(c.ctx, made.ID, dodo.WebhookUpdateParams{Disabled: dodo.F(true), Description: dodo.Null[string]()})
+	updated, err := c.Webhooks.Update(c.ctx, made.ID, dodo.WebhookUpdateParams{
+		Disabled: dodo.F(true), Description: dodo.Null[string](),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,8 @@ func TestGoWebhooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !read.Disabled || read.Description != "Accounting" || read.UpdatedAt != updated.UpdatedAt || read.CreatedAt != made.CreatedAt {
+	if !read.Disabled || read.Description != "Accounting" || read.UpdatedAt != updated.UpdatedAt ||
+		read.CreatedAt != made.CreatedAt {
 		t.Errorf("got webhook %+v, want it disabled and else as it was", read)
 	}
 	if err := c.Webhooks.Headers.Update(c.ctx, made.ID, dodo.WebhookHeaderUpdateParams{

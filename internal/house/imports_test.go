@@ -147,7 +147,7 @@ var rooms = map[string]room{
 		forTests: true,
 	},
 	"e2e/linear": {},
-	"e2e/sdk":    {},
+	"e2e/sdk":    {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
 	"e2e/faults": {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
 
 	"internal/house":        {},
