@@ -90,6 +90,10 @@ campaign/copy: deps ## Stop and cut copies CUTS times (300), kill them KILLS tim
 	$(GOTEST) -count=1 -timeout=0 ./internal/transfer -run 'Stopped|Cut' -cuts=$(or $(CUTS),300)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/copy -kills=$(or $(KILLS),200)
 
+.PHONY: campaign/webhooks
+campaign/webhooks: deps ## Kill the sender of webhooks KILLS times (40) while EVENTS (20000) go to receivers of every kind
+	$(GOTEST) -count=1 -timeout=0 ./e2e/webhooks -kills=$(or $(KILLS),40) -events=$(or $(EVENTS),20000)
+
 .PHONY: campaign/races
 campaign/races: deps ## Race requests over HTTP on one process and on two and three instances, ROUNDS times (2000)
 	$(GOTEST) -count=1 -timeout=0 ./e2e/races -rounds=$(or $(ROUNDS),2000)

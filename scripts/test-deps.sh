@@ -16,6 +16,8 @@ git git
 curl curl
 node nodejs
 npm npm
+php php-cli
+python3 python3
 mkfs.ext4 e2fsprogs
 losetup mount
 mount mount

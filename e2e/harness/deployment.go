@@ -81,6 +81,7 @@ type Deployment struct {
 	installation *Installation // nil: the embedded store
 	secure       *certificate  // nil: plain HTTP
 	binary       string
+	arguments    []string
 }
 
 // Deployments runs a test on each kind of deployment: on the embedded store,
@@ -110,6 +111,9 @@ type DeployOptions struct {
 	// Secure servers speak TLS, and with it HTTP/2.
 	Secure bool
 
+	// Arguments are more flags of serve.
+	Arguments []string
+
 	// Binary is what to run, empty for the one that is tested.
 	Binary string
 }
@@ -117,7 +121,7 @@ type DeployOptions struct {
 // Deploy starts servers that stop when the test ends.
 func Deploy(t testing.TB, options DeployOptions) *Deployment {
 	t.Helper()
-	d := &Deployment{binary: options.Binary}
+	d := &Deployment{binary: options.Binary, arguments: options.Arguments}
 	if options.Secure {
 		d.secure = newCertificate(t)
 	}
@@ -135,6 +139,7 @@ func (d *Deployment) options(t testing.TB, dir, addr string) Options {
 	if d.installation != nil {
 		options.Arguments = d.installation.Options(t, addr).Arguments
 	}
+	options.Arguments = append(options.Arguments, d.arguments...)
 	return options
 }
 

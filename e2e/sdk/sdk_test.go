@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,7 +22,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // The npm client's tests are JavaScript, because that is how it is used; node's
 // own runner counts them.

@@ -43,12 +43,17 @@ type Config struct {
 	BootstrapTestKey  string
 	BootstrapLiveKey  string
 
+	WebhookAllowInsecure string
+
 	MetricsAddr string
 	Pprof       bool
 
 	BaseURL string
 	APIKey  string
 }
+
+// allowLoopback is the one value of webhook-allow-insecure.
+const allowLoopback = "loopback"
 
 // defaultConfig is the configuration of a program that was told nothing.
 func defaultConfig() Config {
@@ -127,6 +132,8 @@ func (c *Config) options() []option {
 			help: "first test key, instead of one made and printed at first start"},
 		{name: "bootstrap-live-key", value: textValue(&c.BootstrapLiveKey), kind: "key", secret: true,
 			help: "first live key, instead of one made and printed at first start"},
+		{name: "webhook-allow-insecure", value: textValue(&c.WebhookAllowInsecure), kind: "where",
+			help: "loopback also sends webhooks to this machine, over plain HTTP too: for development"},
 		{name: "metrics-addr", value: textValue(&c.MetricsAddr), kind: "host:port",
 			help: "separate address for /metrics, /healthz, /readyz and profiles"},
 		{name: "pprof", value: boolValue(&c.Pprof), kind: "",
@@ -176,6 +183,9 @@ func (c *Config) Validate() error {
 		problem("tls-cert and tls-key: set both or neither")
 	}
 	c.validateSecrets(problem)
+	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {
+		problem("webhook-allow-insecure: %q is not %s; leave it out where strangers can make webhooks", c.WebhookAllowInsecure, allowLoopback)
+	}
 	if c.MetricsAddr != "" {
 		if err := validAddr(c.MetricsAddr); err != nil {
 			problem("metrics-addr: %w", err)

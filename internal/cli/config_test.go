@@ -125,6 +125,7 @@ func TestLoadRefusals(t *testing.T) {
 		{name: "short first key", environ: []string{"BILLFOLD_BOOTSTRAP_TEST_KEY=bf_test_" + key, "BILLFOLD_BOOTSTRAP_LIVE_KEY=bf_live_short"}, want: []string{"bootstrap-live-key: must be bf_live_ and at least 32"}},
 		{name: "no name", file: `bootstrap-business = " "`, want: []string{"bootstrap-business: must not be blank"}},
 		{name: "metrics", file: `metrics-addr = "x"`, want: []string{"metrics-addr: "}},
+		{name: "webhooks", file: `webhook-allow-insecure = "all"`, want: []string{"webhook-allow-insecure: \"all\" is not loopback"}},
 		{name: "pprof alone", file: `pprof = true`, want: []string{"pprof: profiles are served on metrics-addr only"}},
 		{name: "base url", file: `base-url = "localhost"`, want: []string{"base-url: "}},
 	} {

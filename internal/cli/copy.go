@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,10 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/transfer"
 	"github.com/billfold/billfold/internal/verify"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // transferDocument is what `copy -o json` prints.
@@ -167,6 +170,9 @@ func (p *program) copy(ctx context.Context, config Config, from, to place) (err 
 	if err != nil {
 		return err
 	}
+	if err := p.queueWebhooks(ctx, config, from); err != nil {
+		return err
+	}
 	source, err := openCopySource(ctx, from)
 	if err != nil {
 		return err
@@ -200,6 +206,32 @@ func (p *program) copy(ctx context.Context, config Config, from, to place) (err 
 		return err
 	}
 	return p.writeTransfer(from, to, report)
+}
+
+// queueWebhooks queues what the source's servers had not queued for webhooks when they
+// were stopped: in the copy, the feed is told in another order.
+func (p *program) queueWebhooks(ctx context.Context, config Config, from place) error {
+	some, err := hasWebhooks(ctx, from)
+	if err != nil || !some {
+		return err
+	}
+	config.DataDir, config.DatabaseURL = from.dir, from.url
+	store, err := openStore(ctx, config, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	return errors.Join(webhook.QueueAll(ctx, store, httpapi.EventBody, time.Now), store.Close())
+}
+
+// hasWebhooks reports whether there is anything to queue in a store that a copy will
+// take.
+func hasWebhooks(ctx context.Context, from place) (some bool, err error) {
+	source, err := openCopySource(ctx, from)
+	if err != nil {
+		return false, err
+	}
+	count, err := source.side.Count(ctx, transfer.WebhookEndpoints)
+	return count > 0, errors.Join(err, source.close())
 }
 
 // proveSide proves every law on one side of a copy.

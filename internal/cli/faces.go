@@ -20,6 +20,7 @@ import (
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/sweep"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // newRandom returns the source of the random part of ids. Guessing an id gains
@@ -42,6 +43,9 @@ type faces struct {
 	sweeper *sweep.Sweeper
 	resumer *sweep.Resumer
 
+	dispatcher *webhook.Dispatcher
+	sender     *webhook.Sender
+
 	api        http.Handler
 	admin      http.Handler
 	operations http.Handler // for metrics-addr
@@ -61,10 +65,13 @@ type facesConfig struct {
 
 func newFaces(from facesConfig) (*faces, error) {
 	f := &faces{}
-	book := ledger.NewBook(from.store, time.Now, newRandom())
+	random := newRandom()
+	book := ledger.NewBook(from.store, time.Now, random)
+	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	config := httpapi.Config{
 		Book:      book,
 		Directory: from.directory,
+		Webhooks:  webhook.NewEndpoints(from.store, guard, httpapi.EventBody, time.Now, random),
 		Logger:    from.logger,
 		BootID:    crand.Text(),
 		Version:   buildVersion().Version,
@@ -90,6 +97,11 @@ func newFaces(from facesConfig) (*faces, error) {
 	if from.registry != nil {
 		metrics = from.registry
 	}
+	f.sender = webhook.NewSender(webhook.Config{Guard: guard})
+	f.dispatcher = webhook.NewDispatcher(webhook.DispatcherConfig{
+		Store: from.store, Send: f.sender.Send, Render: httpapi.EventBody, Now: time.Now, Random: random, Logger: from.logger,
+		Metrics: metrics, Instance: config.BootID,
+	})
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {

@@ -15,12 +15,14 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // store is a database with everything that the program keeps.
 type store interface {
 	ledger.Store
 	access.Store
+	webhook.Store
 
 	// Fatal is closed when the process must end, because its store can promise
 	// nothing more.

@@ -35,14 +35,14 @@ var rooms = map[string]room{
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/checkpoint", "internal/demo",
 			"internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/sweep",
-			"internal/transfer", "internal/verify"},
+			"internal/transfer", "internal/verify", "internal/webhook"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/ledger", "internal/money", "internal/statement",
-			"internal/strictjson"},
+			"internal/strictjson", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
@@ -72,22 +72,24 @@ var rooms = map[string]room{
 		tests:   []string{"internal/access", "internal/money"},
 		modules: []string{"github.com/prometheus/client_golang"},
 	},
-	// What leaves for a stranger's URL knows nothing of money.
 	"internal/webhook": {
-		modules: []string{"code.dny.dev/ssrf", "github.com/standard-webhooks/standard-webhooks", "golang.org/x/net/dns/dnsmessage"},
+		imports: []string{"internal/ledger"},
+		tests:   []string{"internal/access", "internal/money"},
+		modules: []string{"code.dny.dev/ssrf", "github.com/prometheus/client_golang", "github.com/standard-webhooks/standard-webhooks", "golang.org/x/net/dns/dnsmessage",
+			"golang.org/x/time"},
 	},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
-		"internal/sqlite", "internal/verify"}},
+		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/schema",
-			"internal/transfer", "internal/walletrow"},
+			"internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/groupcommit", "internal/ledger", "internal/money", "internal/schema",
-			"internal/transfer", "internal/walletrow"},
+			"internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
@@ -117,7 +119,7 @@ var rooms = map[string]room{
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/jedib0t/go-pretty/v6"},
 	},
 	"internal/storetest": {
-		imports:  []string{"internal/access", "internal/ledger", "internal/money"},
+		imports:  []string{"internal/access", "internal/ledger", "internal/money", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},
@@ -145,7 +147,7 @@ var rooms = map[string]room{
 		forTests: true,
 	},
 	"e2e/linear": {},
-	"e2e/sdk":    {},
+	"e2e/sdk":    {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
 	"e2e/faults": {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
 
 	"internal/house":        {},

@@ -30,6 +30,10 @@ var validBodies = map[string][]jsonMember{
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},
 	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},
+	"X": {{"url", `"https://example.com/hook"`}, {"description", `"Accounting"`}},
+	"Y": {{"description", `"Accounting"`}, {"disabled", `false`}},
+	"Z": {{"headers", `{"X-Shop":"7"}`}},
+	"V": {{"since", `"2026-03-01T00:00:00Z"`}},
 	"K": {{"entries", `[{"customer_id":"«cus»","amount":100,"currency":"USD","entry_type":"credit"}]`}, {"atomic", `true`}},
 }
 

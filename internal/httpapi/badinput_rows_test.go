@@ -72,6 +72,8 @@ var contractRows = map[string][]outcome{
 	"64":  {{422, "INVALID_QUERY_PARAMS"}},
 	"65":  {{422, "INVALID_CURSOR"}},
 	"66":  {{422, "INVALID_QUERY_PARAMS"}},
+	"67":  {{422, "INVALID_WEBHOOK_URL"}},
+	"68":  {{422, "LIMIT_REACHED"}},
 	"72":  {{400, "INSUFFICIENT_WALLET_FUNDS"}, {422, "AMOUNT_NOT_INTEGER"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {404, "NOT_FOUND"}},
 	"73":  {{422, "LIMIT_REACHED"}, {422, "IDEMPOTENCY_KEY_REUSED"}, {422, "INVALID_REQUEST_BODY"}},
 	"74":  {{503, "STORAGE_UNAVAILABLE"}},
@@ -92,6 +94,7 @@ var contractRows = map[string][]outcome{
 	"scope":     {{422, "INVALID_SCOPE"}},
 	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
 	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},
+	"webhook":   {{422, "INVALID_WEBHOOK"}, {422, "INVALID_REQUEST_BODY"}},
 	"threshold": {{422, "INVALID_THRESHOLDS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {422, "UNSUPPORTED_CURRENCY"}},
 }
 
@@ -102,7 +105,6 @@ var otherRows = map[string]string{
 	"13": "keys are not bound to addresses",
 	"56": "there are no refunds", "57": "there are no refunds", "58": "there are no refunds", "59": "there are no refunds",
 	"60": "there are no subscriptions", "61": "there are no charges", "62": "there are no schedules", "63": "there are no schedules",
-	"67": "there are no webhooks", "68": "there are no webhooks",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
 	"82": "there are no top-ups",
 	"83": "there is no portal", "84": "there is no dashboard",

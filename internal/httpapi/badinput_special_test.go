@@ -19,6 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/storetest"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // specialCases are rows of the error contract that one request on a healthy
@@ -35,6 +36,7 @@ var specialCases = []struct {
 	{"14", "rate limit", testRateLimit},
 	{"14", "authentication back-off", testBackoff},
 	{"45", "key in progress", testFault(ledger.Errorf(ledger.CodeKeyInProgress, "in progress"))},
+	{"68", "one webhook too many", testTooManyWebhooks},
 	{"74", "storage unavailable", testFault(ledger.Errorf(ledger.CodeStorageUnavailable, "away"))},
 	{"75", "overload", testFault(ledger.Errorf(ledger.CodeOverloaded, "too much"))},
 	{"76", "outcome unknown", testFault(ledger.Errorf(ledger.CodeOutcomeUnknown, "unknown"))},
@@ -352,5 +354,26 @@ func testFault(fault error) func(*testing.T, storetest.Stores) {
 		store.mend()
 		r.unharmed(before, shop.TestKey)
 		r.must(http.StatusOK, shop.TestKey, "POST", entriesOf(customer), `{"amount":1,"currency":"USD","entry_type":"credit","idempotency_key":"k"}`)
+	}
+}
+
+func testTooManyWebhooks(t *testing.T, stores storetest.Stores) {
+	r := newRig(t, stores, rigOptions{})
+	shop := r.business("Shop")
+	body := `{"url":"https://example.com/hook"}`
+	for range webhook.EndpointsMax {
+		r.must(200, shop.TestKey, "POST", "/webhooks", body)
+	}
+	refused := r.must(422, shop.TestKey, "POST", "/webhooks", body)
+	if refused["code"] != "LIMIT_REACHED" {
+		t.Errorf("got %v, want LIMIT_REACHED", refused)
+	}
+	checkRow(t, "68", outcome{422, "LIMIT_REACHED"})
+	made := r.must(200, shop.LiveKey, "POST", "/webhooks", body) // of the other mode there are none yet
+	list := r.must(200, shop.TestKey, "GET", "/webhooks", "")["data"].([]any)
+	r.do(shop.TestKey, "DELETE", "/webhooks/"+list[0].(map[string]any)["id"].(string), "")
+	r.must(200, shop.TestKey, "POST", "/webhooks", body)
+	if len(list) != webhook.EndpointsMax || made["disabled"] != false {
+		t.Errorf("got %d webhooks and %v, want %d and one in live mode", len(list), made, webhook.EndpointsMax)
 	}
 }

@@ -190,6 +190,10 @@ var routeNames = map[string]string{
 	"U": "POST /customers/«ice»/unfreeze",
 	"A": "PUT /customers/«ice»/wallets/USD/alerts",
 	"K": "POST /ledger-entries/bulk",
+	"X": "POST /webhooks",
+	"Y": "PATCH /webhooks/«hook»",
+	"Z": "PATCH /webhooks/«hook»/headers",
+	"V": "POST /webhooks/«hook»/replay",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -206,6 +210,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"], routeNames["R"], routeNames["F"], routeNames["U"],
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
+			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -259,6 +264,14 @@ func kindOf(route string) string {
 		return "F"
 	case strings.HasSuffix(route, "/unfreeze"):
 		return "U"
+	case strings.HasPrefix(route, "PATCH /webhooks") && strings.HasSuffix(route, "/headers"):
+		return "Z"
+	case strings.HasSuffix(route, "/replay"):
+		return "V"
+	case strings.HasPrefix(route, "PATCH /webhooks"):
+		return "Y"
+	case strings.HasPrefix(route, "POST /webhooks"):
+		return "X"
 	}
 	return "C"
 }
@@ -376,6 +389,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	f.names["other hold"] = f.hold(other.TestKey, f.names["other cus"], `"amount":1`)
 	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["hold"]+"/capture", `{"amount":1,"idempotency_key":"captured"}`)
 	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["released"]+"/release", `{"idempotency_key":"given back"}`)
+	f.webhooks()
 	f.names["entries cursor"] = r.must(200, write, "GET", entriesOf(f.names["cus"])+"?page_size=1", "")["next_cursor"].(string)
 	credit(write, f.names["cus"], `"amount":1,"currency":"USD"`) // so that two lots are left
 	lots := "/customers/" + f.names["cus"] + "/wallets/USD/lots"
@@ -385,6 +399,15 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	f.fill(test, f.names["full"])
 	r.clock.Move(5 * time.Minute) // the lot and the key expire
 	return f
+}
+
+// webhooks makes endpoints, and one under a key.
+func (f *badInput) webhooks() {
+	f.Helper()
+	f.names["hook"], f.names["event"] = f.webhook(f.names["write"], f.names["friend"])
+	f.names["other hook"], f.names["other event"] = f.webhook(f.names["other"], f.names["other cus"])
+	f.names["live hook"], _ = f.webhook(f.names["live"], f.names["live cus"])
+	f.must(200, f.names["write"], "POST", "/webhooks", `{"url":"https://example.com/keyed","idempotency_key":"hooked"}`)
 }
 
 // hold promises a customer's dollars, to the end of a month unless members say

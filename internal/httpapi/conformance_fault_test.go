@@ -7,6 +7,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // faultyStore is a store that can be told to fail.
@@ -197,6 +198,58 @@ func (f faultyAccess) UpdateSettings(
 		return access.Settings{}, err
 	}
 	return f.Store.UpdateSettings(ctx, tenant, change)
+}
+
+// faultyWebhooks fails when its ledger does.
+type faultyWebhooks struct {
+	webhook.Store
+	ledger *faultyStore
+}
+
+func (f faultyWebhooks) CreateEndpoint(ctx context.Context, endpoint webhook.Endpoint) (webhook.Endpoint, error) {
+	if err := f.ledger.fail(); err != nil {
+		return webhook.Endpoint{}, err
+	}
+	return f.Store.CreateEndpoint(ctx, endpoint)
+}
+
+func (f faultyWebhooks) Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (webhook.Served, error) {
+	if err := f.ledger.fail(); err != nil {
+		return webhook.Served{}, err
+	}
+	return f.Store.Endpoint(ctx, tenant, id)
+}
+
+func (f faultyWebhooks) Endpoints(ctx context.Context, tenant ledger.Tenant) ([]webhook.Endpoint, error) {
+	if err := f.ledger.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Endpoints(ctx, tenant)
+}
+
+func (f faultyWebhooks) DeleteEndpoint(ctx context.Context, tenant ledger.Tenant, id string) error {
+	if err := f.ledger.fail(); err != nil {
+		return err
+	}
+	return f.Store.DeleteEndpoint(ctx, tenant, id)
+}
+
+func (f faultyWebhooks) Deliveries(
+	ctx context.Context, tenant ledger.Tenant, id string, page webhook.DeliveryPage,
+) ([]webhook.Delivery, error) {
+	if err := f.ledger.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Deliveries(ctx, tenant, id, page)
+}
+
+func (f faultyWebhooks) Queued(
+	ctx context.Context, tenant ledger.Tenant, id string, which webhook.Queued,
+) ([]int64, error) {
+	if err := f.ledger.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Queued(ctx, tenant, id, which)
 }
 
 func (f *faultyStore) Transfer(

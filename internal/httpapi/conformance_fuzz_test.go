@@ -40,6 +40,8 @@ type shopper struct {
 	entries   []string // their paths
 	transfers []string // their paths
 	holds     []string // their paths
+	webhooks  []string
+	delivered []string // paths of what is to be sent to them
 	cursors   []string
 }
 
@@ -105,6 +107,9 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			s.customers = []string{f.customer(s.write, s.canary)}
 			f.must(http.StatusOK, s.write, "POST", entriesOf(s.customers[0]), `{"amount":100000,"currency":"USD","entry_type":"credit"}`)
 			f.posted++
+			id, event := f.webhook(s.write, s.customers[0])
+			f.posted++
+			s.webhooks, s.delivered = []string{id}, []string{"/webhooks/" + id + "/deliveries/" + event}
 			f.shoppers = append(f.shoppers, s)
 		}
 	}
@@ -177,6 +182,13 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"transfer_id":         func(*grammar) string { return "trf_0VCcGn8i000000bB9wXcP" },
 		"hold_path":           own(func(s *shopper) []string { return s.holds }),
 		"hold_id":             func(*grammar) string { return "hld_0VCcGn8i000000bB9wXcP" },
+		"webhook_id":          own(func(s *shopper) []string { return s.webhooks }),
+		"delivery_path":       own(func(s *shopper) []string { return s.delivered }),
+		"event_id":            func(*grammar) string { return "evt_cwt_0VCcGn8i000000bB9wXcP" },
+		"url":                 text("https://example.com/%s/%d"),
+		"description":         text("%s, number %d"),
+		"iterator":            own(func(s *shopper) []string { return s.webhooks }),
+		"since":               func(*grammar) string { return "2026-03-01T12:00:00Z" },
 		"to_customer_id":      own(func(s *shopper) []string { return s.customers }),
 		"entry_id":            func(*grammar) string { return "cwt_0VCcGn8i000000bB9wXcP" },
 		"cursor":              own(func(s *shopper) []string { return s.cursors }),
@@ -279,6 +291,12 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	if id := between(body, `{"hold":{"hold_id":"`, `"`); id != "" && strings.HasSuffix(path, "/holds") && len(s.holds) < 500 {
 		s.holds = append(s.holds, path+"/"+id)
+	}
+	if id := between(body, `{"id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/webhooks" && len(s.webhooks) < 100 {
+		s.webhooks = append(s.webhooks, id)
+	}
+	if id := between(body, `{"event_id":"`, `"`); id != "" && strings.HasSuffix(path, "/deliveries") && len(s.delivered) < 100 {
+		s.delivered = append(s.delivered, path+"/"+id)
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)

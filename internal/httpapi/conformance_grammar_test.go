@@ -97,6 +97,9 @@ var weights = map[string]int{
 	"release_customer_hold":            3,
 	"list_customers":                   6,
 	"list_events":                      3,
+	"create_webhook":                   3,
+	"patch_webhook":                    4,
+	"list_webhook_deliveries":          3,
 	"patch_business":                   2,
 }
 
@@ -129,6 +132,9 @@ func (g *grammar) path(pattern string) string {
 	if strings.Contains(pattern, "{hold_id}") && !g.bad() {
 		_, below, _ := strings.Cut(pattern, "{hold_id}")
 		return g.texts["hold_path"](g) + below
+	}
+	if strings.Contains(pattern, "{event_id}") && !g.bad() {
+		return g.texts["delivery_path"](g) + "/resend"
 	}
 	if strings.Contains(pattern, "{transfer_id}") && !g.bad() {
 		return g.texts["transfer_path"](g)

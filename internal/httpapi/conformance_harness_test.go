@@ -30,7 +30,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 	return map[string]func(testing.TB) storetest.Stores{
 		"model": func(testing.TB) storetest.Stores {
 			model := storetest.NewModel()
-			return storetest.Stores{Ledger: model, Access: model}
+			return storetest.Stores{Ledger: model, Access: model, Webhooks: model}
 		},
 		"sqlite": func(t testing.TB) storetest.Stores {
 			t.Helper()
@@ -43,7 +43,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 					t.Errorf("close the store: got error %v, want none", err)
 				}
 			})
-			return storetest.Stores{Ledger: db, Access: db}
+			return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
 		},
 	}
 }
@@ -92,7 +92,10 @@ func newRig(t testing.TB, stores storetest.Stores, options rigOptions) *rig {
 		r.contracts = append(r.contracts, published)
 	}
 	r.client = apitest.Client(t, r.contracts...)
-	config := httpapi.Config{Book: r.book, Directory: r.directory, Now: r.clock.Now, BootID: "boot", Version: "test"}
+	config := httpapi.Config{
+		Book: r.book, Directory: r.directory, Webhooks: newWebhooks(stores.Webhooks, r.clock.Now), Now: r.clock.Now,
+		BootID: "boot", Version: "test",
+	}
 	if options.config != nil {
 		options.config(&config)
 	}
@@ -300,6 +303,8 @@ func (r *rig) digest() string {
 			tenant := ledger.Tenant{BusinessID: business.ID, Mode: mode}
 			settings, err := r.stores.Access.Settings(ctx, tenant)
 			add(settings, err)
+			endpoints, err := r.stores.Webhooks.Endpoints(ctx, tenant)
+			add(endpoints, err)
 			for _, customer := range r.customers(tenant) {
 				wallets, err := r.stores.Ledger.Wallets(ctx, tenant, customer.ID)
 				for i := range wallets.Wallets {

@@ -32,7 +32,8 @@ func TestRoutesAreTheContract(t *testing.T) {
 		name := route.Method + " " + route.Pattern
 		routes = append(routes, name)
 		public[name] = route.Public
-		if write := route.Method != http.MethodGet; route.Write != write {
+		write := route.Method != http.MethodGet || strings.HasSuffix(route.Pattern, "/secret")
+		if route.Write != write {
 			t.Errorf("%s: needs a write key %t, want %t", name, route.Write, write)
 		}
 	}
@@ -80,6 +81,7 @@ type visited struct {
 	friend          string // a customer to send money to
 	transfer        string
 	hold, finished  string // holds, the second of them released
+	webhook, event  string // an endpoint, and what is to be sent to it
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -95,7 +97,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 11, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 15, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -134,7 +136,9 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 			limit(c)
 		}
 	}
-	v.rig = newRig(t, storetest.Stores{Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}}, options)
+	v.rig = newRig(t, storetest.Stores{
+		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
+	}, options)
 	shop := v.business("Shop")
 	v.write = shop.TestKey
 	_, v.read = v.key(ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}, access.Read, time.Time{})
@@ -151,7 +155,20 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.hold+"/capture", `{"amount":1,"idempotency_key":"captured"}`)
 	v.finished = v.holding(`"amount":1,"currency":"USD",` + heldUntil)
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.finished+"/release", `{"idempotency_key":"released"}`)
+	v.webhook, v.event = v.rig.webhook(v.write, v.customer)
 	return v
+}
+
+// webhook makes an endpoint that an event of a customer is to be sent to. A change
+// queues what has happened before it.
+func (r *rig) webhook(key, customer string) (id, eventID string) {
+	r.Helper()
+	made := r.must(200, key, "POST", "/webhooks", `{"url":"https://example.com/hook","filter_types":["wallet.credited"]}`)
+	id = made["id"].(string)
+	r.must(200, key, "POST", entriesOf(customer), `{"amount":1,"currency":"USD","entry_type":"credit"}`)
+	r.must(200, key, "PATCH", "/webhooks/"+id, `{}`)
+	queued := r.must(200, key, "GET", "/webhooks/"+id+"/deliveries", "")["items"].([]any)
+	return id, queued[0].(map[string]any)["event_id"].(string)
 }
 
 // holding makes a hold of the customer's money and returns its id.
@@ -173,7 +190,8 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // path fills the ids of the server's customer and entry into a path, and adds the
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
-	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold, "{currency}", "USD").Replace(operation.Path) +
+	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
+		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD").Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -250,6 +268,10 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		if kind == "N" || kind == "E" { // what it ends is not there for the next
 			path = strings.Replace(path, at.hold, at.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
 		}
+		if operation.ID == "delete_webhook" {
+			another, _ := at.rig.webhook(at.write, at.customer)
+			path = strings.Replace(path, at.webhook, another, 1)
+		}
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
 	case http.StatusUnauthorized:
@@ -258,6 +280,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		key = at.read
 	case http.StatusNotFound:
 		path = strings.Replace(path, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = strings.Replace(path, at.webhook, "whk_TV52uJWWXt2yIoBBxpjaa", 1)
 		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
 	case http.StatusRequestTimeout:
 		v.impatient.dawdle(operation)
@@ -268,7 +291,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 			path = strings.Replace(path, at.hold, at.finished, 1)
 		}
 	case http.StatusRequestEntityTooLarge:
-		body += strings.Repeat(" ", httpapi.BodyMaxDefault)
+		body += strings.Repeat(" ", httpapi.BodyMaxDefault+1)
 		if bulk {
 			body += strings.Repeat(" ", 32<<20)
 		}
@@ -316,7 +339,8 @@ func TestOptions(t *testing.T) {
 	r := newRig(t, storeKinds()["model"](t), rigOptions{})
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
-		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD").Replace(operation.Path)
+		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
+			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

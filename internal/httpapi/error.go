@@ -10,6 +10,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // The codes that only the HTTP face gives. Those of the rules are in package
@@ -76,6 +77,8 @@ var answers = map[ledger.Code]answer{
 	CodeMaximumKeysReached:           {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidSettings:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidThresholds:     {status: http.StatusUnprocessableEntity},
+	webhook.CodeInvalidURL:           {status: http.StatusUnprocessableEntity},
+	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},
@@ -151,7 +154,7 @@ func (c *call) refusal(err error) *ledger.Error {
 			return ours
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		if c.route != nil && c.route.access == write {
+		if c.route != nil && c.route.access == write && c.route.method != http.MethodGet {
 			return errOutcome
 		}
 		return errUnavailable

@@ -114,6 +114,10 @@ func (s *sealer) openEvents(text, bound string) (cursor ledger.EventCursor, err 
 	return ledger.EventCursor{Told: int(place[0]), Place: ledger.FeedPlace(place[1:])}, nil
 }
 
+// EventBody is the body of the message that tells of an event: the event as GET /events
+// has it.
+func EventBody(e *ledger.Event) []byte { return appendEvent(nil, e) }
+
 // appendEvent appends an event in the envelope of the published webhooks, and with
 // an id.
 func appendEvent(out []byte, e *ledger.Event) []byte {

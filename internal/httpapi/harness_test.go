@@ -15,6 +15,7 @@ import (
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/storetest"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // start is when the tests of this package begin.
@@ -28,6 +29,7 @@ type house struct {
 	clock     *storetest.Clock
 	book      *ledger.Book
 	directory *access.Directory
+	webhooks  *webhook.Endpoints
 	api       *httpapi.Server
 	business  access.CreatedBusiness
 }
@@ -37,8 +39,9 @@ func newHouse(t testing.TB, change ...func(*httpapi.Config)) *house {
 	h := &house{TB: t, model: storetest.NewModel(), clock: storetest.NewClock(start)}
 	h.book = ledger.NewBook(h.model, h.clock.Now, rand.Uint64)
 	h.directory = access.NewDirectory(h.model, access.Options{Now: h.clock.Now})
+	h.webhooks = newWebhooks(h.model, h.clock.Now)
 	config := httpapi.Config{
-		Book: h.book, Directory: h.directory, Now: h.clock.Now, BootID: "boot", Version: "1.2.3",
+		Book: h.book, Directory: h.directory, Webhooks: h.webhooks, Now: h.clock.Now, BootID: "boot", Version: "1.2.3",
 		Secret: []byte("a secret of the tests, long enough"),
 	}
 	for _, c := range change {
@@ -50,6 +53,10 @@ func newHouse(t testing.TB, change ...func(*httpapi.Config)) *house {
 	}
 	h.business = h.newBusiness("Acme")
 	return h
+}
+
+func newWebhooks(store webhook.Store, now func() time.Time) *webhook.Endpoints {
+	return webhook.NewEndpoints(store, webhook.NewGuard(false), httpapi.EventBody, now, rand.Uint64)
 }
 
 func (h *house) newBusiness(name string) access.CreatedBusiness {
@@ -212,7 +219,7 @@ func (h *house) breakStore(err error) {
 	h.Helper()
 	api, buildErr := httpapi.New(httpapi.Config{
 		Book:      ledger.NewBook(&brokenStore{Store: h.model, err: err}, h.clock.Now, rand.Uint64),
-		Directory: h.directory, Now: h.clock.Now,
+		Directory: h.directory, Webhooks: h.webhooks, Now: h.clock.Now,
 	})
 	if buildErr != nil {
 		h.Fatalf("make the API: got error %v, want none", buildErr)

@@ -18,8 +18,12 @@ func TestRouteWithoutPermissionDoesNotStart(t *testing.T) {
 	}
 }
 
+// secretRoutes show what a read key must not see.
+var secretRoutes = map[string]bool{"/webhooks/{webhook_id}/secret": true}
+
 // TestPermissionsOfRoutes keeps every route of the API behind a key except
-// those that tell nothing of anybody, and every write behind a write key.
+// those that tell nothing of anybody, and every write and every secret behind a
+// write key.
 func TestPermissionsOfRoutes(t *testing.T) {
 	t.Parallel()
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true, "/openapi.yaml": true, "/openapi.json": true}
@@ -28,7 +32,7 @@ func TestPermissionsOfRoutes(t *testing.T) {
 		switch {
 		case open[r.pattern]:
 			want = public
-		case r.method != "GET":
+		case r.method != "GET", secretRoutes[r.pattern]:
 			want = write
 		}
 		if r.access != want {
@@ -58,7 +62,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	}
 	for name, names := range map[string][]string{
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
-		"events": eventListParams,
+		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"wallet": walletParams, "history": dailyParams, "statement": statementParams,
 	} {
 		if len(names) > queryMax {
@@ -68,6 +72,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
+		"webhook": webhookFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)

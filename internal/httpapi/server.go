@@ -16,12 +16,15 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
-// Config is what the HTTP face needs. Book and Directory are required.
+// Config is what the HTTP face needs. Directory is required, and for the API Book
+// and Webhooks.
 type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
+	Webhooks  *webhook.Endpoints
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -74,6 +77,7 @@ const BodyMaxDefault = 64 << 10
 type Server struct {
 	book      *ledger.Book
 	directory *access.Directory
+	webhooks  *webhook.Endpoints
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -103,6 +107,9 @@ func New(config Config) (*Server, error) {
 	if config.Book == nil {
 		return nil, errors.New("the API needs a ledger")
 	}
+	if config.Webhooks == nil {
+		return nil, errors.New("the API needs webhooks")
+	}
 	return newServer(config, apiRoutes(), "http")
 }
 
@@ -119,6 +126,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s := &Server{
 		book:      config.Book,
 		directory: config.Directory,
+		webhooks:  config.Webhooks,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,

@@ -24,6 +24,8 @@ type neighbour struct {
 	entry    string
 	transfer string
 	hold     string
+	webhook  string
+	event    string // that is to be sent to the webhook
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -45,7 +47,23 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	held := h.send(request{method: "POST", path: holdsOf(n.customer), key: key(n.business),
 		body: `{"amount":7,"currency":"USD","expires_at":"2026-12-01T00:00:00Z","reason":"` + canary + `"}`}).want(h, http.StatusOK)
 	n.hold = held["hold"].(map[string]any)["hold_id"].(string)
+	n.webhook, n.event = h.newWebhook(key(n.business), n.customer)
 	return n
+}
+
+// newWebhook makes an endpoint whose every field holds the canary, with one event that
+// is to be sent to it.
+func (h *house) newWebhook(key, customer string) (id, eventID string) {
+	h.Helper()
+	made := h.send(request{method: "POST", path: "/webhooks", key: key,
+		body: `{"url":"https://example.com/` + canary + `","description":"` + canary + `","filter_types":["wallet.credited"],` +
+			`"metadata":{"c":"` + canary + `"},"headers":{"X-Shop":"` + canary + `"}}`}).want(h, http.StatusOK)
+	id = made["id"].(string)
+	h.send(request{method: "POST", path: entriesPath(customer), key: key,
+		body: `{"amount":1,"currency":"USD","entry_type":"credit"}`}).want(h, http.StatusOK)
+	h.send(request{method: "PATCH", path: "/webhooks/" + id, key: key, body: `{}`}).want(h, http.StatusOK)
+	queued := h.send(request{method: "GET", path: "/webhooks/" + id + "/deliveries", key: key}).want(h, http.StatusOK)
+	return id, queued.items()[0]["event_id"].(string)
 }
 
 // acceptedBodies are bodies that the routes accept, by method and pattern.
@@ -60,7 +78,11 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds":                             `{"amount":1,"currency":"USD","expires_at":"2026-12-01T00:00:00Z"}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
-	"PATCH /business": `{}`,
+	"PATCH /business":                                        `{}`,
+	"POST /webhooks":                                         `{"url":"https://example.com/hook"}`,
+	"PATCH /webhooks/{webhook_id}":                           `{"disabled":true}`,
+	"PATCH /webhooks/{webhook_id}/headers":                   `{"headers":{"X-Mallory":"1"}}`,
+	"POST /webhooks/{webhook_id}/replay":                     `{"since":"2026-01-01T00:00:00Z"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/alerts": `{"thresholds":[{"below":500}]}`,
 	"POST /ledger-entries/bulk":                              `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 }
@@ -108,10 +130,12 @@ func TestTenantMatrix(t *testing.T) {
 	cells := 0
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
-			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold, "{currency}", "USD").Replace(route.Pattern)
+			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
+				"{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD").Replace(route.Pattern)
 			named := path != route.Pattern
 			query := requiredQuery(route.Method + " " + route.Pattern)
-			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{currency}", "USD").
+			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
+				"{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD").
 				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {

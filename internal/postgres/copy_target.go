@@ -196,11 +196,27 @@ func stored(table *transfer.Table, row transfer.Row) []any {
 // Settle implements transfer.Target. New customers and keys are numbered after
 // those that came, and the planner learns of what it has not seen grow.
 func (t *CopyTarget) Settle(ctx context.Context) error {
-	for _, table := range []*transfer.Table{transfer.Customers, transfer.Keys} {
+	for _, table := range []*transfer.Table{
+		transfer.Customers, transfer.Keys, transfer.WebhookEndpoints, transfer.WebhookDeliveries,
+	} {
 		set := fmt.Sprintf("select setval('%[1]s_no', max(no)) from %[1]s having max(no) is not null", table.Name)
 		if _, err := t.conn.Exec(ctx, set); err != nil {
 			return err
 		}
+	}
+	// The endpoints are put at the end of the feed: what stands before it was queued for
+	// them in the source.
+	var feed string
+	var end int64
+	const query = `
+	  select id::text, feed_base() + txid_snapshot_xmax(txid_current_snapshot())
+	    from feed`
+	if err := t.conn.QueryRow(ctx, query).Scan(&feed, &end); err != nil {
+		return err
+	}
+	const place = `update webhook_endpoints set place = $1 where place = ''`
+	if _, err := t.conn.Exec(ctx, place, string(feedPlace{order: end}.text(feed))); err != nil {
+		return err
 	}
 	var names []string
 	for _, table := range transfer.Tables() {

@@ -143,11 +143,14 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	if err := refuseOthers(ctx, tx); err != nil {
 		return err
 	}
+	if err := refuseEndpoints(ctx, tx); err != nil {
+		return err
+	}
 	for _, step := range []string{
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
 		`lock table businesses, tenants, api_keys, customers, wallets, ledger_entries, audit_entries, transfers, holds, hold_events,
-		 request_answers, installation`,
+		 request_answers, installation, webhook_endpoints`,
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
 		`drop trigger ledger_entries_are_not_truncated on ledger_entries`,
 		`drop trigger audit_entries_are_not_truncated on audit_entries`,
@@ -185,6 +188,17 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		}
 	}
 	return nil
+}
+
+// refuseEndpoints refuses to distribute an installation with webhooks, which would get
+// nothing any more.
+func refuseEndpoints(ctx context.Context, q querier) error {
+	var count int
+	err := q.QueryRow(ctx, `select count(*) from webhook_endpoints where not deleted`).Scan(&count)
+	if err == nil && count > 0 {
+		err = fmt.Errorf("there are %d webhooks, and a distributed installation has no feed of events to send from; delete them first", count)
+	}
+	return err
 }
 
 // teachShards tells the planners of the workers what 0001_ledger.sql tells that of

@@ -401,10 +401,23 @@ func (t *CopyTarget) settleFeed() error {
 	return execute(t.conn, changed)
 }
 
+// settleEndpoints puts the endpoints at the end of the feed: what stands before it was
+// queued for them in the source.
+func (t *CopyTarget) settleEndpoints() error {
+	place, err := feedEnd(t.conn)
+	if err != nil {
+		return err
+	}
+	return execute(t.conn, `update webhook_endpoints set place = ? where place = ''`, string(place))
+}
+
 // Settle implements transfer.Target. It makes the index of idempotency keys,
 // which the first start would do otherwise.
 func (t *CopyTarget) Settle(context.Context) error {
 	if err := t.inTransaction(t.settleFeed); err != nil {
+		return err
+	}
+	if err := t.inTransaction(t.settleEndpoints); err != nil {
 		return err
 	}
 	secret, err := installationSecret(t.conn)

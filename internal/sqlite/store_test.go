@@ -24,7 +24,7 @@ func open(t testing.TB) storetest.Stores {
 			t.Error(err)
 		}
 	})
-	return storetest.Stores{Ledger: db, Access: db}
+	return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
 }
 
 func BenchmarkTransact(b *testing.B) {

@@ -26,6 +26,7 @@ type Model struct {
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
+	endpoints  []*modelEndpoint
 }
 
 type modelCustomer struct {

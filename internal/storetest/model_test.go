@@ -4,7 +4,7 @@ import "testing"
 
 func openModel(testing.TB) Stores {
 	m := NewModel()
-	return Stores{Ledger: m, Access: m}
+	return Stores{Ledger: m, Access: m, Webhooks: m}
 }
 
 func TestModel(t *testing.T) {

@@ -4,7 +4,7 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Stores {
 //			db := open(t)
-//			return storetest.Stores{Ledger: db, Access: db}
+//			return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
 //		})
 //	}
 //
@@ -20,12 +20,14 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // Stores is what one open database offers.
 type Stores struct {
-	Ledger ledger.Store
-	Access access.Store
+	Ledger   ledger.Store
+	Access   access.Store
+	Webhooks webhook.Store
 
 	// Sharded says that all or nothing is promised for the lines of one customer
 	// only.
@@ -79,6 +81,7 @@ func contents() []topic {
 		{"adoptions", adoptionScenarios()},
 		{"alerts", alertScenarios()},
 		{"events", eventScenarios()},
+		{"webhooks", webhookScenarios()},
 		{"clocks", clockScenarios()},
 		{"lists", listScenarios()},
 		{"past", pastScenarios()},

@@ -14,6 +14,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // epoch is where every test's clock begins: an odd microsecond, so that a
@@ -83,13 +84,16 @@ type world struct {
 	shop   ledger.Tenant // a business in test mode
 	names  int
 
-	sharded bool // see [Stores]
+	webhooks webhook.Store
+	sharded  bool // see [Stores]
 }
 
 func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
-	w := &world{TB: t, access: stores.Access, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded}
+	w := &world{
+		TB: t, access: stores.Access, webhooks: stores.Webhooks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
+	}
 	w.ledger = checked{Store: stores.Ledger, t: t}
 	w.book = ledger.NewBook(w.ledger, w.clock.Now, w.dice.next)
 	w.shop = w.business("First Shop")

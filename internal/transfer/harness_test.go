@@ -24,6 +24,7 @@ import (
 	"github.com/billfold/billfold/internal/storetest"
 	"github.com/billfold/billfold/internal/transfer"
 	"github.com/billfold/billfold/internal/verify"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 var cutsFlag = flag.Int("cuts", 12, "how often a copy is stopped, in each direction")
@@ -63,6 +64,7 @@ var began = time.Date(2026, time.March, 1, 12, 0, 0, 123_457_000, time.UTC)
 type store interface {
 	ledger.Store
 	access.Store
+	webhook.Store
 	Close() error
 }
 
@@ -145,6 +147,7 @@ func fill(t testing.TB, db store) {
 		return s, nil
 	})
 	must(t, err)
+	fillWebhooks(t, db, test)
 	fillCustomers(t, db, test, live)
 	freezeSome(t, db, test, "key_1")
 	freezeSome(t, db, live, "key_9")

@@ -69,6 +69,8 @@ var plants = []struct{ name, script, want string }{
 	{"a key never expires", `update api_keys set expires_at = KEEP where id = 'key_5'`, "expires_at"},
 	{"keys change places", `update api_keys set no = no + 100 where id = 'key_0'`, "api_keys"},
 	{"a setting is lost", `update tenants set settings = replace(settings, ',"JPY"', '')`, "settings"},
+	{"a webhook is gone", `delete from webhook_deliveries where endpoint = 3; delete from webhook_endpoints where no = 3`, "webhook_endpoints"},
+	{"a delivery is due later", `update webhook_deliveries set tries = 7 where no = 1`, "webhook_deliveries"},
 	{"a business has another name", `update businesses set name = 'Other' where id = 'bus_fill'`, "businesses"},
 	{"customers change places", `update customers set no = no + 100000 where no = 3`, "row 3: no is not the same"},
 	{"a customer's name folds otherwise", `update customers set name_folded = upper(name_folded) where no = 5`, "name_folded"},

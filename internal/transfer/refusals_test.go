@@ -157,11 +157,11 @@ var uncarried = map[string][]string{
 		"ledger_entries.previous", "ledger_entries.wallet_previous", "customers.id", "audit_entries.customer", "transfers.customer",
 		"holds.customer", "hold_events.customer",
 		"customer_marks", "wallet_marks", "installation", "schema_migrations", "copied_from",
-		"key_runs", "key_extents", "key_pages", "key_mark", "customer_events", "feed",
+		"key_runs", "key_extents", "key_pages", "key_mark", "customer_events", "feed", "webhook_endpoints.place",
 	},
 	"PostgreSQL": {
 		"installation", "schema_migrations", "copied_from", "feed", "customers.feed_order", "audit_entries.feed_order",
-		"ledger_entries.feed_order",
+		"ledger_entries.feed_order", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
 	},
 }
 

@@ -93,6 +93,16 @@ var (
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
 		{"created_at", Time}, {"keep_until", OptionalTime},
 	}}
+	// The place of an endpoint in the feed is another one in each store: in a copy it
+	// is the end, and what stood between was queued before the copy.
+	WebhookEndpoints = &Table{Name: "webhook_endpoints", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"id", Text}, {"tenant", Number}, {"idempotency_key", OptionalText}, {"definition", Text},
+		{"disabled", Flag}, {"deleted", Flag},
+	}}
+	WebhookDeliveries = &Table{Name: "webhook_deliveries", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"endpoint", Number}, {"event_id", Text}, {"kind", Text}, {"queue", Text}, {"body", Bytes},
+		{"state", Text}, {"due_at", Time}, {"tries", Number}, {"attempts", Text}, {"queued_at", Time},
+	}}
 	Entries = &Table{Name: "ledger_entries", Key: []string{"customer_id", "tenant", "position"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"position", Number}, {"currency", Text}, {"seq", Number},
 		{"id", Text}, {"is_credit", Flag}, {"amount", Number}, {"before_balance", Number}, {"after_balance", Number},
@@ -108,7 +118,8 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers, Entries,
+		Businesses, Tenants, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers, WebhookEndpoints,
+		WebhookDeliveries, Entries,
 	}
 }
 

@@ -342,6 +342,54 @@ create trigger hold_events_are_not_changed before update or delete on hold_event
 create trigger hold_events_are_not_truncated before truncate on hold_events
   for each statement execute function hold_events_are_immutable();
 
+-- Instances that send webhooks, each until it has not been heard of for a moment.
+create table webhook_instances (
+  id    text collate "C" not null primary key,
+  until timestamptz      not null
+);
+
+create sequence webhook_endpoints_no;
+
+-- Receivers of what happens.
+create table webhook_endpoints (
+  no              bigint           not null primary key default nextval('webhook_endpoints_no'),
+  id              text collate "C" not null unique,
+  tenant          integer          not null references tenants (no),
+  idempotency_key text collate "C",
+  definition      text             not null, -- JSON; with the secrets
+  disabled        boolean          not null,
+  deleted         boolean          not null, -- it is none any more, but has deliveries
+  place           text             not null default '', -- in the feed: everything before it is queued
+  instance        text collate "C"           -- that sends to it, while that one lives
+);
+
+create index webhook_endpoints_by_tenant on webhook_endpoints (tenant, no) where not deleted;
+create unique index webhook_endpoints_by_key on webhook_endpoints (tenant, idempotency_key)
+ where idempotency_key is not null and not deleted;
+
+create sequence webhook_deliveries_no;
+
+-- What is and was to be sent.
+create table webhook_deliveries (
+  no        bigint           not null primary key default nextval('webhook_deliveries_no'), -- along those of an endpoint, in the order of the feed
+  endpoint  bigint           not null references webhook_endpoints (no),
+  event_id  text collate "C" not null,
+  kind      text collate "C" not null,
+  queue     text collate "C" not null, -- what belongs in one order
+  body      bytea            not null,
+  state     text collate "C" not null check (state in ('pending', 'delivered', 'failed')),
+  due_at    timestamptz      not null,
+  tries     integer          not null check (tries >= 0),
+  attempts  text             not null, -- JSON
+  queued_at timestamptz      not null
+);
+
+create unique index webhook_deliveries_by_event on webhook_deliveries (endpoint, event_id);
+create index webhook_deliveries_in_order on webhook_deliveries (endpoint, no);
+create index webhook_deliveries_due on webhook_deliveries (endpoint, due_at, no) where state = 'pending';
+create index webhook_deliveries_waiting on webhook_deliveries (endpoint, queue, no) where state = 'pending';
+create index webhook_deliveries_failed on webhook_deliveries (endpoint, no) where state = 'failed';
+
 -- Answers to requests that make or change a customer, kept for their repeats.
 -- A row without an answer is being made by the transaction that holds it.
 create table request_answers (

@@ -308,6 +308,43 @@ begin
   select raise(abort, 'hold events are immutable');
 end;
 
+-- Receivers of what happens.
+create table webhook_endpoints (
+  no         integer primary key,
+  id         text    not null unique,
+  tenant     integer not null references tenants (no),
+  idempotency_key text,
+  definition text    not null, -- JSON; with the secrets
+  disabled   integer not null check (disabled in (0, 1)),
+  deleted    integer not null check (deleted in (0, 1)), -- it is none any more, but has deliveries
+  place      text    not null default '' -- in the feed: everything before it is queued
+) strict;
+
+create index webhook_endpoints_by_tenant on webhook_endpoints (tenant, no) where deleted = 0;
+create unique index webhook_endpoints_by_key on webhook_endpoints (tenant, idempotency_key)
+ where idempotency_key is not null and deleted = 0;
+
+-- What is and was to be sent.
+create table webhook_deliveries (
+  no        integer primary key, -- along those of an endpoint, in the order of the feed
+  endpoint  integer not null references webhook_endpoints (no),
+  event_id  text    not null,
+  kind      text    not null,
+  queue     text    not null, -- what belongs in one order
+  body      blob    not null,
+  state     text    not null check (state in ('pending', 'delivered', 'failed')),
+  due_at    integer not null,
+  tries     integer not null check (tries >= 0),
+  attempts  text    not null, -- JSON
+  queued_at integer not null
+) strict;
+
+create unique index webhook_deliveries_by_event on webhook_deliveries (endpoint, event_id);
+create index webhook_deliveries_in_order on webhook_deliveries (endpoint, no);
+create index webhook_deliveries_due on webhook_deliveries (endpoint, due_at, no) where state = 'pending';
+create index webhook_deliveries_waiting on webhook_deliveries (endpoint, queue, no) where state = 'pending';
+create index webhook_deliveries_failed on webhook_deliveries (endpoint, no) where state = 'failed';
+
 -- Answers to requests that make or change a customer, kept for their repeats.
 create table request_answers (
   tenant      integer not null references tenants (no),

@@ -1,0 +1,187 @@
+package postgres
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
+)
+
+// Enqueue implements webhook.Store.
+func (db *DB) Enqueue(
+	ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
+) (moved bool, err error) {
+	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, endpointID, "")
+		moved = err == nil && stored.Place == to
+		return moved, ignore(err, errNoEndpoint)
+	}
+	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
+		moved = false
+		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, endpointID, lockEndpoint)
+		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && stored.Place != from {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		trip := &pgx.Batch{}
+		for i := range deliveries {
+			d := &deliveries[i]
+			trip.Queue(`
+			  insert into webhook_deliveries (endpoint, event_id, kind, queue, body, state, due_at, tries, attempts, queued_at)
+			  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+				stored.no, d.EventID, string(d.Kind), d.Queue, d.Body, string(d.State), d.DueAt, d.Tries,
+				webhook.EncodeAttempts(d.Attempts), d.QueuedAt)
+		}
+		trip.Queue(`update webhook_endpoints set place = $2 where no = $1`, stored.no, string(to))
+		moved = true
+		return conn.SendBatch(ctx, trip).Close()
+	})
+	return err == nil && moved, err
+}
+
+const deliveryColumns = `d.no, d.event_id, d.kind, d.queue, d.state, d.due_at, d.tries, d.attempts, d.queued_at`
+
+func readDeliveries(ctx context.Context, q querier, query string, args ...any) ([]webhook.Delivery, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d webhook.Delivery, err error) {
+		var attempts string
+		err = row.Scan(&d.No, &d.EventID, &d.Kind, &d.Queue, &d.State, &d.DueAt, &d.Tries, &attempts, &d.QueuedAt, &d.Body)
+		if err != nil {
+			return d, err
+		}
+		d.DueAt, d.QueuedAt = d.DueAt.UTC(), d.QueuedAt.UTC()
+		d.Attempts, err = webhook.DecodeAttempts(attempts)
+		return d, err
+	})
+}
+
+// Deliveries implements webhook.Store.
+func (db *DB) Deliveries(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, page webhook.DeliveryPage,
+) (deliveries []webhook.Delivery, err error) {
+	before := page.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	// The states stand in the text, so that each has the index of its own.
+	condition := ""
+	switch page.State {
+	case webhook.Pending, webhook.Done, webhook.Failed:
+		condition = `and d.state = '` + string(page.State) + `'`
+	}
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		stored, err := readEndpoint(ctx, q, tenant, endpointID, "")
+		if err != nil {
+			return err
+		}
+		deliveries, err = readDeliveries(ctx, q, `
+		  select `+deliveryColumns+`, null::bytea
+		    from webhook_deliveries d
+		   where d.endpoint = $1 and d.no < $2 `+condition+`
+		   order by d.no desc
+		   limit $3`, stored.no, before, page.Limit)
+		return err
+	})
+	return deliveries, err
+}
+
+// Queued implements webhook.Store.
+func (db *DB) Queued(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, which webhook.Queued,
+) (numbers []int64, err error) {
+	if !storable(which.EventID) {
+		return nil, nil
+	}
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		stored, err := readEndpoint(ctx, q, tenant, endpointID, "")
+		if err != nil {
+			return err
+		}
+		query, args := `select no from webhook_deliveries where endpoint = $1 and event_id = $2`, []any{stored.no, which.EventID}
+		if which.EventID == "" {
+			query = `
+			  select no
+			    from webhook_deliveries
+			   where endpoint = $1 and no > $2 and queued_at >= $3 and queued_at <= $4
+			   order by no
+			   limit $5`
+			args = []any{stored.no, which.After, which.Since, which.Until, which.Limit}
+		}
+		rows, err := q.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	return numbers, err
+}
+
+// Resend implements webhook.Store.
+func (db *DB) Resend(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
+) error {
+	return db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
+		stored, err := readEndpoint(ctx, conn, tenant, endpointID, lockEndpoint)
+		if err != nil {
+			return err
+		}
+		const update = `
+		  update webhook_deliveries set state = 'pending', due_at = $3, tries = 0 where endpoint = $1 and no = any ($2)`
+		_, err = conn.Exec(ctx, update, stored.no, numbers, at)
+		return err
+	})
+}
+
+// Due implements webhook.Store.
+func (db *DB) Due(
+	ctx context.Context, endpointID string, at time.Time, inOrder bool, limit int,
+) (deliveries []webhook.Delivery, err error) {
+	condition := ""
+	if inOrder {
+		condition = `
+		  and not exists (
+		      select from webhook_deliveries b
+		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
+	}
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		deliveries, err = readDeliveries(ctx, q, `
+		  select `+deliveryColumns+`, d.body
+		    from webhook_deliveries d
+		   where d.endpoint = (select no from webhook_endpoints where id = $1 and not deleted)
+		     and d.state = 'pending' and d.due_at <= $2 `+condition+`
+		   order by d.due_at, d.no
+		   limit $3`, endpointID, at, limit)
+		return err
+	})
+	return deliveries, err
+}
+
+// Record implements webhook.Store.
+func (db *DB) Record(ctx context.Context, endpointID string, results []webhook.Result) error {
+	return db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
+		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, endpointID, "")
+		if err != nil {
+			return err
+		}
+		trip := &pgx.Batch{}
+		for i := range results {
+			r := &results[i]
+			trip.Queue(`
+			  update webhook_deliveries
+			     set state = $4, due_at = $5, tries = $3 + 1, attempts = $6
+			   where no = $1 and endpoint = $2 and state = 'pending' and tries = $3`,
+				r.No, stored.no, r.Tried, string(r.State), r.DueAt, webhook.EncodeAttempts(r.Attempts))
+		}
+		return conn.SendBatch(ctx, trip).Close()
+	})
+}

@@ -1,0 +1,104 @@
+package postgres_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/postgres"
+	"github.com/billfold/billfold/internal/webhook"
+)
+
+// sharing are instances that share the endpoints of one database.
+type sharing struct {
+	t     *testing.T
+	dbs   map[string]*postgres.DB
+	sends map[string][]string // which endpoints each sends to
+}
+
+// serve has an instance say that it lives, sending to what it was last told, and
+// returns what it is told now. Until an instance has let go of an endpoint, nobody
+// else may send to it.
+func (s *sharing) serve(instance string) []string {
+	s.t.Helper()
+	told, err := s.dbs[instance].Serve(s.t.Context(), instance, s.sends[instance])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.sends[instance] = nil
+	for _, served := range told {
+		s.sends[instance] = append(s.sends[instance], served.Endpoint.ID)
+	}
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(s.sends)) {
+		for _, id := range s.sends[name] {
+			if seen[id] != "" {
+				s.t.Errorf("got %s sent to by %s and %s, want by one", id, seen[id], name)
+			}
+			seen[id] = name
+		}
+	}
+	return s.sends[instance]
+}
+
+// Instances share endpoints evenly, one sends to each, and those of an instance that
+// was killed are with the others within five seconds.
+func TestEndpointsAreShared(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t, servers[0], 3)
+	s := &sharing{t: t, dbs: map[string]*postgres.DB{"a": i.instances[0], "b": i.instances[1], "c": i.instances[2]},
+		sends: map[string][]string{}}
+	const endpoints = 8
+	var all []string
+	for n := range endpoints {
+		e := webhook.Endpoint{
+			Tenant: i.tenant, ID: fmt.Sprintf("whk_%d", n), URL: "https://example.com/", FilterTypes: []string{string(ledger.WalletCredited)},
+		}
+		if _, err := i.instances[0].CreateEndpoint(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e.ID)
+	}
+	if got := s.serve("a"); len(got) != endpoints {
+		t.Errorf("alone: got %d endpoints, want all %d", len(got), endpoints)
+	}
+	if got := s.serve("b"); len(got) != 0 {
+		t.Errorf("a second: got %v, want none before the first lets go", got)
+	}
+	for range 4 {
+		for _, name := range []string{"a", "b", "c"} {
+			s.serve(name)
+		}
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if got := len(s.sends[name]); got < 2 || got > 3 {
+			t.Errorf("%s of three: got %d endpoints, want 2 or 3 of 8", name, got)
+		}
+	}
+	killed := time.Now()
+	delete(s.sends, "b") // it says nothing any more, and sends nothing
+	for {
+		both := append(slices.Clone(s.serve("a")), s.serve("c")...)
+		if slices.Sort(both); slices.Equal(both, all) {
+			break
+		}
+		if time.Since(killed) > 5*time.Second {
+			t.Fatalf("five seconds after a kill: got %v, want all", both)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if since := time.Since(killed); since < webhook.LeaseFor/2 {
+		t.Errorf("got the endpoints of another after %s, want its lease to end first", since)
+	}
+	if err := i.instances[0].DeleteEndpoint(t.Context(), i.tenant, all[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.serve("a")
+	both := append(slices.Clone(s.serve("a")), s.serve("c")...)
+	if slices.Contains(both, all[0]) || len(both) != endpoints-1 {
+		t.Errorf("after one was deleted: got %v, want the other %d", both, endpoints-1)
+	}
+}

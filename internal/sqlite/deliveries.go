@@ -1,0 +1,224 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
+)
+
+// Enqueue implements webhook.Store.
+func (db *DB) Enqueue(
+	ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
+) (bool, error) {
+	moved := false // kept apart from the results, as in CreateCustomer
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
+		moved = false
+		stored, err := readEndpoint(conn, ledger.Tenant{}, endpointID)
+		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && stored.Place != from {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for i := range deliveries {
+			if err := insertDelivery(conn, stored.no, &deliveries[i]); err != nil {
+				return err
+			}
+		}
+		moved = true
+		const update = `update webhook_endpoints set place = ? where no = ?`
+		return sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: []any{string(to), stored.no}})
+	})
+	return err == nil && moved, err
+}
+
+func insertDelivery(conn *sqlite.Conn, endpoint int64, d *webhook.Delivery) (err error) {
+	stmt, err := conn.Prepare(`
+	  insert into webhook_deliveries (endpoint, event_id, kind, queue, body, state, due_at, tries, attempts, queued_at)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, endpoint)
+	stmt.BindText(2, d.EventID)
+	stmt.BindText(3, string(d.Kind))
+	stmt.BindText(4, d.Queue)
+	stmt.BindBytes(5, d.Body)
+	stmt.BindText(6, string(d.State))
+	stmt.BindInt64(7, d.DueAt.UnixMicro())
+	stmt.BindInt64(8, int64(d.Tries))
+	stmt.BindText(9, webhook.EncodeAttempts(d.Attempts))
+	stmt.BindInt64(10, d.QueuedAt.UnixMicro())
+	_, err = stmt.Step()
+	return err
+}
+
+const deliveryColumns = `d.no, d.event_id, d.kind, d.queue, d.state, d.due_at, d.tries, d.attempts, d.queued_at, d.body`
+
+// bodyColumn is the place of the body among the columns. A list leaves it out.
+const bodyColumn = 9
+
+func readDeliveries(conn *sqlite.Conn, query string, args ...any) (deliveries []webhook.Delivery, err error) {
+	err = sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
+		Args: args,
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			attempts, err := webhook.DecodeAttempts(stmt.ColumnText(7))
+			delivery := webhook.Delivery{
+				No: stmt.ColumnInt64(0), EventID: stmt.ColumnText(1), Kind: ledger.EventKind(stmt.ColumnText(2)),
+				Queue: stmt.ColumnText(3), State: webhook.State(stmt.ColumnText(4)), DueAt: timeOf(stmt.ColumnInt64(5)),
+				Tries: int(stmt.ColumnInt64(6)), Attempts: attempts, QueuedAt: timeOf(stmt.ColumnInt64(8)),
+				Body: columnBytes(stmt, bodyColumn),
+			}
+			deliveries = append(deliveries, delivery)
+			return err
+		},
+	})
+	return deliveries, err
+}
+
+const listColumns = `d.no, d.event_id, d.kind, d.queue, d.state, d.due_at, d.tries, d.attempts, d.queued_at, null`
+
+// Deliveries implements webhook.Store.
+func (db *DB) Deliveries(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, page webhook.DeliveryPage,
+) (deliveries []webhook.Delivery, err error) {
+	before := page.Before
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	// The states stand in the text, so that each has the index of its own.
+	condition := ""
+	switch page.State {
+	case webhook.Pending, webhook.Done, webhook.Failed:
+		condition = `and d.state = '` + string(page.State) + `'`
+	}
+	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		stored, err := readEndpoint(conn, tenant, endpointID)
+		if err != nil {
+			return err
+		}
+		deliveries, err = readDeliveries(conn, `
+		  select `+listColumns+`
+		    from webhook_deliveries d
+		   where d.endpoint = ? and d.no < ? `+condition+`
+		   order by d.no desc
+		   limit ?`, stored.no, before, page.Limit)
+		return err
+	})
+	return deliveries, err
+}
+
+// Queued implements webhook.Store.
+func (db *DB) Queued(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, which webhook.Queued,
+) (numbers []int64, err error) {
+	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		stored, err := readEndpoint(conn, tenant, endpointID)
+		if err != nil {
+			return err
+		}
+		query, args := `select no from webhook_deliveries where endpoint = ? and event_id = ?`, []any{stored.no, which.EventID}
+		if which.EventID == "" {
+			query = `
+			  select no
+			    from webhook_deliveries
+			   where endpoint = ? and no > ? and queued_at >= ? and queued_at <= ?
+			   order by no
+			   limit ?`
+			args = []any{stored.no, which.After, which.Since.UnixMicro(), which.Until.UnixMicro(), which.Limit}
+		}
+		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: args, ResultFunc: func(stmt *sqlite.Stmt) error {
+			numbers = append(numbers, stmt.ColumnInt64(0))
+			return nil
+		}})
+	})
+	return numbers, err
+}
+
+// Resend implements webhook.Store.
+func (db *DB) Resend(
+	ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
+) error {
+	return db.write(ctx, func(conn *sqlite.Conn) error {
+		stored, err := readEndpoint(conn, tenant, endpointID)
+		if err != nil {
+			return err
+		}
+		for _, no := range numbers {
+			const update = `
+			  update webhook_deliveries set state = 'pending', due_at = ?, tries = 0 where no = ? and endpoint = ?`
+			args := []any{at.UnixMicro(), no, stored.no}
+			if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Due implements webhook.Store.
+func (db *DB) Due(
+	ctx context.Context, endpointID string, at time.Time, inOrder bool, limit int,
+) (deliveries []webhook.Delivery, err error) {
+	condition := ""
+	if inOrder {
+		condition = `
+		  and not exists (
+		      select 1 from webhook_deliveries b
+		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
+	}
+	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		deliveries, err = readDeliveries(conn, `
+		  select `+deliveryColumns+`
+		    from webhook_deliveries d
+		   where d.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
+		     and d.state = 'pending' and d.due_at <= ? `+condition+`
+		   order by d.due_at, d.no
+		   limit ?`, endpointID, at.UnixMicro(), limit)
+		return err
+	})
+	return deliveries, err
+}
+
+// Record implements webhook.Store.
+func (db *DB) Record(ctx context.Context, endpointID string, results []webhook.Result) error {
+	return db.write(ctx, func(conn *sqlite.Conn) error {
+		stored, err := readEndpoint(conn, ledger.Tenant{}, endpointID)
+		if err != nil {
+			return err
+		}
+		for i := range results {
+			if err := recordResult(conn, stored.no, &results[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func recordResult(conn *sqlite.Conn, endpoint int64, r *webhook.Result) (err error) {
+	stmt, err := conn.Prepare(`
+	  update webhook_deliveries
+	     set state = ?, due_at = ?, tries = ?, attempts = ?
+	   where no = ? and endpoint = ? and state = 'pending' and tries = ?`)
+	if err != nil {
+		return err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindText(1, string(r.State))
+	stmt.BindInt64(2, r.DueAt.UnixMicro())
+	stmt.BindInt64(3, int64(r.Tried)+1)
+	stmt.BindText(4, webhook.EncodeAttempts(r.Attempts))
+	stmt.BindInt64(5, r.No)
+	stmt.BindInt64(6, endpoint)
+	stmt.BindInt64(7, int64(r.Tried))
+	_, err = stmt.Step()
+	return err
+}

@@ -1,0 +1,272 @@
+package webhook
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+const (
+	// sendsMax is how many messages are on their way to one endpoint at once.
+	sendsMax = 32
+
+	// windowMax is how many deliveries of an endpoint are in memory: on their way, or
+	// behind one of their queue.
+	windowMax = 256
+
+	// A worker looks for news after pollMin where it has just found some, and more
+	// and more seldom where it has not.
+	pollMin = 50 * time.Millisecond
+	pollMax = time.Second
+)
+
+// worker sends to one endpoint, one message of a queue after the other and those of
+// several queues at once. All of its fields but the first two belong to its goroutine.
+type worker struct {
+	endpoint atomic.Pointer[Endpoint]
+	stop     context.CancelFunc
+	ended    chan struct{}
+
+	d        *Dispatcher
+	feed     follower
+	limiter  *rate.Limiter
+	inMemory map[int64]bool        // by No; from when they are read until what became of them is recorded
+	behind   map[string][]Delivery // by queue, for those that have one on its way
+	ready    []Delivery
+	sending  int
+	sent     chan sentDelivery
+	results  []Result // to be recorded
+	pause    time.Duration
+}
+
+type sentDelivery struct {
+	delivery Delivery
+	attempt  Attempt
+}
+
+func (d *Dispatcher) start(ctx context.Context, served Served) *worker {
+	ctx, stop := context.WithCancel(ctx)
+	w := &worker{
+		stop: stop, ended: make(chan struct{}), d: d, feed: follow(served.Place), limiter: rate.NewLimiter(rate.Inf, 1),
+		inMemory: map[int64]bool{}, behind: map[string][]Delivery{}, sent: make(chan sentDelivery, sendsMax),
+	}
+	w.endpoint.Store(&served.Endpoint)
+	go func() {
+		defer close(w.ended)
+		defer stop()
+		w.run(ctx)
+	}()
+	return w
+}
+
+// run works until ctx ends. What is on its way by then is waited for and recorded, if
+// the store can.
+func (w *worker) run(ctx context.Context) {
+	poll := time.NewTimer(0)
+	defer poll.Stop()
+	for {
+		w.launch(ctx)
+		select {
+		case <-ctx.Done():
+			w.finish(context.WithoutCancel(ctx))
+			return
+		case <-poll.C:
+			poll.Reset(w.poll(ctx))
+		case sent := <-w.sent:
+			w.settle(sent)
+			w.settleMore()
+			if w.record(ctx) && len(w.inMemory) < windowMax/2 {
+				poll.Reset(0)
+			}
+		}
+	}
+}
+
+// poll queues what has happened and reads what is due, and returns when to do so
+// again.
+func (w *worker) poll(ctx context.Context) time.Duration {
+	endpoint := w.endpoint.Load()
+	queued, more, moved, err := w.d.queue.step(ctx, endpoint, &w.feed)
+	w.d.meter.queue(queued)
+	if moved {
+		var served Served
+		if served, err = w.d.store.Endpoint(ctx, endpoint.Tenant, endpoint.ID); err == nil {
+			w.feed, more = follow(served.Place), true
+		}
+	}
+	read := 0
+	if err == nil && len(w.inMemory) < windowMax/2 && w.record(ctx) {
+		read, err = w.read(ctx, endpoint)
+	}
+	switch {
+	case err != nil:
+		if ctx.Err() == nil && ledger.CodeOf(err) != ledger.CodeNotFound {
+			w.d.logger.Warn("a webhook waits until the store can serve", "endpoint", endpoint.ID, "error", err)
+		}
+		w.pause = pollMax
+	case more:
+		return 0
+	case queued+read > 0:
+		w.pause = pollMin
+	default:
+		w.pause = min(max(2*w.pause, pollMin), pollMax)
+	}
+	return w.pause
+}
+
+// read takes deliveries that are due into memory.
+func (w *worker) read(ctx context.Context, endpoint *Endpoint) (count int, err error) {
+	due, err := w.d.store.Due(ctx, endpoint.ID, w.d.now(), endpoint.InOrder, windowMax)
+	if err != nil {
+		return 0, err
+	}
+	for _, delivery := range due {
+		if w.inMemory[delivery.No] {
+			continue
+		}
+		count++
+		w.inMemory[delivery.No] = true
+		if waiting, busy := w.behind[delivery.Queue]; busy {
+			w.behind[delivery.Queue] = append(waiting, delivery)
+			continue
+		}
+		w.behind[delivery.Queue] = nil
+		w.ready = append(w.ready, delivery)
+	}
+	return count, nil
+}
+
+// launch sends what is ready, as much at once as the endpoint allows.
+func (w *worker) launch(ctx context.Context) {
+	endpoint := w.endpoint.Load()
+	limit := rate.Inf
+	if endpoint.RateLimit > 0 {
+		limit = rate.Limit(endpoint.RateLimit)
+	}
+	if w.limiter.Limit() != limit {
+		w.limiter.SetLimit(limit)
+	}
+	for ctx.Err() == nil && w.sending < sendsMax && len(w.ready) > 0 {
+		delivery := w.ready[0]
+		w.ready = w.ready[1:]
+		w.sending++
+		go func() {
+			// Whoever waits for the limit takes one of the places, so that the rest waits too.
+			attempt := Attempt{}
+			if w.limiter.Wait(ctx) == nil {
+				attempt = w.d.send(ctx, endpoint.message(&delivery, w.d.now()))
+			}
+			if ctx.Err() != nil && attempt.Outcome != Delivered {
+				attempt = Attempt{} // it was cut short, which is not the receiver's fault
+			}
+			w.sent <- sentDelivery{delivery, attempt}
+		}()
+	}
+}
+
+func (e *Endpoint) message(delivery *Delivery, at time.Time) Message {
+	return Message{
+		URL: e.URL, ID: delivery.EventID, Body: delivery.Body, Headers: e.Headers, Secrets: e.secrets(at),
+	}
+}
+
+// settle notes what became of a delivery, and lets the next one of its queue go.
+func (w *worker) settle(sent sentDelivery) {
+	w.sending--
+	delivery, attempt := sent.delivery, sent.attempt
+	if waiting := w.behind[delivery.Queue]; len(waiting) > 0 {
+		w.ready = append(w.ready, waiting[0])
+		w.behind[delivery.Queue] = waiting[1:]
+	} else {
+		delete(w.behind, delivery.Queue)
+	}
+	if attempt.Outcome == "" {
+		return // not tried: it stays due
+	}
+	result := Result{No: delivery.No, Tried: delivery.Tries, Attempts: append(delivery.Attempts, attempt)}
+	if excess := len(result.Attempts) - AttemptsKept; excess > 0 {
+		result.Attempts = result.Attempts[excess:]
+	}
+	result.DueAt = attempt.At.Add(attempt.Took).UTC().Truncate(time.Microsecond)
+	delay, again := Delay(delivery.Tries+1, attempt.RetryAfter, w.d.random())
+	switch {
+	case attempt.Outcome == Delivered:
+		result.State = Done
+	case attempt.Outcome == Gone || !again:
+		result.State = Failed
+	default:
+		result.State, result.DueAt = Pending, result.DueAt.Add(delay)
+	}
+	w.results = append(w.results, result)
+	w.d.meter.attempt(attempt.Outcome, result.State)
+}
+
+// settleMore settles whatever else has ended by now.
+func (w *worker) settleMore() {
+	for {
+		select {
+		case sent := <-w.sent:
+			w.settle(sent)
+		default:
+			return
+		}
+	}
+}
+
+// record keeps what became of deliveries. Until the store has it, they stay in memory
+// and are not sent again.
+func (w *worker) record(ctx context.Context) (ok bool) {
+	if len(w.results) == 0 {
+		return true
+	}
+	endpoint := w.endpoint.Load()
+	err := w.d.store.Record(ctx, endpoint.ID, w.results)
+	if err != nil && ledger.CodeOf(err) != ledger.CodeNotFound {
+		return false
+	}
+	gone := false
+	for _, result := range w.results {
+		delete(w.inMemory, result.No)
+		gone = gone || result.Attempts[len(result.Attempts)-1].Outcome == Gone
+	}
+	w.results = nil
+	if gone {
+		w.disable(ctx, endpoint)
+	}
+	return true
+}
+
+// disable ends what is sent to a receiver that has said that it wants no more.
+func (w *worker) disable(ctx context.Context, endpoint *Endpoint) {
+	_, err := w.d.store.UpdateEndpoint(ctx, endpoint.Tenant, endpoint.ID, func(e Endpoint) (Endpoint, error) {
+		if e.URL == endpoint.URL { // it may have moved meanwhile
+			e.Disabled, e.UpdatedAt = true, later(w.d.now().UTC().Truncate(time.Microsecond), e.UpdatedAt)
+		}
+		return e, nil
+	})
+	if err != nil {
+		w.d.logger.Warn("an endpoint that is gone could not be disabled", "endpoint", endpoint.ID, "error", err)
+		return
+	}
+	w.d.logger.Info("an endpoint answered that it is gone, and is disabled", "endpoint", endpoint.ID)
+	w.stop()
+}
+
+// finishWithin bounds how long the last results may take to be recorded.
+const finishWithin = 2 * time.Second
+
+func (w *worker) finish(ctx context.Context) {
+	w.ready = nil
+	for w.sending > 0 {
+		sent := <-w.sent
+		clear(w.behind)
+		w.settle(sent)
+	}
+	ctx, cancel := context.WithTimeout(ctx, finishWithin)
+	defer cancel()
+	w.record(ctx)
+}
