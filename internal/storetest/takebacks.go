@@ -18,6 +18,7 @@ func takebackScenarios() []scenario {
 		{"L5 what a reversed debit gave back can be taken from the lot", takebackAfterUndo},
 		{"L5 64 reversals of 30 at once take back 900 of a credit of 900", takebackRace},
 		{"L5 O2 reversals of 40 credits race with debits", takebackRaceDebits},
+		{"L5 what is taken back and then spent in one transaction is not met again", takebackThenSpent},
 		{"K6 one key on 64 reversals of a credit at once: one effect", takebackRaceKey},
 		{"A1 a reversal of a credit can cross a threshold", takebackAlerts},
 		{"a reversal of a credit is told as one", takebackTold},
@@ -261,6 +262,36 @@ func takebackRaceDebits(w *world) {
 	if got != want || back.Load() == 0 {
 		w.Errorf("got balance %d after %d taken back and %d spent of %d, want %d", got, back.Load(), spent.Load(), before, want)
 	}
+}
+
+// takebackThenSpent takes lots of a tail back, and then spends all that is left, in
+// one transaction.
+func takebackThenSpent(w *world) {
+	c := w.customer()
+	credits := w.manyCredits(c, 60)
+	left := w.history(c).Wallets[0].Balance
+	m := ledger.Moment{Now: w.book.Now(), Random: 1}
+	var commands []ledger.Command
+	for _, at := range []int{59, 40, 41, 40, 58, 20} {
+		e := credits[at].Entry
+		r := reversal(credits[at], 3)
+		scope := ledger.Scope{
+			Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", At: m.Now, Reverses: e.ID,
+			Lot: ledger.Lot{Seq: e.Seq, Category: e.Category, Remaining: e.Amount},
+		}
+		commands = append(commands, ledger.Command{Scope: scope, Decide: func(s ledger.Snapshot) (ledger.Change, error) {
+			return ledger.Reverse(s, &r, &ledger.Reversible{Entry: e}, m)
+		}})
+		left -= 3
+	}
+	for _, amount := range []money.Amount{left - 100, 100} {
+		r := debit(c, amount)
+		post := func(s ledger.Snapshot) (ledger.Change, error) { return ledger.Post(s, &r, m) }
+		commands = append(commands, ledger.Command{Scope: w.scopeOf(r), Decide: post})
+	}
+	_, err := w.ledger.TransactMany(w.Context(), commands, true)
+	w.wantCode(err, "")
+	w.same("balance", money.Amount(0), w.history(c).Wallets[0].Balance)
 }
 
 func takebackRaceKey(w *world) {
