@@ -48,7 +48,8 @@ func (r *trial) must(err error) {
 // call sends a call to an instance that lives and reads the answer into a value.
 func (r *trial) call(method, path string, body, value any) {
 	r.Helper()
-	answer, err := r.d.Servers[len(r.d.Servers)-1].Client().Do(r.Context(), harness.Call{Method: method, Path: path, Body: body})
+	client := r.d.Servers[len(r.d.Servers)-1].Client()
+	answer, err := client.Do(r.Context(), harness.Call{Method: method, Path: path, Body: body})
 	if err == nil && answer.Status != http.StatusOK {
 		err = fmt.Errorf("%s %s: got %s, want 200", method, path, answer)
 	}
@@ -123,7 +124,8 @@ func (r *trial) killed() {
 	}
 	r.name(failsSeldom, true)
 	dead := r.name(isDead, false)
-	load := harness.StartLoadOn(r.T, r.campaign, r.d.Servers, harness.LoadOptions{Writers: 8, Customers: 20, Patient: true})
+	crowd := harness.LoadOptions{Writers: 8, Customers: 20, Patient: true}
+	load := harness.StartLoadOn(r.T, r.campaign, r.d.Servers, crowd)
 	random := r.campaign.Rand(1)
 	each := int64(*eventsFlag / *killsFlag)
 	for range *killsFlag {

@@ -209,7 +209,14 @@ func TestLedgerReverse(t *testing.T) {
 	cli("ledger", "reverse", customer, debit, "2.00").wantCode(t, exitUsage, "minor units")
 	cli("ledger", "reverse", customer).wantCode(t, exitUsage, "ENTRY is missing")
 	cli("ledger", "reverse", customer, "cwt_none").wantCode(t, exitFailed, "NOT_FOUND", "cwt_none", "ledger list")
-	run(t, nil, "verify", "--data-dir", s.dir).wantCode(t, exitDone, "4 entries")
+	cli("ledger", "debit", customer, "USD", "300").wantCode(t, exitDone, "2.00")
+	list = cli("ledger", "list", customer, "--entry-type", "credit", "-o", "json")
+	credits := decode[struct{ Items []struct{ ID string } }](t, list).Items
+	credit := credits[len(credits)-1].ID
+	cli("ledger", "reverse", customer, credit, "150").wantCode(t, exitDone, "0.50")
+	cli("ledger", "reverse", customer, credit).wantCode(t, exitFailed, "REVERSAL_EXCEEDS_LOT", "50 minor units")
+	cli("ledger", "reverse", customer, credit, "--allow-partial").wantCode(t, exitDone, "0.00")
+	run(t, nil, "verify", "--data-dir", s.dir).wantCode(t, exitDone, "7 entries")
 }
 
 func TestFreezing(t *testing.T) {

@@ -10,14 +10,17 @@ import (
 
 func (p *program) reverseCommand() *cobra.Command {
 	var reason, key, reference string
+	var partial bool
 	command := &cobra.Command{
 		Use:   "reverse CUSTOMER ENTRY [MINOR_UNITS]",
-		Short: "Undo a debit, all of it or a part",
-		Long: "Undo a debit, all of it or a part.\n\nThe money goes back to the very lots it was taken from. Without --idempotency-key the command makes a\n" +
+		Short: "Undo a debit or a credit, all of it or a part",
+		Long: "Undo a debit or a credit, all of it or a part.\n\nThe money of a debit goes back to the very lots it was taken from. That of a credit is taken from its own\n" +
+			"lot: what of it was spent, has expired or is held cannot be taken. Without --idempotency-key the command makes a\n" +
 			"key; when the answer is lost it names the key, and the same command with it is safe to repeat.",
 		Example: "  billfold ledger reverse cus_… cwt_…\n  billfold ledger reverse cus_… cwt_… 500 --reason \"Item not delivered\"",
 		Args:    arguments("CUSTOMER", "ENTRY", "[MINOR_UNITS]"),
 	}
+	command.Flags().BoolVar(&partial, "allow-partial", false, "take what is left of a credit's lot where that is less")
 	command.Flags().StringVar(&reason, "reason", "", "`text` to read beside the entry")
 	command.Flags().StringVar(&key, "idempotency-key", "", "`key` under which the entry is made at most once")
 	command.Flags().StringVar(&reference, "reference-object-id", "", "`id` of what the entry belongs to, such as a refund")
@@ -29,6 +32,9 @@ func (p *program) reverseCommand() *cobra.Command {
 				return withExit(exitUsage, fmt.Errorf("%q is not a whole number of minor units", args[2]))
 			}
 			body["amount"] = minor
+		}
+		if partial {
+			body["allow_partial"] = true
 		}
 		for name, text := range map[string]string{"reason": reason, "reference_object_id": reference} {
 			if text != "" {

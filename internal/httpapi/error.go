@@ -93,6 +93,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeNotReversible:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidTransfer:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeReversalExceeds:       {status: http.StatusUnprocessableEntity},
+	ledger.CodeReversalExceedsLot:    {status: http.StatusUnprocessableEntity},
 	ledger.CodeHoldNotActive:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeCaptureExceeds:        {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidExpiry:         {status: http.StatusUnprocessableEntity},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,43 @@ func TestLotsByCursor(t *testing.T) {
 	list := h.send(request{method: "GET", path: lotsPath(customer, "USD")}).want(t, http.StatusOK)
 	if len(list.items()) != 10 {
 		t.Errorf("got %d lots without a size, want 10", len(list.items()))
+	}
+}
+
+// A reversal of a credit takes from its own lot, says how much it could take, and
+// is answered like a debit.
+func TestReversalsOfCredits(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	customer := h.newCustomer()
+	post := func(body string) string {
+		return h.send(request{method: "POST", path: entriesPath(customer), body: body}).want(t, http.StatusOK)["ledger_entry_id"].(string)
+	}
+	post(`{"amount":300,"currency":"USD","entry_type":"credit"}`)
+	bonus := post(`{"amount":500,"currency":"USD","entry_type":"credit","category":"promotional"}`)
+	post(`{"amount":420,"currency":"USD","entry_type":"debit"}`)
+	undo := func(body string) reply {
+		return h.send(request{method: "POST", path: entriesPath(customer) + "/" + bonus + "/reverse", body: body})
+	}
+	refused := undo(`{"amount":81}`)
+	refused.refused(t, http.StatusUnprocessableEntity, "REVERSAL_EXCEEDS_LOT")
+	if !strings.Contains(refused.body, " 80 minor units") || !strings.Contains(refused.body, `"param":"amount"`) {
+		t.Errorf("got %s, want it to say that 80 can be taken", refused.body)
+	}
+	first := undo(`{"allow_partial":true,"idempotency_key":"undo","metadata":{"a":"b"}}`)
+	answer := first.want(t, http.StatusOK)
+	if answer.number("ledger_entry_amount") != 80 || answer.number("balance") != 300 || answer.number("available") != 300 {
+		t.Errorf("got %v, want 80 taken and 300 left", answer)
+	}
+	again := h.send(request{method: "POST", path: entriesPath(customer) + "/" + bonus + "/reverse",
+		body: `{"allow_partial":true,"metadata":{"a":"b"}}`, headers: map[string]string{"Idempotency-Key": "undo"}})
+	if again.status != http.StatusOK || again.body != first.body {
+		t.Errorf("got %d %s for a repeat, want %s", again.status, again.body, first.body)
+	}
+	undo(`{"idempotency_key":"undo","metadata":{"a":"b"}}`).refused(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
+	entry := h.send(request{method: "GET", path: entriesPath(customer) + "/" + answer["ledger_entry_id"].(string)}).want(t, http.StatusOK)
+	if entry["is_credit"] != false || entry["reverses"] != bonus || entry["counter_account"] != "promotion" || entry.number("amount") != 80 {
+		t.Errorf("got entry %v, want a debit of 80 against promotion that reverses %s", entry, bonus)
 	}
 }
 

@@ -9,11 +9,12 @@ import (
 
 // The fields of a request to reverse an entry; none is required.
 var reversalFields = []string{
-	"amount", "if_seq", "if_available_at_least", "reason", "reference_object_id", "metadata", "idempotency_key",
+	"amount", "allow_partial", "if_seq", "if_available_at_least", "reason", "reference_object_id", "metadata", "idempotency_key",
 }
 
 const (
 	reversalAmount = iota
+	reversalAllowPartial
 	reversalIfSeq
 	reversalIfAvailable
 	reversalReason
@@ -25,12 +26,12 @@ const (
 // reversalKinds are the types of the fields but the amount, for which any other
 // type has the code of a value that is no integer.
 var reversalKinds = [...]strictjson.Kind{
-	reversalIfSeq: strictjson.Number, reversalIfAvailable: strictjson.Number, reversalReason: strictjson.String,
+	reversalAllowPartial: strictjson.Bool, reversalIfSeq: strictjson.Number, reversalIfAvailable: strictjson.Number, reversalReason: strictjson.String,
 	reversalReference: strictjson.String, reversalMetadata: strictjson.Object, reversalKey: strictjson.String,
 }
 
-// handleEntryReverse undoes a debit, in part or whole, and answers with the
-// wallet. Fields come before objects and objects before keys, as where entries
+// handleEntryReverse undoes a debit or credit, in part or whole, and answers with
+// the wallet. Fields come before objects and objects before keys, as where entries
 // are made.
 func (s *Server) handleEntryReverse(c *call) error {
 	if err := c.noQuery(); err != nil {
@@ -93,6 +94,9 @@ func (c *call) decodeReversal(r *ledger.ReverseRequest) error {
 		r.Amount = &value
 	}
 	if err := r.Validate(); err != nil { // the amount
+		return err
+	}
+	if r.AllowPartial, _, err = f.boolean(reversalAllowPartial); err != nil {
 		return err
 	}
 	if err := decodeConditions(&f, reversalIfSeq, reversalIfAvailable, &r.Conditions); err != nil {

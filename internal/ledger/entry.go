@@ -103,14 +103,14 @@ type Entry struct {
 	Category  Category
 	ExpiresAt time.Time
 
-	// Allocations name the lots that a debit took, or that a reversal gave the
-	// money back to, in spend order, with amounts that sum to Amount. Any other
+	// Allocations name the lots that a debit took, or that the reversal of one gave
+	// the money back to, in spend order, with amounts that sum to Amount. Any other
 	// credit has none.
 	Allocations []Allocation
 
-	// Reverses is the id of the debit that this credit undoes in part or whole,
-	// empty for none. Such a credit opens no lot and has no category, see
-	// [Reverse], but for one that moves money to a lot of its own, see [extend].
+	// Reverses is the id of the entry of the other direction that this one undoes in
+	// part or whole, empty for none. It opens no lot and has no category, see
+	// [Reverse], but for a credit that moves money to a lot of its own, see [extend].
 	Reverses string
 
 	// Alerts are the thresholds in force for the wallet where this entry changed

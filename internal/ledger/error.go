@@ -32,6 +32,7 @@ const (
 	CodeNotReversible         Code = "ENTRY_NOT_REVERSIBLE"
 	CodeInvalidTransfer       Code = "INVALID_TRANSFER"
 	CodeReversalExceeds       Code = "REVERSAL_EXCEEDS_ENTRY"
+	CodeReversalExceedsLot    Code = "REVERSAL_EXCEEDS_LOT"
 	CodeHoldNotActive         Code = "HOLD_NOT_ACTIVE"
 	CodeCaptureExceeds        Code = "CAPTURE_EXCEEDS_HOLD"
 	CodeCustomerNotActive     Code = "CUSTOMER_NOT_ACTIVE"

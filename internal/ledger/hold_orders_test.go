@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type orders struct {
 	tenant   ledger.Tenant
 	hold     string // id of the last hold that was made
 	captured string // id of the last entry that captured
+	first    string // id of the first credit
 }
 
 const ordersCustomer = "cus_orders"
@@ -52,9 +54,11 @@ func newOrders(t *testing.T) *orders {
 			Tenant: o.tenant, CustomerID: ordersCustomer, Currency: "USD", Direction: ledger.Credit, Amount: 3,
 			ExpiresAt: ends, CreatedBy: "key_1", CurrencyEnabled: true,
 		}
-		if _, err := o.book.Post(t.Context(), r); err != nil {
+		change, err := o.book.Post(t.Context(), r)
+		if err != nil {
 			t.Fatal(err)
 		}
+		o.first = cmp.Or(o.first, change.Entry.ID)
 	}
 	return o
 }
@@ -97,6 +101,13 @@ var orderCommands = []struct {
 		_, err := o.book.Reverse(o.t.Context(), r)
 		return err
 	}, []ledger.Code{ledger.CodeNotFound, ledger.CodeReversalExceeds}},
+	{"take back", func(o *orders) error {
+		two := money.Amount(2)
+		_, err := o.book.Reverse(o.t.Context(), ledger.ReverseRequest{
+			Tenant: o.tenant, CustomerID: ordersCustomer, EntryID: o.first, Amount: &two, AllowPartial: true, CreatedBy: "key_1",
+		})
+		return err
+	}, []ledger.Code{ledger.CodeReversalExceeds, ledger.CodeReversalExceedsLot}},
 }
 
 var notCaptured = []ledger.Code{ledger.CodeNotFound, ledger.CodeHoldNotActive, ledger.CodeCaptureExceeds}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
@@ -10,16 +11,21 @@ import (
 
 const reverseDomain = "billfold.reverse.v1"
 
-// ReverseRequest asks to undo a debit, in part or whole.
+// ReverseRequest asks to undo a debit or a credit, in part or whole.
 type ReverseRequest struct {
 	Tenant     Tenant
 	CustomerID string
 
-	// EntryID is the id of the debit.
+	// EntryID is the id of the debit or credit.
 	EntryID string
 
 	// Amount is how much of it to undo, nil for all that was not undone yet.
 	Amount *money.Amount
+
+	// AllowPartial lets the reversal of a credit take what its lot has to give where
+	// that is less. Where it is nothing, it is refused like any other. What undoes a
+	// debit always gives back the whole amount.
+	AllowPartial bool
 
 	Conditions Conditions
 
@@ -71,33 +77,54 @@ func (r *ReverseRequest) Fingerprint() Fingerprint {
 	b = appendText(b, r.Reason)
 	b = appendText(b, r.ReferenceObjectID)
 	b = appendText(b, metadataOr(r.Metadata))
+	if r.AllowPartial {
+		b = appendText(b, "allow_partial")
+	}
 	sum := sha256.Sum256(b)
 	return Fingerprint(sum[:len(Fingerprint{})])
 }
 
-// Reversible is a debit that is to be undone. Nothing of it ever changes, so it
-// is read before the decision.
+// Reversible is a debit or credit that is to be undone. Nothing of it ever
+// changes, so it is read before the decision.
 type Reversible struct {
 	Entry Entry
 
-	// Lots are those that the debit took from, in the order of its allocations,
-	// as their credits opened them.
+	// Lots are those that a debit took from, in the order of its allocations, as
+	// their credits opened them. A credit has none here.
 	Lots []Lot
 }
 
-// Reverse decides the entry that undoes a debit: one credit against the account
-// that the debit counted against. The first rule that does not hold refuses:
+// undo is the direction of the entries that undo this one, empty where none can:
+// a reversal, an expiry entry and a leg of a transfer stand for ever.
+func (e *Entry) undo() Direction {
+	switch {
+	case e.Reverses != "" || e.Account == AccountBreakage || e.Account == AccountTransfers:
+		return ""
+	case e.Direction == Debit:
+		return Credit
+	}
+	return Debit
+}
+
+// Reverse decides the entry that undoes a debit or a credit: one of the other
+// direction against the same account. The first rule that does not hold refuses:
 //
 //  1. key used by another request   IDEMPOTENCY_KEY_REUSED
 //  2. key used by this request      the first answer again, nothing written
-//  3. not a debit that was posted,
+//  3. a reversal, an expiry entry,
 //     or one of a transfer          ENTRY_NOT_REVERSIBLE
-//  4. frozen for credits too        CUSTOMER_NOT_ACTIVE
+//  4. frozen, for debits if it is a
+//     credit, else for credits too  CUSTOMER_NOT_ACTIVE
 //  5. a condition does not hold     CONDITION_FAILED
 //  6. more than is left of it       REVERSAL_EXCEEDS_ENTRY
-//  7. above the limit               BALANCE_LIMIT_EXCEEDED
+//  7. more than its lot can give    REVERSAL_EXCEEDS_LOT
+//  8. above the limit               BALANCE_LIMIT_EXCEEDED
 //
-// The money goes back to the very lots that the debit took, with their category
+// A credit gives from its own lot and from no other: what of it was spent, has
+// expired or is held cannot be taken back. The snapshot must have been asked for
+// the lot, see [Scope].
+//
+// The money of a debit goes back to the very lots that the debit took, with their category
 // and expiry (law L5), and to the last that it took first: a debit of 500 of which
 // 200 were undone has left what a debit of 300 would have left.
 //
@@ -108,16 +135,18 @@ type Reversible struct {
 // the expiry entry of the lot follows in the same commit. It takes all that the lot has left,
 // as any does, and it is written for no other lot. Of more than [WrittenOffMax] such
 // lots the others are left to the sweep: nobody can spend them either way.
-func Reverse(s Snapshot, r *ReverseRequest, debit *Reversible, m Moment) (Change, error) {
+func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, error) {
 	fingerprint := r.Fingerprint()
 	if s.Prior != nil || s.PriorHold != nil {
 		return replay(s, fingerprint)
 	}
-	undone := &debit.Entry
-	if undone.Direction != Debit || undone.Account == AccountBreakage || undone.Account == AccountTransfers {
-		return Change{}, Errorf(CodeNotReversible, "entry %s is no debit that was posted; only such a one can be reversed", undone.ID)
+	undone := &of.Entry
+	direction := undone.undo()
+	if direction == "" {
+		return Change{}, Errorf(CodeNotReversible,
+			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry or leg of a transfer", undone.ID)
 	}
-	if err := s.Customer.Freezes.refuse(undone.Currency, Credit); err != nil {
+	if err := s.Customer.Freezes.refuse(undone.Currency, direction); err != nil {
 		return Change{}, err
 	}
 	now := s.Chain.At(m.Now)
@@ -133,31 +162,69 @@ func Reverse(s Snapshot, r *ReverseRequest, debit *Reversible, m Moment) (Change
 	if amount > left || left == 0 {
 		return Change{}, FieldErrorf(CodeReversalExceeds, "amount", "entry %s has %d minor units left to reverse", undone.ID, left)
 	}
-	for i, part := range undone.Allocations {
-		if debit.Lots[i].Seq != part.LotSeq {
-			return Change{}, Errorf(CodeInternal, "the lots are not those that entry %s took", undone.ID)
-		}
-	}
-	balance, ok := wallet.Balance.Add(amount)
-	if !ok || balance > money.BalanceMax {
-		return Change{}, FieldErrorf(CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
-	}
-	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, wallet.Available(now)); err != nil {
-		return Change{}, err
-	}
 	entry := nextEntry(&s, now, m.Random)
-	entry.Direction, entry.Amount, entry.Reverses = Credit, amount, undone.ID
+	entry.Direction, entry.Amount, entry.Reverses = direction, amount, undone.ID
 	entry.EventType, entry.Account = undone.EventType.reversal(), undone.Account
 	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, metadataOr(r.Metadata)
 	entry.IdempotencyKey, entry.Fingerprint, entry.CreatedBy = r.IdempotencyKey, fingerprint, r.CreatedBy
 	var returned []Lot
-	entry.Allocations, returned = giveBack(undone.Allocations, debit.Lots, s.Reversed, amount)
-	wallet.Balance, wallet.Lots = balance, MergeLots(wallet.Lots, returned)
+	var err error
+	if direction == Debit {
+		err = takeBack(&wallet, &entry, undone, r.AllowPartial)
+	} else {
+		returned, err = giveBack(&wallet, &entry, undone, of.Lots, s.Reversed)
+	}
+	if err != nil {
+		return Change{}, err
+	}
+	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, s.Wallet.Available(now)); err != nil {
+		return Change{}, err
+	}
 	change := conclude(&s, entry, wallet)
 	if r.Grace > 0 {
 		return extend(s, change, returned, r.Grace, m), nil
 	}
 	return expireReturned(s, change, returned, m), nil
+}
+
+// takeBack takes the entry's amount from the lot that a credit opened, or as much
+// as the lot can give if a part will do. It refuses by rule 7.
+func takeBack(wallet *Wallet, entry, credit *Entry, partial bool) error {
+	at := slices.IndexFunc(wallet.Lots, func(lot Lot) bool { return lot.Seq == credit.Seq })
+	var can money.Amount
+	if at >= 0 && !wallet.Lots[at].ExpiredAt(entry.CreatedAt) {
+		can = wallet.Lots[at].Remaining
+	}
+	if can < entry.Amount && (can == 0 || !partial) {
+		return FieldErrorf(CodeReversalExceedsLot, "amount",
+			"entry %s has %d minor units left that can be taken back; the others were spent, have expired or are held", credit.ID, can)
+	}
+	entry.Amount = min(entry.Amount, can)
+	entry.Allocations = []Allocation{{LotSeq: credit.Seq, Amount: entry.Amount}}
+	wallet.Lots = slices.Clone(wallet.Lots)
+	if wallet.Lots[at].Remaining -= entry.Amount; wallet.Lots[at].Remaining == 0 {
+		wallet.Lots = slices.Delete(wallet.Lots, at, at+1)
+	}
+	wallet.Balance -= entry.Amount
+	return nil
+}
+
+// giveBack gives the entry's amount back to the lots that a debit took from, of
+// which so much was given back before. It returns the parts as lots, and refuses
+// by rule 8.
+func giveBack(wallet *Wallet, entry, debit *Entry, lots []Lot, before money.Amount) (returned []Lot, err error) {
+	for i, part := range debit.Allocations {
+		if lots[i].Seq != part.LotSeq {
+			return nil, Errorf(CodeInternal, "the lots are not those that entry %s took", debit.ID)
+		}
+	}
+	balance, ok := wallet.Balance.Add(entry.Amount)
+	if !ok || balance > money.BalanceMax {
+		return nil, FieldErrorf(CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
+	}
+	entry.Allocations, returned = partsBack(debit.Allocations, lots, before, entry.Amount)
+	wallet.Balance, wallet.Lots = balance, MergeLots(wallet.Lots, returned)
+	return returned, nil
 }
 
 // WrittenOffMax is how many expiry entries follow a reversal at the most.
@@ -183,9 +250,9 @@ func expireReturned(s Snapshot, change Change, returned []Lot, m Moment) Change 
 	return change
 }
 
-// giveBack returns which part of an amount each lot gets that a debit took from,
+// partsBack returns which part of an amount each lot gets that a debit took from,
 // and the same as lots. So much was given back before, from the last lot on.
-func giveBack(took []Allocation, lots []Lot, before, amount money.Amount) (parts []Allocation, returned []Lot) {
+func partsBack(took []Allocation, lots []Lot, before, amount money.Amount) (parts []Allocation, returned []Lot) {
 	first, end := len(took), len(took)
 	taken := make([]money.Amount, len(took))
 	for i := len(took) - 1; i >= 0 && amount > 0; i-- {
@@ -223,7 +290,7 @@ func (t EventType) reversal() EventType {
 	}
 }
 
-// Reverse validates a request and undoes a debit. On a repeat of a request under
+// Reverse validates a request and undoes a debit or credit. On a repeat of a request under
 // its key the change has Replayed set and is the first answer.
 func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, error) {
 	if err := request.Validate(); err != nil {
@@ -233,17 +300,7 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 	if err != nil {
 		return Change{}, err
 	}
-	debit := Reversible{Entry: entry}
-	if entry.Direction == Debit {
-		seqs := make([]int64, 0, len(entry.Allocations))
-		for _, part := range entry.Allocations {
-			seqs = append(seqs, part.LotSeq)
-		}
-		debit.Lots, err = b.store.Opened(ctx, request.Tenant, request.CustomerID, entry.Currency, seqs)
-		if err != nil {
-			return Change{}, err
-		}
-	}
+	undone := Reversible{Entry: entry}
 	moment := Moment{Now: b.Now(), Random: b.random()}
 	scope := Scope{
 		Tenant:     request.Tenant,
@@ -253,7 +310,20 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 		At:         moment.Now,
 		Reverses:   entry.ID,
 	}
+	switch entry.undo() {
+	case Debit:
+		scope.Lot = Lot{Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount}
+	case Credit:
+		seqs := make([]int64, 0, len(entry.Allocations))
+		for _, part := range entry.Allocations {
+			seqs = append(seqs, part.LotSeq)
+		}
+		undone.Lots, err = b.store.Opened(ctx, request.Tenant, request.CustomerID, entry.Currency, seqs)
+		if err != nil {
+			return Change{}, err
+		}
+	}
 	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
-		return Reverse(s, &request, &debit, moment)
+		return Reverse(s, &request, &undone, moment)
 	})
 }

@@ -38,7 +38,7 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	sweep CUR                        write the expiry entries that are due, and say
 //	                                 which lots they took
 //	reverse POSITION [AMOUNT] [WORDS]  undo the entry there, all of it or so much;
-//	                                 key K, reason R, if-seq N, if-available N
+//	                                 partial, key K, reason R, if-seq N, if-available N
 //	hold CUR AMOUNT for D [WORDS]    partial, key K, if-seq N, if-available N
 //	capture HOLD [AMOUNT] [WORDS]    the first hold of the customer is 1; final, key K
 //	release HOLD [WORDS]             key K
@@ -295,6 +295,10 @@ func (l *till) reverse(words []string) string {
 		Tenant: l.tenant, CustomerID: l.customer, EntryID: l.at(l.number(words[0])).ID, CreatedBy: "key_1", Grace: l.grace,
 	}
 	for rest := words[1:]; len(rest) > 0; rest = rest[1:] {
+		if rest[0] == "partial" {
+			r.AllowPartial = true
+			continue
+		}
 		if len(rest) == 1 || rest[0][0] <= '9' {
 			amount := money.Amount(l.number(rest[0]))
 			r.Amount = &amount
@@ -320,6 +324,9 @@ func (l *till) reverse(words []string) string {
 	change, err := l.book.Reverse(l.Context(), r)
 	if err != nil {
 		return refusal(err)
+	}
+	if change.Entry.Direction == ledger.Debit {
+		return l.outcome(change, "took back")
 	}
 	return l.outcome(change, "gave back")
 }

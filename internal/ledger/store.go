@@ -186,8 +186,10 @@ type Scope struct {
 	Partial bool
 
 	// Reverses is the id of the entry in this wallet that is to be undone, empty
-	// for none.
+	// for none. Lot is the lot that it opened, as it was then, where it is a credit;
+	// the zero Lot for none. The decision may take from this one out of its turn.
 	Reverses string
+	Lot      Lot
 
 	// Transfer is the id of the transfer of which to read the customer's row, empty
 	// for none.
@@ -214,7 +216,8 @@ type Snapshot struct {
 	// Chain.At(Scope.At) sum to Scope.Need, and at least every lot that can
 	// expire. Where all together could not cover the need, those that can
 	// expire are enough, since the debit will be refused; NeedAll and a
-	// partial need always bring all open lots then.
+	// partial need always bring all open lots then. The lot that the scope names
+	// is among them, if it is open, and stands behind others that are not.
 	Wallet Wallet
 
 	// Prior is the entry that was posted under the scope's key, nil when the

@@ -306,18 +306,15 @@ func ReturnTransfer(s Snapshot, debit *Taken, refusal Code, m Moment) (Change, e
 	now := s.Chain.At(m.Now)
 	wallet := s.Wallet
 	undone := &debit.Entry
-	balance, ok := wallet.Balance.Add(undone.Amount)
-	if !ok || balance > money.BalanceMax {
-		return Change{}, FieldErrorf(CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
-	}
 	entry := nextEntry(&s, now, m.Random)
 	entry.Direction, entry.Amount, entry.Reverses = Credit, undone.Amount, undone.ID
 	entry.EventType, entry.Account = undone.EventType.reversal(), undone.Account
 	entry.Reason, entry.ReferenceObjectID, entry.Metadata = TransferReturnReason, s.Transfer.ID, "{}"
 	entry.CreatedBy = undone.CreatedBy
-	var returned []Lot
-	entry.Allocations, returned = giveBack(undone.Allocations, debit.Lots, 0, undone.Amount)
-	wallet.Balance, wallet.Lots = balance, MergeLots(wallet.Lots, returned)
+	returned, err := giveBack(&wallet, &entry, undone, debit.Lots, 0)
+	if err != nil {
+		return Change{}, err
+	}
 	change := conclude(&s, entry, wallet)
 	change = expireReturned(s, change, returned, m)
 	row := *s.Transfer

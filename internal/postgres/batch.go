@@ -61,6 +61,9 @@ type walletState struct {
 	stored     int64        // seq of the row in the database, 0 when it has none
 	storedHold int64        // its HoldNumber there
 	opened     []ledger.Lot // by the entries of this batch, which are not in the database yet
+
+	// takenBack is what reversals of credits took in this batch, by the credits' seqs.
+	takenBack map[int64]money.Amount
 }
 
 // wallet returns the state of a wallet. The pointer holds until the next call.
@@ -314,6 +317,7 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if err != nil {
 		return err
 	}
+	apart := wallet.Apart(n, cmd.scope.Lot, reversed)
 	transfer, err := b.transfer(ctx, conn, key, cmd.scope.Transfer)
 	if err != nil {
 		return err
@@ -326,6 +330,7 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		Reversed: reversed,
 		Transfer: transfer,
 	}
+	snapshot.Wallet.Lots = append(snapshot.Wallet.Lots, apart...)
 	if err := b.snapshotHolds(ctx, conn, key, &cmd.scope, &snapshot); err != nil {
 		return err
 	}
@@ -333,18 +338,25 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
 	}
-	b.apply(key, state, wallet, n, change)
+	wallet.Apply(&change, n, apart)
+	b.apply(key, state, wallet, change)
 	return nil
 }
 
-// apply moves the state by a change, for the decisions that follow.
-func (b *batch) apply(key customerKey, state *customerState, wallet *walletState, n int, change ledger.Change) {
-	wallet.Apply(&change, n)
+// apply moves the state by a change, for the decisions that follow, but for the
+// wallet's row.
+func (b *batch) apply(key customerKey, state *customerState, wallet *walletState, change ledger.Change) {
 	for entry := range change.Entries() {
 		if entry.OpensLot() {
 			wallet.opened = append(wallet.opened, ledger.Lot{
 				Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount,
 			})
+		}
+		if entry.Reverses != "" && entry.Direction == ledger.Debit {
+			if wallet.takenBack == nil {
+				wallet.takenBack = map[int64]money.Amount{}
+			}
+			wallet.takenBack[entry.Allocations[0].LotSeq] += entry.Amount
 		}
 		state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
 		if entry.IdempotencyKey != "" {
@@ -362,13 +374,16 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 }
 
 const readCreditsQuery = `
-	select seq, category, expires_at, amount
-	  from ledger_entries
-	 where customer_id = $1 and tenant = $2 and currency = $3 and seq between $4 and $5 and category <> ''
-	 order by seq`
+	select e.seq, e.category, e.expires_at,
+	       (e.amount - coalesce((select sum(r.amount)
+	                               from ledger_entries r
+	                              where r.customer_id = $1 and r.tenant = $2 and r.reverses = e.id), 0))::bigint
+	  from ledger_entries e
+	 where e.customer_id = $1 and e.tenant = $2 and e.currency = $3 and e.seq between $4 and $5 and e.category <> ''
+	 order by e.seq`
 
-// readCredits returns the lots that a wallet's credits opened: those in the
-// database, and those of this batch.
+// readCredits returns the lots that a wallet's credits opened, as
+// [walletrow.Credits] has them: those in the database, and those of this batch.
 func readCredits(
 	ctx context.Context, q querier, key customerKey, wallet *walletState, from, to int64,
 ) ([]ledger.Lot, error) {
@@ -386,6 +401,9 @@ func readCredits(
 		if lot.Seq >= from && lot.Seq <= to {
 			lots = append(lots, lot)
 		}
+	}
+	for i := range lots {
+		lots[i].Remaining -= wallet.takenBack[lots[i].Seq]
 	}
 	return lots, nil
 }

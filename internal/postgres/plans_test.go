@@ -40,6 +40,9 @@ func TestPlansLookUpByWholeKeys(t *testing.T) {
 	}
 }
 
+// reversedKey is what finds the reversals of an entry.
+var reversedKey = []string{"customer_id", "tenant", "reverses"}
+
 func checkPlans(t *testing.T, url, fill string) {
 	t.Helper()
 	migrated(t, url)
@@ -52,8 +55,12 @@ func checkPlans(t *testing.T, url, fill string) {
 		alter table wallets set (autovacuum_enabled = off); alter table customers set (autovacuum_enabled = off)`)
 	exec(t, conn, fill)
 	for i, s := range postgres.HotStatements {
-		if got := plan(t, conn, i, s.Query); !looksUpBy(got, s.Key) {
+		got := plan(t, conn, i, s.Query)
+		if !looksUpBy(got, s.Key) {
 			t.Errorf("%s: got a plan that does not look up by %v:\n%s", s.Name, s.Key, got)
+		}
+		if _, inner, nested := strings.Cut(got, "SubPlan"); nested && !looksUpBy(inner, reversedKey) {
+			t.Errorf("%s: got a plan that does not look up by %v in the end:\n%s", s.Name, reversedKey, got)
 		}
 	}
 	bad := plan(t, conn, len(postgres.HotStatements),

@@ -129,6 +129,7 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 		`select 1 from customers where customer_id = $1 or tenant = $2`,
 		`insert into ledger_entries (customer_id) values ($1), ($1) on conflict do nothing`,
 		`delete from wallets where customer_id = $1`,
+		`select e.seq, (select sum(r.amount) from ledger_entries r where r.reverses = e.id) from ledger_entries e where e.customer_id = $1 and e.tenant = $2`,
 	} {
 		if crossing(planted) == "" {
 			t.Errorf("nothing wrong was found in: %s", planted)
@@ -143,6 +144,9 @@ var (
 	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
 	ofKeys    = regexp.MustCompile(`^select [^;]* from unnest\(\$3::text\[\]\) as u \(idempotency_key\) cross join lateral \( ` +
 		`select \* from ledger_entries e where e.customer_id = \$1 and e.tenant = \$2 and e.idempotency_key = u.idempotency_key offset 0\) as e$`)
+	ofCredits = regexp.MustCompile(`^select e.seq, [a-z_., ]*, \(e.amount - coalesce\(\(select sum\(r.amount\) from ledger_entries r ` +
+		`where r.customer_id = \$1 and r.tenant = \$2 and r.reverses = e.id\), 0\)\)::bigint from ledger_entries e ` +
+		`where e.customer_id = \$1 and e.tenant = \$2 and e.currency = \$3 and e.seq between \$4 and \$5 and e.category <> '' order by e.seq$`)
 	updating = regexp.MustCompile(`^update wallets set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
 	ofShard  = regexp.MustCompile(`^select [^;]* from unnest\(\$1::text\[\], [^;]* u \(customer_id, tenant\) join customers c ` +
 		`on [^;]* where c\.customer_id = any\(\$1::text\[\]\) order by [^;]* for no key update of c$`)
@@ -156,7 +160,9 @@ var (
 // crossing says why a statement may need more than one shard, "" if it cannot.
 func crossing(statement string) string {
 	text := strings.Join(strings.Fields(strings.ToLower(statement)), " ")
-	for _, form := range []*regexp.Regexp{ofSession, ofTenant, ofKeys, ofShard, ofWallets, ofKeysOfShard, updatingShard} {
+	for _, form := range []*regexp.Regexp{
+		ofSession, ofTenant, ofKeys, ofCredits, ofShard, ofWallets, ofKeysOfShard, updatingShard,
+	} {
 		if form.MatchString(text) {
 			return ""
 		}

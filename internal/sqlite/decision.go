@@ -33,6 +33,7 @@ func (c *committer) executeDecision(cmd *command) error {
 			return err
 		}
 	}
+	apart := w.Apart(n, cmd.scope.Lot, reversed)
 	transfer, err := readTransfer(c.conn, state.customer, state.no, cmd.scope.Transfer)
 	if err != nil {
 		return err
@@ -45,6 +46,7 @@ func (c *committer) executeDecision(cmd *command) error {
 		Reversed: reversed,
 		Transfer: transfer,
 	}
+	snapshot.Wallet.Lots = append(snapshot.Wallet.Lots, apart...)
 	if err := snapshotHolds(c.conn, state, cmd.scope, &snapshot); err != nil {
 		return err
 	}
@@ -52,11 +54,17 @@ func (c *committer) executeDecision(cmd *command) error {
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
 	}
-	return c.apply(state, w, n, &cmd.change)
+	if err := c.apply(state, w, &cmd.change); err != nil {
+		return err
+	}
+	w.Apply(&cmd.change, n, apart)
+	w.dirty = true
+	return nil
 }
 
-// apply appends the entries of a change and moves the states in memory.
-func (c *committer) apply(state *customerState, w *walletState, n int, change *ledger.Change) error {
+// apply appends the entries of a change and moves the customer's state in memory,
+// but for the wallet's row.
+func (c *committer) apply(state *customerState, w *walletState, change *ledger.Change) error {
 	for entry := range change.Entries() {
 		no := c.nextEntry
 		if err := insertEntry(c.insertEntry, no, state, w, entry); err != nil {
@@ -78,8 +86,6 @@ func (c *committer) apply(state *customerState, w *walletState, n int, change *l
 		}
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
 	}
-	w.Apply(change, n)
-	w.dirty = true
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }
 

@@ -127,8 +127,24 @@ func readReversed(conn *sqlite.Conn, customer int64, entryID string) (reversed m
 	}
 }
 
+// readUndone returns how much of the entry with a number was undone.
+func readUndone(conn *sqlite.Conn, no int64) (undone money.Amount, err error) {
+	stmt, err := conn.Prepare(`
+	  select coalesce(sum(r.amount), 0)
+	    from ledger_entries e
+	    join ledger_entries r on r.customer = e.customer and r.reverses = e.id
+	   where e.no = ?`)
+	if err != nil {
+		return 0, err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindInt64(1, no)
+	_, err = stmt.Step()
+	return money.Amount(stmt.ColumnInt64(0)), err
+}
+
 // readCredits returns the lots that a wallet's credits with seq from … to
-// opened, oldest first, as they were before any debit.
+// opened, oldest first, as [walletrow.Credits] has them.
 func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int64) ([]ledger.Lot, error) {
 	no, err := locateSeq(conn, customer, w, to)
 	if err != nil {
@@ -144,7 +160,13 @@ func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int
 			break
 		}
 		if step.opensLot {
-			lots = append(lots, step.lot())
+			lot := step.lot()
+			undone, err := readUndone(conn, no)
+			if err != nil {
+				return nil, err
+			}
+			lot.Remaining -= undone
+			lots = append(lots, lot)
 		}
 		no = step.walletPrevious
 	}

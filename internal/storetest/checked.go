@@ -90,12 +90,19 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 		at = scope.At
 	}
 	var all, spendable money.Amount
-	for i, lot := range s.Wallet.Lots {
+	lots := s.Wallet.Lots
+	if last := len(lots) - 1; last >= 0 && lots[last].Seq == scope.Lot.Seq {
+		if lots[last].Category != scope.Lot.Category || !lots[last].ExpiresAt.Equal(scope.Lot.ExpiresAt) ||
+			lots[last].Remaining > scope.Lot.Remaining-s.Reversed {
+			return fmt.Sprintf("got lot %+v, want no more than its credit %+v less %d", lots[last], scope.Lot, s.Reversed)
+		}
+	}
+	for i, lot := range lots {
 		if lot.Remaining <= 0 || lot.Seq < 1 || lot.Seq > s.Wallet.Seq {
 			return fmt.Sprintf("got lot %+v in a wallet of seq %d", lot, s.Wallet.Seq)
 		}
-		if i > 0 && !spentBefore(s.Wallet.Lots[i-1], lot) {
-			return fmt.Sprintf("got lot %+v before lot %+v", s.Wallet.Lots[i-1], lot)
+		if i > 0 && !spentBefore(lots[i-1], lot) {
+			return fmt.Sprintf("got lot %+v before lot %+v", lots[i-1], lot)
 		}
 		all += lot.Remaining
 		if lot.ExpiresAt.IsZero() || lot.ExpiresAt.After(at) {

@@ -69,13 +69,6 @@ type auditWallet struct {
 	events  []holdEvent // about holds in it, those to come
 }
 
-// taken is a debit with what of it was not undone yet.
-type taken struct {
-	id      string
-	account ledger.Account
-	parts   []ledger.Allocation
-}
-
 func (a *audit) blame(law string, format string, args ...any) {
 	a.found = append(a.found, Violation{Law: law, Position: a.position, Detail: fmt.Sprintf(format, args...)})
 }
@@ -203,6 +196,10 @@ func (a *audit) credit(w *auditWallet, e ledger.Entry) {
 		a.blame("L1", "a credit has allocations %v", e.Allocations)
 	}
 	w.lots = append(w.lots, ledger.Lot{Seq: e.Seq, Category: e.Category, ExpiresAt: e.ExpiresAt, Remaining: e.Amount})
+	if e.Reverses == "" && e.Account != ledger.AccountTransfers {
+		lot := []ledger.Allocation{{LotSeq: e.Seq, Amount: e.Amount}}
+		w.taken = append(w.taken, taken{e.ID, e.Account, ledger.Credit, lot})
+	}
 }
 
 // debit takes the amount unit of lot by unit of lot, each time from the lot
@@ -217,7 +214,7 @@ func (a *audit) debit(w *auditWallet, e ledger.Entry) {
 	if want := w.take(e.Amount, e.CreatedAt); !slices.Equal(want, e.Allocations) {
 		a.blame("L2", "got allocations %v, want %v", e.Allocations, want)
 	}
-	w.taken = append(w.taken, taken{e.ID, e.Account, slices.Clone(e.Allocations)})
+	w.taken = append(w.taken, taken{e.ID, e.Account, ledger.Debit, slices.Clone(e.Allocations)})
 	var sum money.Amount
 	for _, part := range e.Allocations {
 		sum += part.Amount
@@ -230,121 +227,6 @@ func (a *audit) debit(w *auditWallet, e ledger.Entry) {
 	if sum != e.Amount {
 		a.blame("L1", "got allocations of %d, want %d", sum, e.Amount)
 	}
-}
-
-// reversal gives back unit of lot by unit of lot what the debit took, the last
-// first, and compares with what the entry says.
-func (a *audit) reversal(w *auditWallet, e ledger.Entry) {
-	if e.Direction != ledger.Credit || e.Category != "" || !e.ExpiresAt.IsZero() {
-		a.blame("L5", "a reversal is a %s with category %q and expiry %v", e.Direction, e.Category, e.ExpiresAt)
-	}
-	undone := slices.IndexFunc(w.taken, func(t taken) bool { return t.id == e.Reverses })
-	if undone < 0 {
-		a.blame("L5", "reverses entry %s, which is no debit of this wallet", e.Reverses)
-		return
-	}
-	debit := &w.taken[undone]
-	if e.Account != debit.account {
-		a.blame("M1", "counts against %s, the debit against %s", e.Account, debit.account)
-	}
-	var want []ledger.Allocation
-	for rest := e.Amount; rest > 0; {
-		last := len(debit.parts) - 1
-		if last < 0 {
-			a.blame("L5", "gives back %d more than entry %s has left", rest, e.Reverses)
-			break
-		}
-		part := debit.parts[last]
-		part.Amount = min(part.Amount, rest)
-		rest -= part.Amount
-		if debit.parts[last].Amount -= part.Amount; debit.parts[last].Amount == 0 {
-			debit.parts = debit.parts[:last]
-		}
-		want = slices.Insert(want, 0, part)
-		for i := range w.lots {
-			if w.lots[i].Seq == part.LotSeq {
-				w.lots[i].Remaining += part.Amount
-			}
-		}
-	}
-	if !slices.Equal(want, e.Allocations) {
-		a.blame("L5", "gives back %v, want %v", e.Allocations, want)
-	}
-	for _, part := range want {
-		for _, lot := range w.lots {
-			if lot.Seq == part.LotSeq && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(e.CreatedAt) {
-				lot.Remaining = part.Amount
-				a.due = append(a.due, lot)
-			}
-		}
-	}
-}
-
-// settled checks that the customer's next entries after a reversal write off the
-// expired lots that got something back, a hundred at the most, or move it on.
-func (a *audit) settled(e ledger.Entry) {
-	ofExpiry := e.Account == ledger.AccountBreakage && len(e.Allocations) == 1
-	switch {
-	case a.moved != nil && e.Reverses != a.moved.ID:
-		a.blame("L5", "entry %s moved money that nothing brings back", a.moved.ID)
-		a.moved = nil
-	case len(a.due) == 0 || a.moved != nil || ofGrace(e):
-	case ofExpiry && e.Allocations[0].LotSeq == a.due[0].Seq:
-		a.due = a.due[1:]
-		if a.writtenOff++; a.writtenOff == 100 || len(a.due) == 0 {
-			a.due, a.writtenOff = nil, 0
-		}
-	default:
-		a.blame("L5", "lots %v got money back after they had expired, and are not written off at once", a.due)
-		a.due = nil
-	}
-}
-
-// ofGrace reports whether an entry is one of those that give money a grace period.
-func ofGrace(e ledger.Entry) bool {
-	return e.CreatedBy == "system" && e.Reason == "Given back after expiry"
-}
-
-// extended takes from expired lots what a reversal gave back to those of one
-// category.
-func (a *audit) extended(w *auditWallet, e ledger.Entry) {
-	category := ledger.Paid
-	if slices.ContainsFunc(a.due, func(lot ledger.Lot) bool { return lot.Category == ledger.Promotional }) {
-		category = ledger.Promotional
-	}
-	var want []ledger.Allocation
-	var sum money.Amount
-	for _, due := range a.due {
-		if due.Category != category {
-			continue
-		}
-		want = append(want, ledger.Allocation{LotSeq: due.Seq, Amount: due.Remaining})
-		sum += due.Remaining
-		for i := range w.lots {
-			if w.lots[i].Seq == due.Seq {
-				w.lots[i].Remaining -= due.Remaining
-			}
-		}
-	}
-	a.due = slices.DeleteFunc(a.due, func(lot ledger.Lot) bool { return lot.Category == category })
-	account := map[ledger.Category]ledger.Account{ledger.Paid: "merchant", ledger.Promotional: "promotion"}[category]
-	if !slices.Equal(want, e.Allocations) || e.Amount != sum || e.Account != account || e.Category != "" ||
-		e.IdempotencyKey != "" {
-		a.blame("L5", "moves %v of %d against %s, want %v of %d against %s", e.Allocations, e.Amount, e.Account, want, sum, account)
-	}
-	a.moved = &e
-	a.movedCategory = category
-}
-
-// extension opens a lot of what the entry before took from expired lots.
-func (a *audit) extension(w *auditWallet, e ledger.Entry) {
-	if a.moved == nil || e.Amount != a.moved.Amount || e.Account != a.moved.Account || e.Currency != a.moved.Currency ||
-		e.Category != a.movedCategory || !e.ExpiresAt.After(e.CreatedAt) || e.IdempotencyKey != "" ||
-		e.Direction != ledger.Credit {
-		a.blame("L5", "a credit of %d %s that reverses %s follows %+v", e.Amount, e.Category, e.Reverses, a.moved)
-	}
-	a.moved = nil
-	a.credit(w, e)
 }
 
 // take takes an amount of the lots that are to be spent next at a time.

@@ -168,7 +168,7 @@ func (a *audit) capture(w *auditWallet, e ledger.Entry) {
 	}
 	h.captured += e.Amount
 	w.held -= e.Amount
-	w.taken = append(w.taken, taken{e.ID, e.Account, slices.Clone(e.Allocations)})
+	w.taken = append(w.taken, taken{e.ID, e.Account, ledger.Debit, slices.Clone(e.Allocations)})
 	if event.Released > 0 {
 		w.giveBack(h)
 	}

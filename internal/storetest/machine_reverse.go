@@ -12,18 +12,25 @@ import (
 	"github.com/billfold/billfold/internal/money"
 )
 
-// reverse undoes some entry: mostly a debit that can be undone, and mostly by no
-// more than it has left.
-func (m *machine) reverse(rt *rapid.T) {
-	c := m.drawCustomer(rt)
-	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
+// reverse returns the action that undoes some entry: mostly one of a direction that
+// can be undone, and mostly by no more than it has left.
+func (m *machine) reverse(direction ledger.Direction) func(*rapid.T) {
+	return func(rt *rapid.T) {
+		c := m.drawCustomer(rt)
+		h, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
+		if err != nil {
+			rt.Fatalf("read model: %v", err)
+		}
+		m.sendReversal(rt, h, m.drawReversal(rt, h, direction))
 	}
+}
+
+func (m *machine) drawReversal(rt *rapid.T, h History, direction ledger.Direction) ledger.ReverseRequest {
+	c := h.Customer
 	r := ledger.ReverseRequest{Tenant: c.Tenant, CustomerID: c.ID, EntryID: "cwt_000000000000000000000", CreatedBy: "key_test"}
 	r.DefaultAlerts = m.defaults
-	isCredit := func(e ledger.Entry) bool { return e.Direction == ledger.Credit }
-	candidates := slices.DeleteFunc(slices.Clone(h.Entries), isCredit)
+	isOther := func(e ledger.Entry) bool { return e.Direction != direction || e.Reverses != "" }
+	candidates := slices.DeleteFunc(slices.Clone(h.Entries), isOther)
 	if len(candidates) == 0 || rapid.IntRange(0, 9).Draw(rt, "any entry") == 0 {
 		candidates = h.Entries
 	}
@@ -40,12 +47,13 @@ func (m *machine) reverse(rt *rapid.T) {
 			r.Conditions.IfSeq = &seq
 		}
 	}
+	r.AllowPartial = rapid.IntRange(0, 2).Draw(rt, "partial") == 0
 	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "k1", "k2", "u1", "u2", "u3"}).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
 	if r.Reason != "" {
 		r.Grace = time.Hour // the setting of a business, drawn with the reason
 	}
-	m.sendReversal(rt, h, r)
+	return r
 }
 
 // reverseAgain sends a reversal that was sent before, whatever became of it.
@@ -81,8 +89,9 @@ func (m *machine) sendReversal(rt *rapid.T, before History, r ledger.ReverseRequ
 		rt.Fatalf("reverse %s: answers differ (-want +got):\n%s", r.EntryID, diff)
 	}
 	key := firstKey{r.Tenant, r.CustomerID, r.IdempotencyKey}
+	undone := entryOf(before, r.EntryID)
 	frozen := m.refuses(&ledger.PostRequest{
-		Tenant: r.Tenant, CustomerID: r.CustomerID, Direction: ledger.Credit, Currency: currencyOf(before, r.EntryID),
+		Tenant: r.Tenant, CustomerID: r.CustomerID, Direction: opposite(undone.Direction), Currency: undone.Currency,
 	})
 	code, replayed := reversalVerdict(before, r, m.firstUndo[key], m.clock.Now(), frozen)
 	if ledger.CodeOf(gotErr) != code || got.Replayed != replayed {
@@ -97,12 +106,15 @@ func (m *machine) sendReversal(rt *rapid.T, before History, r ledger.ReverseRequ
 	if r.Amount != nil {
 		moves = *r.Amount
 	}
+	if undone.Direction == ledger.Credit {
+		moves = min(moves, inLot(before, undone, m.clock.Now()))
+	}
 	if got.Entry.Amount != moves || got.Entry.Reverses != r.EntryID {
 		rt.Fatalf("reverse %s: got an entry of %d that reverses %q, want %d", r.EntryID, got.Entry.Amount, got.Entry.Reverses, moves)
 	}
 }
 
-// leftOf is how much of a debit was not undone yet, by the raw entries.
+// leftOf is how much of an entry was not undone yet, by the raw entries.
 func leftOf(h History, id string) (left money.Amount) {
 	for _, e := range h.Entries {
 		switch id {
@@ -115,14 +127,33 @@ func leftOf(h History, id string) (left money.Amount) {
 	return left
 }
 
-// currencyOf is that of an entry, empty when there is none.
-func currencyOf(h History, id string) money.Currency {
+// entryOf is an entry by its id, a zero one when there is none.
+func entryOf(h History, id string) ledger.Entry {
 	for _, e := range h.Entries {
 		if e.ID == id {
-			return e.Currency
+			return e
 		}
 	}
-	return ""
+	return ledger.Entry{}
+}
+
+func opposite(direction ledger.Direction) ledger.Direction {
+	if direction == ledger.Credit {
+		return ledger.Debit
+	}
+	return ledger.Credit
+}
+
+// inLot is what can be taken at a time of the lot that a credit opened, by the raw
+// entries.
+func inLot(h History, credit ledger.Entry, now time.Time) (left money.Amount) {
+	wallet, now := walletOf(h, credit.Currency, now)
+	for _, lot := range wallet.lots {
+		if lot.Seq == credit.Seq && (lot.ExpiresAt.IsZero() || lot.ExpiresAt.After(now)) {
+			left += lot.Remaining
+		}
+	}
+	return left
 }
 
 // reversalVerdict says from the raw entries what must become of a reversal: laws
@@ -155,9 +186,10 @@ func reversalVerdict(
 	if r.Amount != nil {
 		amount = *r.Amount
 	}
+	ofCredit := undone.Direction == ledger.Credit
+	can := inLot(h, undone, now)
 	switch {
-	case undone.Direction != ledger.Debit || undone.Account == ledger.AccountBreakage,
-		undone.Account == ledger.AccountTransfers:
+	case undone.Reverses != "" || undone.Account == ledger.AccountBreakage || undone.Account == ledger.AccountTransfers:
 		return ledger.CodeNotReversible, false
 	case frozen:
 		return ledger.CodeCustomerNotActive, false
@@ -165,7 +197,9 @@ func reversalVerdict(
 		return ledger.CodeConditionFailed, false
 	case left == 0 || amount > left:
 		return ledger.CodeReversalExceeds, false
-	case amount > 9_007_199_254_740_991-wallet.balance:
+	case ofCredit && (can == 0 || can < amount && !r.AllowPartial):
+		return ledger.CodeReversalExceedsLot, false
+	case !ofCredit && amount > 9_007_199_254_740_991-wallet.balance:
 		return ledger.CodeBalanceLimit, false
 	}
 	return "", false

@@ -133,6 +133,11 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 				spendable += lot.Remaining
 			}
 		}
+		for _, lot := range w.Lots[len(s.Wallet.Lots):] {
+			if lot.Seq == scope.Lot.Seq {
+				s.Wallet.Lots = append(s.Wallet.Lots, lot)
+			}
+		}
 	}
 	if scope.Key != "" {
 		s.Prior = c.prior(scope.Key)
@@ -190,12 +195,14 @@ func checkChange(s ledger.Snapshot, change ledger.Change) error {
 }
 
 // commit appends the entries and puts the wallet in its place. The lots that the
-// snapshot held, the first of all, are replaced by what the change left; what a
-// reversal gave to another one is added to it.
+// snapshot held are replaced by what the change left; what a reversal gave to
+// another one is added to it.
 func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 	var lots []ledger.Lot
 	if old := c.wallets[change.Wallet.Currency]; old != nil {
-		lots = old.Lots[len(s.Wallet.Lots):]
+		lots = slices.DeleteFunc(slices.Clone(old.Lots), func(lot ledger.Lot) bool {
+			return slices.ContainsFunc(s.Wallet.Lots, func(seen ledger.Lot) bool { return seen.Seq == lot.Seq })
+		})
 	}
 	for _, lot := range change.Wallet.Lots {
 		if other := slices.IndexFunc(lots, func(l ledger.Lot) bool { return l.Seq == lot.Seq }); other >= 0 {

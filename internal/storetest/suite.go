@@ -75,6 +75,7 @@ func contents() []topic {
 		{"lots", lotScenarios()},
 		{"expiry", expiryScenarios()},
 		{"reversals", reversalScenarios()},
+		{"takebacks", takebackScenarios()},
 		{"transfers", transferScenarios()},
 		{"holds", holdScenarios()},
 		{"freezes", freezeScenarios()},

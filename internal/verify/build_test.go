@@ -50,7 +50,7 @@ type wallet struct {
 	last    ledger.Entry
 	lastNo  int64
 	entries []ledger.Entry // by seq
-	touched map[int64]bool // lots that a debit took from
+	touched map[int64]bool // lots that a debit took from, if it was no reversal
 
 	holdNumber int64 // of the last event about a hold
 	holdAt     time.Time
@@ -255,7 +255,7 @@ func (f *ledgerFile) keep(c *customer, w *wallet, change ledger.Change) {
 		c.last = f.entries
 		w.last, w.lastNo = *e, f.entries
 		for _, part := range e.Allocations {
-			w.touched[part.LotSeq] = true
+			w.touched[part.LotSeq] = w.touched[part.LotSeq] || e.Reverses == "" || e.Direction == ledger.Credit
 		}
 		w.entries = append(w.entries, *e)
 	}
@@ -425,7 +425,7 @@ func isRefusal(err error) bool {
 	}
 	switch ledger.CodeOf(err) {
 	case ledger.CodeHoldNotActive, ledger.CodeCaptureExceeds, ledger.CodeInsufficientFunds,
-		ledger.CodeInvalidExpiry, ledger.CodeNotReversible, ledger.CodeReversalExceeds:
+		ledger.CodeInvalidExpiry, ledger.CodeNotReversible, ledger.CodeReversalExceeds, ledger.CodeReversalExceedsLot:
 		return true
 	}
 	return false

@@ -86,7 +86,7 @@ type walletBook struct {
 	last     lastEntry
 	lots     lotBook
 	holds    walletHolds
-	undone   map[string]*undone // by the id of the debit
+	undone   map[string]*undone // by the id of the debit or credit
 	free     int64              // what was available before the last entry, at its time
 	alerts   []alert
 	marks    marks

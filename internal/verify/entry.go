@@ -79,7 +79,7 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 		report(LawImmutable, "an empty text is stored where null belongs")
 	case e.metadata != nil && (isEmpty(e.metadata) || string(e.metadata) == "{}"):
 		report(LawImmutable, "empty metadata is stored where null belongs")
-	case (e.isCredit && (e.reverses == nil || e.isGrace())) != (e.lots == nil):
+	case e.opensLot() != (e.lots == nil):
 		report(LawImmutable, "the allocations are null, or not null on a credit that opens a lot")
 	case isEmpty(e.reverses) || isEmpty(e.alerts) || isEmpty(e.holdID) || e.zeroHeld:
 		report(LawImmutable, "an empty text is stored where null belongs")
@@ -96,6 +96,9 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 		report(LawTenancy, "was made with API key %s of another business or mode", e.createdBy)
 	}
 }
+
+// opensLot reports whether the entry is a credit with a lot of its own.
+func (e *entryRow) opensLot() bool { return e.isCredit && (e.reverses == nil || e.isGrace()) }
 
 func isEmpty(text []byte) bool { return text != nil && len(text) == 0 }
 
@@ -159,8 +162,9 @@ func (e *entryRow) signed() int64 {
 // checkAccount checks the other side of the entry (law M1).
 func checkAccount(book *walletBook, e *entryRow, report reporter) {
 	promotional := e.isCredit && string(e.category) == "promotional"
-	if !e.isCredit && e.isGrace() {
-		promotional = string(e.account) == "promotion" // which it must be is seen from its lots
+	if !e.isCredit && (e.isGrace() || e.reverses != nil) {
+		// Which it must be is seen from its lots, or from the credit that it undoes.
+		promotional = string(e.account) == "promotion"
 	}
 	account := slices.Index(accounts[:], string(e.account))
 	switch {
@@ -213,6 +217,10 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 		c.capture(book, e, report)
 	case e.isCredit:
 		openLot(lots, e, report)
+		if c.reversed[string(e.id)] && string(e.account) != transfersAccount {
+			l := lot{seq: e.seq, remaining: e.amount, expiresAt: e.expiresAt, paid: string(e.category) != "promotional"}
+			book.remember(e, []lot{l})
+		}
 	case e.isExpiry():
 		if e.key != nil {
 			report(LawSweep, "an expiry entry has an idempotency key")

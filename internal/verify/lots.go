@@ -12,7 +12,7 @@ type lot struct {
 	remaining int64
 	expiresAt int64 // 0: never
 	paid      bool
-	touched   bool // a debit took some of it
+	touched   bool // something took of it, other than the reversal of its credit
 }
 
 // compareLots is spend order: soonest expiry, then promotional before paid,

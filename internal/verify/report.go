@@ -26,7 +26,7 @@ const (
 	LawSpendOrder  Law = "L2" // debits take the lots that are next in spend order
 	LawExpiry      Law = "L3" // an expired lot is not spent
 	LawSweep       Law = "L4" // what an expired lot has left is written off once, and whole
-	LawUndo        Law = "L5" // a reversal gives back to the lots that the debit took, and no more
+	LawUndo        Law = "L5" // a reversal gives back to a debit's lots, or takes from a credit's, and no more
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
 	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry that crosses it
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it

@@ -24,55 +24,93 @@ func (f *file) readReversed() (map[string]bool, error) {
 	return reversed, err
 }
 
-// undone is a debit that is undone later on.
+// undone is a debit or credit that is undone later on.
 type undone struct {
+	isCredit  bool
 	account   string
 	eventType string
-	left      []lot // what of it was not given back yet, in the order of its allocations
+	left      []lot // what of it was not undone yet, in the order of its allocations
 }
 
-// remember keeps what a debit took.
-func (b *walletBook) remember(e *entryRow, took []lot) {
+// remember keeps what a debit took, or the lot that a credit opened.
+func (b *walletBook) remember(e *entryRow, moved []lot) {
 	if b.undone == nil {
 		b.undone = map[string]*undone{}
 	}
-	b.undone[string(e.id)] = &undone{account: string(e.account), eventType: string(e.eventType), left: took}
+	b.undone[string(e.id)] = &undone{
+		isCredit: e.isCredit, account: string(e.account), eventType: string(e.eventType), left: moved,
+	}
 }
 
-// checkReversal checks a credit that undoes a debit: it gives back to the very
-// lots that the debit took, the last first, never more than that (law L5), and
-// counts against the same account.
+// checkReversal checks an entry that undoes another, never more than that (law
+// L5). It counts against the same account, and goes the other way: a credit gives
+// back to the very lots that a debit took, the last first; a debit takes from the
+// lot that a credit opened.
 func checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
-	if !e.isCredit || len(e.category) > 0 || e.expiresAt != 0 {
-		report(LawUndo, "a reversal is a %s with category %q and expires_at %d, want a credit without",
-			direction(e.isCredit), e.category, e.expiresAt)
+	if len(e.category) > 0 || e.expiresAt != 0 {
+		report(LawUndo, "a reversal has category %q and expires_at %d, want none", e.category, e.expiresAt)
 	}
-	debit := book.undone[string(e.reverses)]
-	if debit == nil {
+	of := book.undone[string(e.reverses)]
+	if of == nil {
 		if !book.lots.broken {
-			report(LawUndo, "reverses entry %s, which is no debit of this wallet before it", e.reverses)
+			report(LawUndo, "reverses entry %s, which is none of this wallet before it that can be reversed", e.reverses)
 		}
 		return
 	}
-	if string(e.account) != debit.account {
-		report(LawDoubleEntry, "the account is %s, that of the entry it reverses %s", e.account, debit.account)
+	if e.isCredit == of.isCredit {
+		report(LawUndo, "is a %s, as entry %s is, which it reverses", direction(e.isCredit), e.reverses)
+		return
 	}
-	if want := reversalOf(debit.eventType); string(e.eventType) != want {
+	if string(e.account) != of.account {
+		report(LawDoubleEntry, "the account is %s, that of the entry it reverses %s", e.account, of.account)
+	}
+	if want := reversalOf(of.eventType); string(e.eventType) != want {
 		report(LawUndo, "the event type is %s, that of the entry it reverses makes it %s", e.eventType, want)
 	}
-	given, missing := debit.take(e.amount)
+	moved, missing := of.take(e.amount)
 	if missing > 0 {
-		report(LawUndo, "gives back %d more than entry %s has left", missing, e.reverses)
+		report(LawUndo, "undoes %d more than entry %s has left", missing, e.reverses)
 	}
 	isPart := func(l lot, p part) bool { return l.seq == p.seq && l.remaining == p.amount }
-	if e.decodes && !slices.EqualFunc(given, e.allocations, isPart) {
-		report(LawUndo, "gives back other parts of entry %s than those that it took last", e.reverses)
+	if e.decodes && !slices.EqualFunc(moved, e.allocations, isPart) {
+		report(LawUndo, "undoes other parts of entry %s than those that are due", e.reverses)
 	}
-	book.lots.restore(given, e.createdAt)
-	for _, l := range given {
+	if of.isCredit {
+		for _, l := range moved {
+			book.lots.takeBack(l, report)
+		}
+		return
+	}
+	book.lots.restore(moved, e.createdAt)
+	for _, l := range moved {
 		if l.expiresAt != 0 && l.expiresAt <= e.createdAt {
 			owner.due = append(owner.due, l)
 		}
+	}
+}
+
+// takeBack takes a part of the lot that a credit opened, which must have so much
+// and not have expired. Such a part is no reason to write the lot out.
+func (b *lotBook) takeBack(l lot, report reporter) {
+	lots := []lot(b.expiring)
+	place := slices.IndexFunc(b.expiring, func(other lot) bool { return other.seq == l.seq })
+	if l.expiresAt == 0 {
+		queue := &b.never[category(l.paid)]
+		lots = queue.lots[queue.head:]
+		found := false
+		if place, found = slices.BinarySearchFunc(lots, l, compareLots); !found {
+			place = -1
+		}
+	}
+	var has int64
+	if place >= 0 {
+		has = lots[place].remaining
+	}
+	if has < l.remaining {
+		report(LawUndo, "takes %d back from lot %d, which has %d that has not expired and is not held", l.remaining, l.seq, has)
+	}
+	if place >= 0 {
+		lots[place].remaining -= min(has, l.remaining)
 	}
 }
 
@@ -85,7 +123,7 @@ func reversalOf(eventType string) string {
 	return eventType
 }
 
-// take takes an amount from what is left of the debit, its last lot first. The
+// take takes an amount from what is left of the entry, its last lot first. The
 // parts come in the order of its allocations.
 func (u *undone) take(amount int64) (given []lot, missing int64) {
 	for amount > 0 && len(u.left) > 0 {

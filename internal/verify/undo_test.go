@@ -10,25 +10,25 @@ import (
 	"github.com/billfold/billfold/internal/verify"
 )
 
-// reverse undoes so much of the debit at a seq of a wallet in USD by the rules,
+// reverse undoes so much of the entry at a seq of a wallet in USD by the rules,
 // with the file's grace period,
 // and stores the entry. It returns the refusal, if it is one.
 func (f *ledgerFile) reverse(c *customer, seq int64, amount money.Amount) error {
 	f.t.Helper()
 	w := c.wallets["USD"]
-	debit := ledger.Reversible{Entry: w.entries[seq-1]}
-	for _, part := range debit.Entry.Allocations {
+	undone := ledger.Reversible{Entry: w.entries[seq-1]}
+	for _, part := range undone.Entry.Allocations {
 		credit := w.entries[part.LotSeq-1]
-		debit.Lots = append(debit.Lots, ledger.Lot{Seq: credit.Seq, Category: credit.Category, ExpiresAt: credit.ExpiresAt})
+		undone.Lots = append(undone.Lots, ledger.Lot{Seq: credit.Seq, Category: credit.Category, ExpiresAt: credit.ExpiresAt})
 	}
 	snapshot := ledger.Snapshot{Customer: ledger.Customer{Tenant: c.tenant, ID: c.id}, Chain: c.chain, Wallet: w.state}
 	for _, e := range w.entries {
-		if e.Reverses == debit.Entry.ID {
+		if e.Reverses == undone.Entry.ID {
 			snapshot.Reversed += e.Amount
 		}
 	}
-	r := ledger.ReverseRequest{EntryID: debit.Entry.ID, Amount: &amount, Grace: f.grace, CreatedBy: keyID(c.tenant)}
-	change, err := ledger.Reverse(snapshot, &r, &debit, f.moment())
+	r := ledger.ReverseRequest{EntryID: undone.Entry.ID, Amount: &amount, Grace: f.grace, CreatedBy: keyID(c.tenant)}
+	change, err := ledger.Reverse(snapshot, &r, &undone, f.moment())
 	if err == nil {
 		f.keep(c, w, change)
 	}
@@ -126,6 +126,93 @@ func TestReversalsThatBreakTheirLaw(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			breaks(t, undoneScene, corruption{do: c.do, law: c.law, customer: ann, position: c.at})
+		})
+	}
+}
+
+// takenBackScene has one customer with a wallet in USD:
+//
+//	position 1  credit 500 promotional
+//	position 2  credit 300, expires in an hour
+//	position 3  credit 200
+//	position 4  reversal of 120 of the first
+//	position 5  reversal of 100 of the second
+//	position 6  debit  350: 200 of lot 2, 150 of lot 1
+//	position 7  reversal of 30 of the first
+//	position 8  reversal of the debit: 200 to lot 2, 150 to lot 1
+//	position 9  reversal of 200 of the second
+//	position 10 reversal of 200 of the third
+//	position 11 reversal of 350 of the first
+//	position 12 credit 300
+//	position 13 reversal of 50 of it, which leaves 250 that need not be written out
+func takenBackScene(t testing.TB) *ledgerFile {
+	t.Helper()
+	f := newLedgerFile(t)
+	c := f.customer(acmeTest, "cus_ann")
+	f.mustPost(c, with(credit(500), promotional))
+	f.mustPost(c, with(credit(300), f.expiresIn(time.Hour)))
+	f.mustPost(c, credit(200))
+	f.mustReverse(c, 1, 120)
+	f.mustReverse(c, 2, 100)
+	f.mustPost(c, debit(350))
+	f.mustReverse(c, 1, 30)
+	f.mustReverse(c, 6, 350)
+	f.mustReverse(c, 2, 200)
+	f.mustReverse(c, 3, 200)
+	f.mustReverse(c, 1, 350)
+	f.mustPost(c, credit(300))
+	f.mustReverse(c, 12, 50)
+	f.finish()
+	return f
+}
+
+func TestReversalsOfCreditsAreSound(t *testing.T) {
+	t.Parallel()
+	f := takenBackScene(t)
+	report := run(t, verify.Options{Path: f.path})
+	if !report.Clean() || report.Entries != 13 {
+		t.Errorf("got %d entries and findings %q, want 13 and none", report.Entries, report.Findings)
+	}
+	if quick := run(t, verify.Options{Path: f.path, Quick: true}); !quick.Clean() {
+		t.Errorf("quick run: got findings %q, want none", quick.Findings)
+	}
+	for _, account := range report.Accounts {
+		if want := map[string]string{"wallets": "250", "merchant": "-250"}[account.Account]; account.Sum != want {
+			t.Errorf("account %s: got %s, want %q", account.Account, account.Sum, want)
+		}
+	}
+}
+
+func TestReversalsOfCreditsThatBreakTheirLaw(t *testing.T) {
+	t.Parallel()
+	set := func(no int, column, value string) string {
+		return fmt.Sprintf(`update ledger_entries set %s = %s where no = %d;`, column, value, no)
+	}
+	for name, c := range map[string]struct {
+		do  string
+		law verify.Law
+		at  int64
+	}{
+		"from another lot":         {set(4, "allocations", "X'0278'"), "L5", 4},
+		"from another, too":        {set(9, "allocations", "X'01640264'"), "L5", 9},
+		"from no lot":              {set(4, "allocations", "null"), "M6", 4},
+		"less than it says":        {set(4, "allocations", "X'0177'"), "L5", 4},
+		"more than was given":      {set(11, "amount", "351") + set(11, "allocations", "X'01DF02'"), "L5", 11},
+		"more than the lot has":    {set(7, "amount", "231") + set(7, "allocations", "X'01E701'"), "L5", 7},
+		"after it has expired":     {set(9, "created_at", "created_at + 7200000000"), "L5", 9},
+		"of another credit":        {set(10, "reverses", "(select id from ledger_entries where no = 1)"), "L5", 10},
+		"of a later credit":        {set(10, "reverses", "(select id from ledger_entries where no = 12)"), "L5", 10},
+		"of another reversal":      {set(10, "reverses", "(select id from ledger_entries where no = 8)"), "L5", 10},
+		"with a category":          {set(4, "category", "'promotional'"), "L5", 4},
+		"of another account":       {set(4, "account", "'merchant'"), "M1", 4},
+		"of another event type":    {set(4, "event_type", "'refund_reversal'"), "L5", 4},
+		"as a credit":              {set(4, "is_credit", "1"), "L5", 4},
+		"a debit of promotion":     {set(6, "account", "'promotion'"), "M1", 6},
+		"the tail has all of it":   {`update wallets set paid_sum = 300`, "L1", 13},
+		"the wallet has it as new": {`update wallets set paid_sum = 0, paid_from = 0, lots = X'0C0100AC02'`, "L1", 13},
+	} {
+		t.Run(name, func(t *testing.T) {
+			breaks(t, takenBackScene, corruption{do: c.do, law: c.law, customer: ann, position: c.at})
 		})
 	}
 }

@@ -114,7 +114,7 @@ func compareStored(w *walletRow, stored []lot, book *lotBook, report reporter) {
 		tail := w.tails[category(want.paid)]
 		if want.expiresAt == 0 && tail.sum > 0 && want.seq >= tail.from {
 			if want.touched {
-				report(LawLots, "lot %d was touched and is not written out", want.seq)
+				report(LawLots, "lot %d was spent from and is not written out", want.seq)
 				return
 			}
 			tails[category(want.paid)].add(want.remaining)

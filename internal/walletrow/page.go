@@ -125,7 +125,7 @@ func (p *pager) tail(category ledger.Category) error {
 			return err
 		}
 		for _, lot := range opened {
-			if lot.Category == category && lot.ExpiresAt.IsZero() {
+			if lot.Category == category && lot.ExpiresAt.IsZero() && lot.Remaining > 0 {
 				p.add(lot)
 				left -= lot.Remaining
 			}

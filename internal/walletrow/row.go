@@ -7,7 +7,7 @@
 //
 // A row is written with every commit that touches its wallet, so it writes out
 // only the lots that are next in spend order and those that can expire. Lots
-// that never expire and were never touched are the wallet's credits of one
+// that never expire and were never spent from are the wallet's credits of one
 // category from a seq upwards; two numbers stand for all of them, and they are
 // read from the entries when a debit comes to them.
 package walletrow
@@ -57,9 +57,10 @@ type Row struct {
 	Tails   [2]Tail
 }
 
-// Tail stands for untouched lots that never expire: the wallet's credits of one
-// category without expiry from a seq upwards. Their sum is kept, the lots
-// themselves are in the entries. The zero Tail is empty.
+// Tail stands for lots that never expire and that nothing was taken from but what
+// reversals took back of their own credits: the wallet's credits of one category
+// without expiry from a seq upwards, less their reversals. The sum is kept, the
+// lots themselves are in the entries. The zero Tail is empty.
 type Tail struct {
 	From int64
 	Sum  money.Amount
@@ -75,7 +76,8 @@ func TailOf(category ledger.Category) int {
 }
 
 // Credits returns the lots that the wallet's credits with seq from … to opened,
-// oldest first, as they were before any debit.
+// oldest first, as they were before any debit, but less the reversals of these
+// very credits. Of a credit that was reversed whole the lot has nothing.
 type Credits func(from, to int64) ([]ledger.Lot, error)
 
 // Wallet is the row as the rules see it, with the first n of its written lots.
@@ -120,10 +122,31 @@ func HoldNumber(rows []Row) (number int64) {
 	return number
 }
 
+// Apart returns the lot that a credit opened as it is now, if it is open and none
+// of the first n of the written lots. So much of the credit was reversed before.
+// Otherwise it returns nothing. Each lot of a tail has what was not reversed of
+// its credit, so this takes no longer in a wallet with many lots.
+func (r *Row) Apart(n int, credit ledger.Lot, reversed money.Amount) []ledger.Lot {
+	ofCredit := func(lot ledger.Lot) bool { return lot.Seq == credit.Seq }
+	if at := slices.IndexFunc(r.Written, ofCredit); at >= 0 {
+		if at < n {
+			return nil
+		}
+		return []ledger.Lot{r.Written[at]}
+	}
+	tail := r.Tails[TailOf(credit.Category)]
+	credit.Remaining -= reversed
+	if !credit.ExpiresAt.IsZero() || tail.Sum == 0 || credit.Seq < tail.From || credit.Remaining == 0 {
+		return nil
+	}
+	return []ledger.Lot{credit}
+}
+
 // Apply makes the row what it is after a change that was decided on the first n
-// of its written lots.
-func (r *Row) Apply(change *ledger.Change, n int) {
-	r.take(change, n)
+// of its written lots, and on one that stands apart if there is one, see
+// [Row.Apart].
+func (r *Row) Apply(change *ledger.Change, n int, apart []ledger.Lot) {
+	r.take(change, n, apart)
 	r.Balance, r.Held, r.Alerts = change.Wallet.Balance, change.Wallet.Held, change.Wallet.Alerts
 	if change.Hold != nil {
 		r.HoldNumber, r.HoldAt = change.Hold.Event.Number, change.Hold.Event.CreatedAt
@@ -227,7 +250,7 @@ func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credit
 			return err
 		}
 		for _, lot := range opened {
-			if lot.Category != category || !lot.ExpiresAt.IsZero() {
+			if lot.Category != category || !lot.ExpiresAt.IsZero() || lot.Remaining == 0 {
 				continue
 			}
 			lots = append(lots, lot)
@@ -248,13 +271,30 @@ func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credit
 	return nil
 }
 
-// take makes the row's lots what a change left of the first n of them. A lot
-// that a reversal gave money back to was drawn from its tail by the debit, so it
-// is none of a tail's.
-func (r *Row) take(change *ledger.Change, n int) {
-	lots := change.Wallet.Lots
-	if n < len(r.Written) {
-		lots = ledger.MergeLots(lots, r.Written[n:])
+// take makes the row's lots what a change left of the first n of them and of one
+// that stands apart. A lot that a reversal gave money back to was drawn from its
+// tail by the debit, so it is none of a tail's.
+func (r *Row) take(change *ledger.Change, n int, apart []ledger.Lot) {
+	lots, rest := change.Wallet.Lots, r.Written[n:]
+	for _, lot := range apart {
+		isLot := func(l ledger.Lot) bool { return l.Seq == lot.Seq }
+		if slices.ContainsFunc(rest, isLot) {
+			rest = slices.DeleteFunc(slices.Clone(rest), isLot)
+			continue
+		}
+		// What is left of it stays in its tail.
+		tail := &r.Tails[TailOf(lot.Category)]
+		tail.Sum -= lot.Remaining
+		if at := slices.IndexFunc(lots, isLot); at >= 0 {
+			tail.Sum += lots[at].Remaining
+			lots = slices.Delete(slices.Clone(lots), at, at+1)
+		}
+		if tail.Sum == 0 {
+			tail.From = 0
+		}
+	}
+	if len(rest) > 0 {
+		lots = ledger.MergeLots(lots, rest)
 	}
 	r.Written = lots
 	for entry := range change.Entries() {

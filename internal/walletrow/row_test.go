@@ -17,23 +17,28 @@ var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 // wallet is a row beside all of its open lots and all of its credits.
 type wallet struct {
-	row     walletrow.Row
-	all     []ledger.Lot // open, in spend order
-	credits []ledger.Lot // by seq
-	now     time.Time
+	row      walletrow.Row
+	all      []ledger.Lot // open, in spend order
+	credits  []ledger.Lot // by seq
+	reversed map[int64]money.Amount
+	now      time.Time
 }
 
 func (w *wallet) between(from, to int64) (lots []ledger.Lot, _ error) {
 	for _, lot := range w.credits {
 		if lot.Seq >= from && lot.Seq <= to {
+			lot.Remaining -= w.reversed[lot.Seq]
 			lots = append(lots, lot)
 		}
 	}
 	return lots, nil
 }
 
-// apply gives the row a change that was decided on the first n of its lots.
-func (w *wallet) apply(direction ledger.Direction, amount money.Amount, credit ledger.Lot, left []ledger.Lot, n int) {
+// apply gives the row a change that was decided on the first n of its lots, and on
+// one that stands apart.
+func (w *wallet) apply(
+	direction ledger.Direction, amount money.Amount, credit ledger.Lot, left []ledger.Lot, n int, apart ...ledger.Lot,
+) {
 	balance := w.row.Balance + amount
 	if direction == ledger.Debit {
 		balance = w.row.Balance - amount
@@ -44,7 +49,7 @@ func (w *wallet) apply(direction ledger.Direction, amount money.Amount, credit l
 			Category: credit.Category, ExpiresAt: credit.ExpiresAt,
 		},
 		Wallet: ledger.Wallet{Balance: balance, Lots: left},
-	}, n)
+	}, n, apart)
 }
 
 func (w *wallet) credit(t *rapid.T) {
@@ -86,6 +91,39 @@ func (w *wallet) debit(t *rapid.T) {
 	}
 	w.all = wantLeft
 	w.apply(ledger.Debit, amount, ledger.Lot{}, left, n)
+}
+
+// takeBack takes some of the lot of a credit, out of its turn.
+func (w *wallet) takeBack(t *rapid.T) {
+	if len(w.credits) == 0 {
+		return
+	}
+	credit := rapid.SampledFrom(w.credits).Draw(t, "of")
+	at := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.Seq == credit.Seq })
+	n := w.row.Prefix()
+	apart := w.row.Apart(n, credit, w.reversed[credit.Seq])
+	seen := append(w.row.Written[:n:n], apart...)
+	place := slices.IndexFunc(seen, func(l ledger.Lot) bool { return l.Seq == credit.Seq })
+	if at < 0 {
+		if place >= 0 {
+			t.Fatalf("lot %d is not open: got %v", credit.Seq, seen[place])
+		}
+		return
+	}
+	if place < 0 || seen[place] != w.all[at] || !slices.IsSortedFunc(seen, ledger.CompareLots) {
+		t.Fatalf("lot %d: got lots %v, want them in order with %v", credit.Seq, seen, w.all[at])
+	}
+	amount := money.Amount(rapid.Int64Range(1, int64(w.all[at].Remaining)).Draw(t, "taken back"))
+	take := func(lots []ledger.Lot, at int) []ledger.Lot {
+		lots = slices.Clone(lots)
+		if lots[at].Remaining -= amount; lots[at].Remaining == 0 {
+			return slices.Delete(lots, at, at+1)
+		}
+		return lots
+	}
+	w.apply(ledger.Debit, amount, ledger.Lot{}, take(seen, place), n, apart...)
+	w.all = take(w.all, at)
+	w.reversed[credit.Seq] += amount
 }
 
 // check wants the row to stand for the very lots that are open, in a form that
@@ -132,11 +170,12 @@ func (w *wallet) check(t *rapid.T) {
 func TestRowSpendsAsAllLotsWould(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch}
+		w := &wallet{row: walletrow.Row{Currency: "USD"}, reversed: map[int64]money.Amount{}, now: epoch}
 		t.Repeat(map[string]func(*rapid.T){
 			"credit": w.credit,
 			"more":   w.credit,
 			"debit":  w.debit,
+			"back":   w.takeBack,
 			"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
 			"":       w.check,
 		})
@@ -183,17 +222,38 @@ func TestPagesEndEarly(t *testing.T) {
 	}
 }
 
-// A row stays short however many lots are open.
+// A row stays short however many lots are open, and of however many of them
+// something was taken back.
 func TestRowStaysShort(t *testing.T) {
 	t.Parallel()
 	w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch}
+	short := func(lots string) {
+		if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 100 {
+			t.Errorf("1000 %s: got a row of %d bytes, want at most 100", lots, size)
+		}
+	}
 	for range 1000 {
 		lot := ledger.Lot{Seq: w.row.Seq + 1, Category: ledger.Paid, Remaining: 7}
 		n := w.row.Prefix()
 		w.apply(ledger.Credit, 7, lot, ledger.OpenLot(w.row.Written[:n:n], lot), n)
 	}
-	if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 100 {
-		t.Errorf("1000 open lots: got a row of %d bytes, want at most 100", size)
+	short("open lots")
+	n := w.row.Prefix()
+	for seq := int64(1000); seq > int64(n); seq-- {
+		apart := w.row.Apart(n, ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 7}, 0)
+		if len(apart) != 1 || apart[0].Remaining != 7 {
+			t.Fatalf("lot %d: got %v, want it", seq, apart)
+		}
+		left := slices.Clone(w.row.Written[:n])
+		if seq%2 == 0 {
+			left = append(left, apart[0])
+			left[n].Remaining = 4
+		}
+		w.apply(ledger.Debit, 3, ledger.Lot{}, left, n, apart...)
+	}
+	short("lots of which something was taken back")
+	if tail := w.row.Tails[1]; int(tail.Sum) != 4*(1000-n+n%2)/2 {
+		t.Errorf("got a tail of %d, want 4 of every second lot behind %d", tail.Sum, n)
 	}
 }
 

@@ -163,7 +163,7 @@ create table ledger_entries (
   created_by      text             not null,
   created_at      timestamptz      not null,
   hash            bytea            not null check (length(hash) = 32),
-  reverses        text collate "C", -- id of the debit that this credit undoes, null for none
+  reverses        text collate "C", -- id of the entry that this one undoes, null for none
   alerts          text,            -- thresholds in force, where this entry changed them or crossed one, else null
   hold_id         text collate "C", -- of the hold that this debit captures, null for none
   held            bigint check (held between 1 and after_balance), -- after this entry, null for nothing

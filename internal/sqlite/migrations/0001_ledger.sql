@@ -137,7 +137,7 @@ create table ledger_entries (
   created_by      text    not null,
   created_at      integer not null,
   hash            blob    not null check (length(hash) = 32),
-  reverses        text,             -- id of the debit that this credit undoes, null for none
+  reverses        text,             -- id of the entry that this one undoes, null for none
   alerts          text,             -- thresholds in force, where this entry changed them or crossed one, else null
   hold_id         text,             -- of the hold that this debit captures, null for none
   held            integer check (held between 1 and after_balance), -- after this entry, null for nothing
