@@ -91,7 +91,7 @@ type Reversible struct {
 //  1. key used by another request   IDEMPOTENCY_KEY_REUSED
 //  2. key used by this request      the first answer again, nothing written
 //  3. not a debit that was posted,
-//     or one of a transfer          ENTRY_NOT_REVERSIBLE
+//     or one of a transfer or move  ENTRY_NOT_REVERSIBLE
 //  4. frozen for credits too        CUSTOMER_NOT_ACTIVE
 //  5. a condition does not hold     CONDITION_FAILED
 //  6. more than is left of it       REVERSAL_EXCEEDS_ENTRY
@@ -114,7 +114,7 @@ func Reverse(s Snapshot, r *ReverseRequest, debit *Reversible, m Moment) (Change
 		return replay(s, fingerprint)
 	}
 	undone := &debit.Entry
-	if undone.Direction != Debit || undone.Account == AccountBreakage || undone.Account == AccountTransfers {
+	if undone.Direction != Debit || undone.Account.isSystems() {
 		return Change{}, Errorf(CodeNotReversible, "entry %s is no debit that was posted; only such a one can be reversed", undone.ID)
 	}
 	if err := s.Customer.Freezes.refuse(undone.Currency, Credit); err != nil {

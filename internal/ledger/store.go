@@ -189,6 +189,10 @@ type Scope struct {
 	// for none.
 	Reverses string
 
+	// Lot is the number of the lot in this wallet that the decision is about, 0 for
+	// none.
+	Lot int64
+
 	// Transfer is the id of the transfer of which to read the customer's row, empty
 	// for none.
 	Transfer string
@@ -214,7 +218,8 @@ type Snapshot struct {
 	// Chain.At(Scope.At) sum to Scope.Need, and at least every lot that can
 	// expire. Where all together could not cover the need, those that can
 	// expire are enough, since the debit will be refused; NeedAll and a
-	// partial need always bring all open lots then.
+	// partial need always bring all open lots then. The lot that the scope names is
+	// among them if it is open.
 	Wallet Wallet
 
 	// Prior is the entry that was posted under the scope's key, nil when the

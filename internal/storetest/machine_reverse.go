@@ -157,7 +157,7 @@ func reversalVerdict(
 	}
 	switch {
 	case undone.Direction != ledger.Debit || undone.Account == ledger.AccountBreakage,
-		undone.Account == ledger.AccountTransfers:
+		undone.Account == ledger.AccountTransfers, undone.Account == ledger.AccountExpiryMoves:
 		return ledger.CodeNotReversible, false
 	case frozen:
 		return ledger.CodeCustomerNotActive, false

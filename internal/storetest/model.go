@@ -112,7 +112,8 @@ func (c *modelCustomer) chain() ledger.Chain {
 }
 
 // snapshot returns what a scope names, with the fewest lots that the contract
-// allows: all that can expire, and of the others as many as the need takes.
+// allows: all that can expire, and of the others as many as the need takes and up
+// to the lot that is asked for.
 func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 	s := ledger.Snapshot{Customer: c.Customer, Chain: c.chain()}
 	s.Wallet = ledger.Wallet{Tenant: c.Tenant, CustomerID: c.ID, Currency: scope.Currency, CreatedAt: c.CreatedAt,
@@ -123,10 +124,12 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 		at := s.Chain.At(scope.At)
 		hopeless := scope.Need > 0 && scope.Need != ledger.NeedAll && !scope.Partial && scope.Need > unexpired(w.Lots, at)
 		var spendable money.Amount
+		sought := slices.ContainsFunc(w.Lots, func(lot ledger.Lot) bool { return lot.Seq == scope.Lot })
 		for _, lot := range w.Lots {
-			if lot.ExpiresAt.IsZero() && (hopeless || spendable >= scope.Need) {
+			if lot.ExpiresAt.IsZero() && (hopeless || spendable >= scope.Need) && !sought {
 				break
 			}
+			sought = sought && lot.Seq != scope.Lot
 			s.Wallet.Lots = append(s.Wallet.Lots, lot)
 			if !lot.ExpiredAt(at) {
 				spendable += lot.Remaining

@@ -73,6 +73,7 @@ func contents() []topic {
 		{"lots", lotScenarios()},
 		{"expiry", expiryScenarios()},
 		{"reversals", reversalScenarios()},
+		{"moves", moveScenarios()},
 		{"transfers", transferScenarios()},
 		{"holds", holdScenarios()},
 		{"freezes", freezeScenarios()},

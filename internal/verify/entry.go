@@ -26,8 +26,8 @@ var (
 	eventTypes = []string{
 		"payment", "payment_reversal", "refund", "refund_reversal", "dispute", "dispute_reversal", "merchant_adjustment",
 	}
-	accounts = [9]string{
-		"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers",
+	accounts = [10]string{
+		"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers", "expiry_moves",
 	}
 )
 
@@ -60,7 +60,11 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	c.checkChain(owner, e, report)
 	checkDue(owner, e, report)
 	c.checkLots(owner, book, e, report)
-	checkAlerts(book, e, report)
+	if e.isCredit || !e.isMove() {
+		checkAlerts(book, e, report) // nobody sees the wallet in the midst of a move
+	} else if e.alerts != nil {
+		report(LawAlerts, "the first entry of a move has alerts")
+	}
 	advance(owner, book, e)
 }
 
@@ -79,7 +83,7 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 		report(LawImmutable, "an empty text is stored where null belongs")
 	case e.metadata != nil && (isEmpty(e.metadata) || string(e.metadata) == "{}"):
 		report(LawImmutable, "empty metadata is stored where null belongs")
-	case (e.isCredit && (e.reverses == nil || e.isGrace())) != (e.lots == nil):
+	case (e.isCredit && (e.reverses == nil || e.isGrace() || e.isMove())) != (e.lots == nil):
 		report(LawImmutable, "the allocations are null, or not null on a credit that opens a lot")
 	case isEmpty(e.reverses) || isEmpty(e.alerts) || isEmpty(e.holdID) || e.zeroHeld:
 		report(LawImmutable, "an empty text is stored where null belongs")
@@ -163,18 +167,18 @@ func checkAccount(book *walletBook, e *entryRow, report reporter) {
 		promotional = string(e.account) == "promotion" // which it must be is seen from its lots
 	}
 	account := slices.Index(accounts[:], string(e.account))
+	isPassage := string(e.account) == transfersAccount || e.isMove()
 	switch {
 	case account < 0:
 		report(LawDoubleEntry, "%q is not a counter account", e.account)
 		return
-	case promotional != (accounts[account] == "promotion") && accounts[account] != transfersAccount:
+	case promotional != (accounts[account] == "promotion") && !isPassage:
 		report(LawDoubleEntry, "the account is %s and the category %q", e.account, e.category)
 	case accounts[account] == breakage && (e.isCredit || string(e.eventType) != adjustment):
 		report(LawDoubleEntry, "the account is %s, and the entry writes no lot off", e.account)
-	case accounts[account] == transfersAccount && string(e.eventType) != adjustment:
+	case isPassage && string(e.eventType) != adjustment:
 		report(LawDoubleEntry, "the account is %s, and the event type %s", e.account, e.eventType)
-	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry() &&
-		accounts[account] != transfersAccount:
+	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry() && !isPassage:
 		report(LawDoubleEntry, "the account is %s, want merchant", e.account)
 	}
 	book.sides.accounts[account].add(-e.signed())
@@ -193,7 +197,7 @@ func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
 func (e *entryRow) isExpiry() bool { return !e.isCredit && string(e.account) == breakage }
 
 // checkLots recomputes what the entry did to the lots and what was available
-// afterwards (laws O1, L1, L2, L3, L4, L5).
+// afterwards (laws O1, L1, L2, L3, L4, L5, L6).
 func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	lots := &book.lots
 	lots.advance(e.createdAt)
@@ -207,6 +211,11 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 		openLot(lots, e, report)
 	case e.isGrace():
 		checkGraceDebit(owner, book, e, report)
+	case e.isMove() && e.isCredit:
+		checkMoveCredit(owner, e, report)
+		openLot(lots, e, report)
+	case e.isMove():
+		checkMoveDebit(owner, book, e, report)
 	case e.reverses != nil:
 		checkReversal(owner, book, e, report)
 	case e.holdID != nil:

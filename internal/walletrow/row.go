@@ -202,6 +202,34 @@ func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credit
 	}
 }
 
+// Reach draws lots from the tails until the lot with a seq is in the prefix, if it
+// is open. Who never asks for a lot that never expires draws nothing: the others
+// are all in the prefix. For one that does not, all lots before it in spend order
+// are written out.
+func (r *Row) Reach(seq int64, credits Credits) error {
+	if seq < 1 || seq > r.Seq || slices.ContainsFunc(r.Written[:r.Prefix()], isLot(seq)) {
+		return nil
+	}
+	opened, err := credits(seq, seq)
+	if err != nil || len(opened) == 0 || !opened[0].ExpiresAt.IsZero() {
+		return err
+	}
+	category := opened[0].Category
+	for tail := &r.Tails[TailOf(category)]; tail.Sum > 0 && tail.From <= seq; {
+		if err := r.draw(category, 1, credits); err != nil {
+			return err
+		}
+	}
+	if category == ledger.Promotional || r.Tails[0].Sum == 0 || !slices.ContainsFunc(r.Written, isLot(seq)) {
+		return nil
+	}
+	return r.draw(ledger.Promotional, r.Tails[0].Sum, credits) // all of which are spent before it
+}
+
+func isLot(seq int64) func(ledger.Lot) bool {
+	return func(lot ledger.Lot) bool { return lot.Seq == seq }
+}
+
 // spendable is what all lots that have not expired at t sum to. Lots that can
 // expire are always written out, so the tails count in full.
 func (r *Row) spendable(t time.Time) money.Amount {
@@ -271,7 +299,7 @@ func (r *Row) lengthen(entry *ledger.Entry) {
 	if !entry.OpensLot() || !entry.ExpiresAt.IsZero() {
 		return
 	}
-	isOpened := func(lot ledger.Lot) bool { return lot.Seq == entry.Seq }
+	isOpened := isLot(entry.Seq)
 	at := slices.IndexFunc(r.Written, isOpened)
 	tail := &r.Tails[TailOf(entry.Category)]
 	if at < 0 || r.Written[at].Remaining != entry.Amount || tail.Sum == 0 && len(r.Written) <= writtenMax {
