@@ -72,7 +72,7 @@ func (p *program) walletsCommand() *cobra.Command {
 func (p *program) ledgerCommand() *cobra.Command {
 	return group("ledger", "Credit and debit wallets, and list their entries",
 		p.postCommand(ledger.Credit), p.postCommand(ledger.Debit), p.reverseCommand(), p.transferCommand(),
-		p.holdCommand(), p.captureCommand(), p.releaseCommand(), p.holdsCommand(),
+		p.holdCommand(), p.captureCommand(), p.releaseCommand(), p.holdsCommand(), p.extendCommand(),
 		p.ledgerListCommand())
 }
 

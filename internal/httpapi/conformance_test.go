@@ -80,6 +80,7 @@ type visited struct {
 	friend          string // a customer to send money to
 	transfer        string
 	hold, finished  string // holds, the second of them released
+	moved           string // a lot of which the expiry was moved
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -95,7 +96,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 11, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 13, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -151,6 +152,8 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.hold+"/capture", `{"amount":1,"idempotency_key":"captured"}`)
 	v.finished = v.holding(`"amount":1,"currency":"USD",` + heldUntil)
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.finished+"/release", `{"idempotency_key":"released"}`)
+	v.moved = v.lot(v.write, v.customer)
+	v.must(200, v.write, "PATCH", "/customers/"+v.customer+"/wallets/USD/lots/"+v.moved, v.repeatedBody("M"))
 	return v
 }
 
@@ -173,7 +176,8 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // path fills the ids of the server's customer and entry into a path, and adds the
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
-	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold, "{currency}", "USD").Replace(operation.Path) +
+	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold, "{currency}", "USD",
+		"{lot_seq}", v.moved).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -227,6 +231,8 @@ func (v *visited) repeatedBody(kind string) string {
 		return `{"idempotency_key":"released"}`
 	case "H":
 		return `{"amount":2,"currency":"USD",` + heldUntil + `,"idempotency_key":"held"}`
+	case "M":
+		return `{"expires_at":"2026-12-01T00:00:00Z","idempotency_key":"extended"}`
 	case "N":
 		return `{"amount":1,"idempotency_key":"captured"}`
 	case "R":
@@ -249,6 +255,9 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	case http.StatusOK:
 		if kind == "N" || kind == "E" { // what it ends is not there for the next
 			path = strings.Replace(path, at.hold, at.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
+		}
+		if kind == "M" {
+			path = strings.TrimSuffix(path, at.moved) + at.lot(at.write, at.customer)
 		}
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
@@ -316,7 +325,7 @@ func TestOptions(t *testing.T) {
 	r := newRig(t, storeKinds()["model"](t), rigOptions{})
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
-		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD").Replace(operation.Path)
+		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

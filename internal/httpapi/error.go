@@ -88,6 +88,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodePartialOnCredit:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidCondition:      {status: http.StatusUnprocessableEntity},
 	ledger.CodeNotReversible:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeNotMovable:            {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidTransfer:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeReversalExceeds:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeHoldNotActive:         {status: http.StatusUnprocessableEntity},

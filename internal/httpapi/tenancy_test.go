@@ -61,6 +61,7 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"PATCH /business": `{}`,
+	"PATCH /customers/{customer_id}/wallets/{currency}/lots/{lot_seq}": `{"expires_at":null}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/alerts": `{"thresholds":[{"below":500}]}`,
 	"POST /ledger-entries/bulk":                              `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 }
@@ -108,10 +109,10 @@ func TestTenantMatrix(t *testing.T) {
 	cells := 0
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
-			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold, "{currency}", "USD").Replace(route.Pattern)
+			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold, "{currency}", "USD", "{lot_seq}", "1").Replace(route.Pattern)
 			named := path != route.Pattern
 			query := requiredQuery(route.Method + " " + route.Pattern)
-			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{currency}", "USD").
+			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1").
 				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {

@@ -161,7 +161,7 @@ func (b *Book) MoveExpiry(ctx context.Context, request MoveRequest) (Moved, erro
 	if err := request.Validate(); err != nil {
 		return Moved{}, err
 	}
-	credit, held, err := b.lotCredit(ctx, &request)
+	credit, held, err := b.LotCredit(ctx, &request)
 	if err != nil {
 		return Moved{}, err
 	}
@@ -189,10 +189,10 @@ func (b *Book) MoveExpiry(ctx context.Context, request MoveRequest) (Moved, erro
 	return request.moved(change, credit.Category), nil
 }
 
-// lotCredit reads the credit that opened the lot of a request, and how much of its
-// wallet is held. What opened a lot never changes, so it is read before the
-// decision.
-func (b *Book) lotCredit(ctx context.Context, r *MoveRequest) (credit Entry, held money.Amount, err error) {
+// LotCredit returns the credit that opened the lot of a request, and how much of its
+// wallet is held; CodeNotFound where the wallet never had such a lot. What opened a
+// lot never changes, so it is read before the decision.
+func (b *Book) LotCredit(ctx context.Context, r *MoveRequest) (credit Entry, held money.Amount, err error) {
 	list, err := b.store.Lots(ctx, r.Tenant, r.CustomerID, r.Currency, LotPage{Limit: 1})
 	if err != nil {
 		return credit, 0, err
