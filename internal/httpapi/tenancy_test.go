@@ -62,8 +62,8 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"PATCH /business": `{}`,
 	"PATCH /customers/{customer_id}/wallets/{currency}/lots/{lot_seq}": `{"expires_at":null}`,
-	"PUT /customers/{customer_id}/wallets/{currency}/alerts": `{"thresholds":[{"below":500}]}`,
-	"POST /ledger-entries/bulk":                              `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
+	"PUT /customers/{customer_id}/wallets/{currency}/alerts":           `{"thresholds":[{"below":500}]}`,
+	"POST /ledger-entries/bulk":                                        `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 }
 
 // cells of the tenant matrix: how a request is made, and what it gets on a
@@ -109,7 +109,8 @@ func TestTenantMatrix(t *testing.T) {
 	cells := 0
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
-			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold, "{currency}", "USD", "{lot_seq}", "1").Replace(route.Pattern)
+			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
+				"{currency}", "USD", "{lot_seq}", "1").Replace(route.Pattern)
 			named := path != route.Pattern
 			query := requiredQuery(route.Method + " " + route.Pattern)
 			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1").
