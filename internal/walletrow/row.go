@@ -196,7 +196,7 @@ func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credit
 		if r.Tails[TailOf(category)].Sum == 0 {
 			return n, nil
 		}
-		if err := r.draw(category, need-covered, credits); err != nil {
+		if err := r.draw(category, need-covered, 0, credits); err != nil {
 			return 0, err
 		}
 	}
@@ -215,15 +215,15 @@ func (r *Row) Reach(seq int64, credits Credits) error {
 		return err
 	}
 	category := opened[0].Category
-	for tail := &r.Tails[TailOf(category)]; tail.Sum > 0 && tail.From <= seq; {
-		if err := r.draw(category, 1, credits); err != nil {
+	if tail := r.Tails[TailOf(category)]; tail.Sum > 0 && tail.From <= seq {
+		if err := r.draw(category, 0, seq, credits); err != nil {
 			return err
 		}
 	}
 	if category == ledger.Promotional || r.Tails[0].Sum == 0 || !slices.ContainsFunc(r.Written, isLot(seq)) {
 		return nil
 	}
-	return r.draw(ledger.Promotional, r.Tails[0].Sum, credits) // all of which are spent before it
+	return r.draw(ledger.Promotional, 0, r.Seq, credits) // all of which are spent before it
 }
 
 func isLot(seq int64) func(ledger.Lot) bool {
@@ -242,13 +242,13 @@ func (r *Row) spendable(t time.Time) money.Amount {
 	return sum
 }
 
-// draw writes out the oldest lots of a tail: at least drawnMin and enough for
-// an amount, as far as the tail has them.
-func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credits) error {
+// draw writes out the oldest lots of a tail: at least drawnMin, enough for an
+// amount, and all up to a seq, as far as the tail has them.
+func (r *Row) draw(category ledger.Category, amount money.Amount, through int64, credits Credits) error {
 	tail := r.Tails[TailOf(category)]
 	lots := slices.Clone(r.Written)
 	drawn := 0
-	for tail.Sum > 0 && (drawn < drawnMin || amount > 0) {
+	for tail.Sum > 0 && (drawn < drawnMin || amount > 0 || tail.From <= through) {
 		to := min(tail.From+drawnSpan-1, r.Seq)
 		opened, err := credits(tail.From, to)
 		if err != nil {
