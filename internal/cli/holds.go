@@ -46,7 +46,7 @@ const holdRepeat = "Without --idempotency-key the command makes a key; when the 
 func (p *program) changeHold(
 	command *cobra.Command, client *apiClient, path string, body map[string]any, key, what, hint string,
 ) error {
-	raw, err := p.send(command, client, path, body, key)
+	raw, err := p.send(command, client, request{method: http.MethodPost, path: path, body: body, key: key})
 	if err != nil {
 		return missing(err, what+" for this key", hint)
 	}

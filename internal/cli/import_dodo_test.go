@@ -309,6 +309,7 @@ func TestMoveInDoubts(t *testing.T) {
 		"move this installation with `billfo": func(f *foreign) { f.entries[jane][0]["expires_at"] = "2999-01-01T00:00:00Z" },
 		"promotional, expires or undoes":      func(f *foreign) { f.entries[jane][2]["category"] = "promotional" },
 		"undoes another":                      func(f *foreign) { f.entries[jane][2]["reverses"] = "wl_1" },
+		"expires or undoes another, which":    func(f *foreign) { f.entries[jane][2]["counter_account"] = "expiry_moves" },
 	} {
 		there := newForeign(t)
 		there.customer("cus_somebody")

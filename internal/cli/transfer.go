@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,9 @@ func (p *program) transferCommand() *cobra.Command {
 		if reason != "" {
 			body["reason"] = reason
 		}
-		raw, err := p.send(command, client, customerPath(args[0], "/wallets/transfers"), body, key)
+		raw, err := p.send(command, client, request{
+			method: http.MethodPost, path: customerPath(args[0], "/wallets/transfers"), body: body, key: key,
+		})
 		if err != nil {
 			return missing(err, "customer "+args[0]+" or "+args[1]+" for this key", "`billfold customers list` shows those that there are")
 		}

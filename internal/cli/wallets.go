@@ -73,7 +73,7 @@ func (p *program) ledgerCommand() *cobra.Command {
 	return group("ledger", "Credit and debit wallets, and list their entries",
 		p.postCommand(ledger.Credit), p.postCommand(ledger.Debit), p.reverseCommand(), p.transferCommand(),
 		p.holdCommand(), p.captureCommand(), p.releaseCommand(), p.holdsCommand(),
-		p.ledgerListCommand())
+		p.lotsCommand(), p.moveExpiryCommand(), p.ledgerListCommand())
 }
 
 // postFlags are the optional parts of an entry.
@@ -170,7 +170,7 @@ func (f *postFlags) minorUnits(args []string, currency money.Currency) (money.Am
 // post sends what makes an entry, under a key, so that a lost answer can be asked
 // for again.
 func (p *program) post(command *cobra.Command, client *apiClient, path string, body map[string]any, key string) error {
-	raw, err := p.send(command, client, path, body, key)
+	raw, err := p.send(command, client, request{method: http.MethodPost, path: path, body: body, key: key})
 	if err != nil {
 		return err
 	}
@@ -182,20 +182,16 @@ func (p *program) post(command *cobra.Command, client *apiClient, path string, b
 }
 
 // send moves money under a key, which it makes when there is none.
-func (p *program) send(
-	command *cobra.Command, client *apiClient, path string, body map[string]any, key string,
-) (raw json.RawMessage, err error) {
-	made := key == ""
+func (p *program) send(command *cobra.Command, client *apiClient, r request) (raw json.RawMessage, err error) {
+	made := r.key == ""
 	if made {
-		key = newIdempotencyKey()
+		r.key = newIdempotencyKey()
 	}
-	replayed, err := client.call(command.Context(), request{
-		method: http.MethodPost, path: path, body: body, key: key,
-	}, &raw)
+	replayed, err := client.call(command.Context(), r, &raw)
 	var coded *exitError
 	if errors.As(err, &coded) && coded.code == exitUnreachable && made {
 		return nil, withExit(exitUnreachable, fmt.Errorf("%w\nthe entry may have been made; "+
-			"the same command with --idempotency-key %s is safe and tells", err, key))
+			"the same command with --idempotency-key %s is safe and tells", err, r.key))
 	}
 	if err != nil {
 		return nil, err

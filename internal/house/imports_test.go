@@ -146,9 +146,10 @@ var rooms = map[string]room{
 		modules:  []string{"modernc.org/libc", "modernc.org/sqlite/lib", "zombiezen.com/go/sqlite"},
 		forTests: true,
 	},
-	"e2e/linear": {},
-	"e2e/sdk":    {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
-	"e2e/faults": {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
+	"e2e/linear":   {},
+	"e2e/webhooks": {modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
+	"e2e/sdk":      {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
+	"e2e/faults":   {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
 
 	"internal/house":        {},
 	"internal/house/gotest": {},

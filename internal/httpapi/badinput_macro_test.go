@@ -26,6 +26,7 @@ var validBodies = map[string][]jsonMember{
 	"H": {{"amount", `1`}, {"currency", `"USD"`}, {"expires_at", `"2026-12-01T00:00:00Z"`}},
 	"N": {{"amount", `1`}, {"reason", `"Sent"`}},
 	"E": {{"idempotency_key", `null`}},
+	"M": {{"expires_at", `"2026-12-31T00:00:00Z"`}},
 	"B": {{"on_duplicate", `"conflict"`}},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},

@@ -91,6 +91,7 @@ var contractRows = map[string][]outcome{
 	"=":         {{200, ""}},
 	"condition": {{422, "INVALID_CONDITION"}, {422, "PARTIAL_ON_CREDIT"}},
 	"category":  {{422, "INVALID_CATEGORY"}, {422, "CATEGORY_ON_DEBIT"}},
+	"movable":   {{422, "EXPIRY_NOT_MOVABLE"}},
 	"scope":     {{422, "INVALID_SCOPE"}},
 	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
 	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},

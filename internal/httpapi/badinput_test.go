@@ -194,6 +194,7 @@ var routeNames = map[string]string{
 	"Y": "PATCH /webhooks/«hook»",
 	"Z": "PATCH /webhooks/«hook»/headers",
 	"V": "POST /webhooks/«hook»/replay",
+	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -210,7 +211,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"], routeNames["R"], routeNames["F"], routeNames["U"],
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
-			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"],
+			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -256,6 +257,8 @@ func kindOf(route string) string {
 		return "K"
 	case strings.Contains(route, "ledger-entries"):
 		return "L"
+	case strings.HasPrefix(route, "PATCH /customers") && strings.Contains(route, "/lots/"):
+		return "M"
 	case strings.HasPrefix(route, "PATCH /customers"):
 		return "P"
 	case strings.Contains(route, "/business"):
@@ -327,6 +330,16 @@ func (r *wireRequest) bytes(host string) []byte {
 	return b.Bytes()
 }
 
+// lots names a lot, one of which the expiry was moved, and a cursor between lots.
+func (f *badInput) lots() {
+	f.Helper()
+	write, lots := f.names["write"], "/customers/"+f.names["cus"]+"/wallets/USD/lots"
+	f.names["moved"] = f.lot(write, f.names["cus"])
+	f.must(200, write, "PATCH", lots+"/"+f.names["moved"], `{"expires_at":"2026-12-01T00:00:00Z","idempotency_key":"extended"}`)
+	f.names["lot"] = f.lot(write, f.names["cus"]) // which is spent last
+	f.names["lots cursor"] = f.must(200, write, "GET", lots+"?page_size=1", "")["next_cursor"].(string)
+}
+
 // newBadInput makes the objects that the table speaks of.
 func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	t.Helper()
@@ -392,8 +405,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	f.webhooks()
 	f.names["entries cursor"] = r.must(200, write, "GET", entriesOf(f.names["cus"])+"?page_size=1", "")["next_cursor"].(string)
 	credit(write, f.names["cus"], `"amount":1,"currency":"USD"`) // so that two lots are left
-	lots := "/customers/" + f.names["cus"] + "/wallets/USD/lots"
-	f.names["lots cursor"] = r.must(200, write, "GET", lots+"?page_size=1", "")["next_cursor"].(string)
+	f.lots()
 	f.names["events cursor"] = r.must(200, write, "GET", "/events?page_size=1", "")["next_cursor"].(string)
 	f.names["customers cursor"] = r.must(200, write, "GET", "/customers?page_size=1", "")["next_cursor"].(string)
 	f.fill(test, f.names["full"])
@@ -419,6 +431,13 @@ func (f *badInput) hold(key, customer, members string) string {
 	}
 	made := f.must(200, key, "POST", holdsOf(customer), `{"currency":"USD",`+members+`}`)
 	return made["hold"].(map[string]any)["hold_id"].(string)
+}
+
+// lot credits a customer with a dollar cent, and returns the number of its lot.
+func (r *rig) lot(key, customer string) string {
+	r.Helper()
+	wallet := r.must(200, key, "POST", entriesOf(customer), `{"entry_type":"credit","amount":1,"currency":"USD"}`)
+	return fmt.Sprint(wallet["seq"])
 }
 
 // newest returns the id of a customer's newest entry.

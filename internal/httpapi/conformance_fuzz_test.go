@@ -211,6 +211,7 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		},
 		"from":      func(g *grammar) string { return f.clock.Now().AddDate(0, 0, -g.IntN(400)).Format(time.DateOnly) },
 		"to":        func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 2-g.IntN(30)).Format(time.DateOnly) },
+		"lot_seq":   func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
 		"as_of_seq": func(g *grammar) string { return fmt.Sprint(g.IntN(30)) },
 	}
 }
@@ -270,6 +271,11 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if created && response.Header.Get("Idempotency-Replayed") == "" {
 		f.mu.Lock()
 		f.posted++
+		f.mu.Unlock()
+	}
+	if request.Method == http.MethodPatch && strings.Contains(path, "/lots/") && response.Header.Get("Idempotency-Replayed") == "" {
+		f.mu.Lock()
+		f.posted += 2 // each move is two entries
 		f.mu.Unlock()
 	}
 	if strings.HasSuffix(path, "/bulk") {

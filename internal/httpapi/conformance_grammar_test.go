@@ -95,6 +95,7 @@ var weights = map[string]int{
 	"create_customer_hold":             8,
 	"capture_customer_hold":            5,
 	"release_customer_hold":            3,
+	"move_customer_lot_expiry":         5,
 	"list_customers":                   6,
 	"list_events":                      3,
 	"create_webhook":                   3,

@@ -82,6 +82,7 @@ type visited struct {
 	transfer        string
 	hold, finished  string // holds, the second of them released
 	webhook, event  string // an endpoint, and what is to be sent to it
+	moved           string // a lot of which the expiry was moved
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -97,7 +98,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 15, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 17, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -156,6 +157,8 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.finished = v.holding(`"amount":1,"currency":"USD",` + heldUntil)
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.finished+"/release", `{"idempotency_key":"released"}`)
 	v.webhook, v.event = v.rig.webhook(v.write, v.customer)
+	v.moved = v.lot(v.write, v.customer)
+	v.must(200, v.write, "PATCH", "/customers/"+v.customer+"/wallets/USD/lots/"+v.moved, v.repeatedBody("M"))
 	return v
 }
 
@@ -191,7 +194,7 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
-		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD").Replace(operation.Path) +
+		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -245,6 +248,8 @@ func (v *visited) repeatedBody(kind string) string {
 		return `{"idempotency_key":"released"}`
 	case "H":
 		return `{"amount":2,"currency":"USD",` + heldUntil + `,"idempotency_key":"held"}`
+	case "M":
+		return `{"expires_at":"2026-12-01T00:00:00Z","idempotency_key":"extended"}`
 	case "N":
 		return `{"amount":1,"idempotency_key":"captured"}`
 	case "R":
@@ -271,6 +276,9 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		if operation.ID == "delete_webhook" {
 			another, _ := at.rig.webhook(at.write, at.customer)
 			path = strings.Replace(path, at.webhook, another, 1)
+		}
+		if kind == "M" {
+			path = strings.TrimSuffix(path, at.moved) + at.lot(at.write, at.customer)
 		}
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
@@ -340,7 +348,7 @@ func TestOptions(t *testing.T) {
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
-			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD").Replace(operation.Path)
+			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

@@ -91,6 +91,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodePartialOnCredit:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidCondition:      {status: http.StatusUnprocessableEntity},
 	ledger.CodeNotReversible:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeNotMovable:            {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidTransfer:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeReversalExceeds:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeReversalExceedsLot:    {status: http.StatusUnprocessableEntity},

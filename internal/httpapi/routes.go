@@ -67,6 +67,7 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/history", access: read, handle: (*Server).handleDailyHistory},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/statement", access: read, handle: (*Server).handleStatement},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/lots", access: read, handle: (*Server).handleLotList},
+		{method: http.MethodPatch, pattern: "/customers/{customer_id}/wallets/{currency}/lots/{lot_seq}", access: write, money: true, body: true, handle: (*Server).handleLotMove},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: read, handle: (*Server).handleAlerts},
 		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, body: true, handle: (*Server).handleAlertsSet},
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, handle: (*Server).handleAlertsDrop},
@@ -125,7 +126,7 @@ func Routes() []Route {
 }
 
 // paramsMax is how many parameters a pattern may have.
-const paramsMax = 2
+const paramsMax = 3
 
 // resource is one path with its methods.
 type resource struct {

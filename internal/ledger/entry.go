@@ -53,7 +53,16 @@ const (
 	AccountDisputes  Account = "disputes"
 	AccountDebt      Account = "debt" // owed to the business (law O3)
 	AccountTransfers Account = "transfers"
+
+	// AccountExpiryMoves is zero for each wallet at every commit, see [MoveExpiry].
+	AccountExpiryMoves Account = "expiry_moves"
 )
+
+// isSystems reports whether debits against the account are posted by the rules
+// alone, each for a purpose that undoing it would defeat.
+func (a Account) isSystems() bool {
+	return a == AccountBreakage || a == AccountTransfers || a == AccountExpiryMoves
+}
 
 // Category is the kind of money in a lot.
 type Category string
@@ -110,7 +119,8 @@ type Entry struct {
 
 	// Reverses is the id of the entry of the other direction that this one undoes in
 	// part or whole, empty for none. It opens no lot and has no category, see
-	// [Reverse], but for a credit that moves money to a lot of its own, see [extend].
+	// [Reverse], but for a credit that moves money to a lot of its own, see [extend] and
+	// [MoveExpiry].
 	Reverses string
 
 	// Alerts are the thresholds in force for the wallet where this entry changed

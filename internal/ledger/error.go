@@ -30,6 +30,7 @@ const (
 	CodeInvalidCondition      Code = "INVALID_CONDITION"
 	CodeConditionFailed       Code = "CONDITION_FAILED"
 	CodeNotReversible         Code = "ENTRY_NOT_REVERSIBLE"
+	CodeNotMovable            Code = "EXPIRY_NOT_MOVABLE"
 	CodeInvalidTransfer       Code = "INVALID_TRANSFER"
 	CodeReversalExceeds       Code = "REVERSAL_EXCEEDS_ENTRY"
 	CodeReversalExceedsLot    Code = "REVERSAL_EXCEEDS_LOT"

@@ -121,7 +121,7 @@ func (e *Entry) events() []Event {
 }
 
 // eventKind is what an entry is told as. One that undoes another opens no lot;
-// what moves money to a lot with a grace period does, and is a credit like any.
+// what brings money back to a lot of its own does, and is a credit like any.
 func (e *Entry) eventKind() EventKind {
 	switch {
 	case e.Account == AccountBreakage:

@@ -108,6 +108,13 @@ var orderCommands = []struct {
 		})
 		return err
 	}, []ledger.Code{ledger.CodeReversalExceeds, ledger.CodeReversalExceedsLot}},
+	{"move the first lot's expiry", func(o *orders) error {
+		_, err := o.book.MoveExpiry(o.t.Context(), ledger.MoveRequest{
+			Tenant: o.tenant, CustomerID: ordersCustomer, Currency: "USD", LotSeq: 1, ExpiresAt: o.clock.Now().Add(lotEnds),
+			CreatedBy: "key_1",
+		})
+		return err
+	}, []ledger.Code{ledger.CodeNotMovable}},
 }
 
 var notCaptured = []ledger.Code{ledger.CodeNotFound, ledger.CodeHoldNotActive, ledger.CodeCaptureExceeds}

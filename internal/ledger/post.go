@@ -77,11 +77,8 @@ func (r *PostRequest) Validate() error {
 		return FieldErrorf(CodeInvalidCategory, "category", "category must be paid or promotional")
 	case r.Direction == Debit && !r.ExpiresAt.IsZero():
 		return FieldErrorf(CodeExpiryOnDebit, "expires_at", "a debit cannot expire; expires_at belongs to credits")
-	case !r.ExpiresAt.IsZero() && micros(r.ExpiresAt) <= 0:
-		// 1970 would read as "never" wherever 0 stands for no expiry.
-		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
-	case r.ExpiresAt.Year() > expiryYearMax:
-		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must be before the year 10000")
+	case validateExpiry(r.ExpiresAt) != nil:
+		return validateExpiry(r.ExpiresAt)
 	case r.Direction == Credit && r.AllowPartial:
 		return FieldErrorf(CodePartialOnCredit, "allow_partial", "a credit is never partial; allow_partial belongs to debits")
 	}
@@ -97,6 +94,20 @@ func validateAmount(amount money.Amount) error {
 		return FieldErrorf(CodeAmountNotPositive, "amount", "amount must be at least 1 minor unit; the direction is in entry_type")
 	case amount > money.EntryMax:
 		return FieldErrorf(CodeAmountTooLarge, "amount", "amount must be at most %d minor units", money.EntryMax)
+	}
+	return nil
+}
+
+var errExpiryTooSoon = FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
+
+// validateExpiry checks an expiry as far as it can be without a clock; zero is none.
+func validateExpiry(expiresAt time.Time) error {
+	switch {
+	case !expiresAt.IsZero() && micros(expiresAt) <= 0:
+		// 1970 would read as "never" wherever 0 stands for no expiry.
+		return errExpiryTooSoon
+	case expiresAt.Year() > expiryYearMax:
+		return FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must be before the year 10000")
 	}
 	return nil
 }
@@ -211,7 +222,7 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 		return Change{}, FieldErrorf(CodeUnsupportedCurrency, "currency", "%s is not enabled for this business; enable it in the business settings", r.Currency)
 	}
 	if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now.Add(ExpiryAheadMin)) {
-		return Change{}, FieldErrorf(CodeInvalidExpiry, "expires_at", "expires_at must lie at least one minute ahead")
+		return Change{}, errExpiryTooSoon
 	}
 	if err := s.Customer.Freezes.refuse(r.Currency, r.Direction); err != nil {
 		return Change{}, err
@@ -253,10 +264,17 @@ func nextEntry(s *Snapshot, now time.Time, random uint64) Entry {
 
 // conclude completes an entry by what it led to, and chains it to the one before.
 func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
+	entry.Available = wallet.Available(entry.CreatedAt)
+	wallet.alert(s.Wallet.Alerts, &entry)
+	return concludeUntold(s, entry, wallet)
+}
+
+// concludeUntold is conclude for an entry that tells of no threshold, because the
+// one behind it puts back what it takes.
+func concludeUntold(s *Snapshot, entry Entry, wallet Wallet) Change {
 	wallet.Seq, wallet.UpdatedAt = entry.Seq, entry.CreatedAt
 	entry.After = wallet.Balance
 	entry.Available, entry.Held = wallet.Available(entry.CreatedAt), wallet.Held
-	wallet.alert(s.Wallet.Alerts, &entry)
 	entry.Hash = entry.ChainHash(s.Chain.Hash)
 	return Change{Entry: entry, Wallet: wallet}
 }

@@ -98,7 +98,7 @@ type Reversible struct {
 // a reversal, an expiry entry and a leg of a transfer stand for ever.
 func (e *Entry) undo() Direction {
 	switch {
-	case e.Reverses != "" || e.Account == AccountBreakage || e.Account == AccountTransfers:
+	case e.Reverses != "" || e.Account.isSystems():
 		return ""
 	case e.Direction == Debit:
 		return Credit
@@ -112,7 +112,7 @@ func (e *Entry) undo() Direction {
 //  1. key used by another request   IDEMPOTENCY_KEY_REUSED
 //  2. key used by this request      the first answer again, nothing written
 //  3. a reversal, an expiry entry,
-//     or one of a transfer          ENTRY_NOT_REVERSIBLE
+//     or one of a transfer or move  ENTRY_NOT_REVERSIBLE
 //  4. frozen, for debits if it is a
 //     credit, else for credits too  CUSTOMER_NOT_ACTIVE
 //  5. a condition does not hold     CONDITION_FAILED
@@ -144,7 +144,7 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	direction := undone.undo()
 	if direction == "" {
 		return Change{}, Errorf(CodeNotReversible,
-			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry or leg of a transfer", undone.ID)
+			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry, leg of a transfer or move of an expiry", undone.ID)
 	}
 	if err := s.Customer.Freezes.refuse(undone.Currency, direction); err != nil {
 		return Change{}, err

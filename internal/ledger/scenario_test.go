@@ -39,6 +39,7 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	                                 which lots they took
 //	reverse POSITION [AMOUNT] [WORDS]  undo the entry there, all of it or so much;
 //	                                 partial, key K, reason R, if-seq N, if-available N
+//	move CUR LOT TIME [WORDS]        when the lot expires, or never; key K, reason R
 //	hold CUR AMOUNT for D [WORDS]    partial, key K, if-seq N, if-available N
 //	capture HOLD [AMOUNT] [WORDS]    the first hold of the customer is 1; final, key K
 //	release HOLD [WORDS]             key K
@@ -197,6 +198,8 @@ func (l *till) do(words []string) string {
 		l.grace = l.duration(rest[0])
 	case "reverse":
 		return l.reverse(rest)
+	case "move":
+		return l.move(rest)
 	case "hold":
 		return l.hold(rest)
 	case "capture":

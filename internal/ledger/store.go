@@ -191,6 +191,10 @@ type Scope struct {
 	Reverses string
 	Lot      Lot
 
+	// Moves is the number of the lot in this wallet whose expiry is to be moved, 0 for
+	// none.
+	Moves int64
+
 	// Transfer is the id of the transfer of which to read the customer's row, empty
 	// for none.
 	Transfer string
@@ -216,8 +220,8 @@ type Snapshot struct {
 	// Chain.At(Scope.At) sum to Scope.Need, and at least every lot that can
 	// expire. Where all together could not cover the need, those that can
 	// expire are enough, since the debit will be refused; NeedAll and a
-	// partial need always bring all open lots then. The lot that the scope names
-	// is among them, if it is open, and stands behind others that are not.
+	// partial need always bring all open lots then. The lots that the scope names
+	// are among them, if they are open; that of Lot stands behind others that are not.
 	Wallet Wallet
 
 	// Prior is the entry that was posted under the scope's key, nil when the

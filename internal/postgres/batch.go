@@ -309,6 +309,9 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	credits := func(from, to int64) ([]ledger.Lot, error) {
 		return readCredits(ctx, conn, key, wallet, from, to)
 	}
+	if err := wallet.Reach(cmd.scope.Moves, credits); err != nil {
+		return err
+	}
 	n, err := wallet.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
 	if err != nil {
 		return err

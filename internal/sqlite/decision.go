@@ -19,6 +19,9 @@ func (c *committer) executeDecision(cmd *command) error {
 	}
 	w := state.wallet(cmd.scope.Currency)
 	credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(c.conn, state.no, w, from, to) }
+	if err := w.Reach(cmd.scope.Moves, credits); err != nil {
+		return err
+	}
 	n, err := w.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
 	if err != nil {
 		return err

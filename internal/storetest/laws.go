@@ -23,8 +23,8 @@ func (v Violation) String() string {
 
 // CheckLaws recomputes a customer's history from its raw entries, slowly and
 // without the rules' own code, and returns every law that does not hold: M1,
-// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, L5, H1, H2, H3, R4, A1, N1 for stray
-// entries, and N5.
+// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, L5, L6, H1, H2, H3, R4, A1, N1 for
+// stray entries, and N5.
 func CheckLaws(h History) []Violation {
 	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
 	a.sortEvents(h)
@@ -51,10 +51,10 @@ type audit struct {
 	wallets  map[money.Currency]*auditWallet
 	audited  []*auditHold
 	due      []ledger.Lot  // parts in expired lots, which the next entries must write off or move
-	moved    *ledger.Entry // a debit that moved such parts and is not undone yet
+	moved    *ledger.Entry // a debit that took money for a lot of its own and is not undone yet
 
-	movedCategory ledger.Category
-	writtenOff    int // lots since the reversal
+	movedLot   ledger.Lot // that it took from; of several their category alone
+	writtenOff int        // lots since the reversal
 }
 
 type auditWallet struct {
@@ -107,6 +107,8 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	free := w.spendable(e.CreatedAt)
 	a.settled(e)
 	switch {
+	case e.Account == ledger.AccountExpiryMoves:
+		a.move(w, e)
 	case e.Reverses != "" && ofGrace(e):
 		a.extension(w, e)
 	case e.Reverses != "":
@@ -137,7 +139,7 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 
 // amounts checks sides, range and chain of an entry's amounts.
 func (a *audit) amounts(w *auditWallet, e ledger.Entry) {
-	if !slices.Contains([]ledger.Account{"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers"}, e.Account) {
+	if !slices.Contains([]ledger.Account{"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers", "expiry_moves"}, e.Account) {
 		a.blame("M1", "got counter account %q", e.Account)
 	}
 	if e.Amount < 1 || e.Amount > 999_999_999_999 || e.After < 0 || e.After > 9_007_199_254_740_991 {

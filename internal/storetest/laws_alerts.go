@@ -20,6 +20,12 @@ type auditAlert struct {
 // was available before it: each that is crossed is told there and then, and
 // nothing else.
 func (a *audit) alerts(w *auditWallet, e ledger.Entry, before money.Amount) {
+	if beginsMove(e) {
+		if e.Alerts != "" {
+			a.blame("A1", "the first entry of a move has alerts %q", e.Alerts)
+		}
+		return // nobody sees the wallet in the midst of a move
+	}
 	said := w.alerts
 	switch e.Alerts {
 	case "":

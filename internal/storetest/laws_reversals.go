@@ -80,7 +80,7 @@ func (a *audit) settled(e ledger.Entry) {
 	ofExpiry := e.Account == ledger.AccountBreakage && len(e.Allocations) == 1
 	switch {
 	case a.moved != nil && e.Reverses != a.moved.ID:
-		a.blame("L5", "entry %s moved money that nothing brings back", a.moved.ID)
+		a.blame(movedLaw(a.moved), "entry %s moved money that nothing brings back", a.moved.ID)
 		a.moved = nil
 	case len(a.due) == 0 || a.moved != nil || ofGrace(e):
 	case ofExpiry && e.Allocations[0].LotSeq == a.due[0].Seq:
@@ -127,13 +127,13 @@ func (a *audit) extended(w *auditWallet, e ledger.Entry) {
 		a.blame("L5", "moves %v of %d against %s, want %v of %d against %s", e.Allocations, e.Amount, e.Account, want, sum, account)
 	}
 	a.moved = &e
-	a.movedCategory = category
+	a.movedLot = ledger.Lot{Category: category}
 }
 
 // extension opens a lot of what the entry before took from expired lots.
 func (a *audit) extension(w *auditWallet, e ledger.Entry) {
 	if a.moved == nil || e.Amount != a.moved.Amount || e.Account != a.moved.Account || e.Currency != a.moved.Currency ||
-		e.Category != a.movedCategory || !e.ExpiresAt.After(e.CreatedAt) || e.IdempotencyKey != "" ||
+		e.Category != a.movedLot.Category || !e.ExpiresAt.After(e.CreatedAt) || e.IdempotencyKey != "" ||
 		e.Direction != ledger.Credit {
 		a.blame("L5", "a credit of %d %s that reverses %s follows %+v", e.Amount, e.Category, e.Reverses, a.moved)
 	}

@@ -45,6 +45,8 @@ func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
 		"sweep more":   m.sweep,
 		"reverse":      m.reverse(ledger.Debit),
 		"take back":    m.reverse(ledger.Credit),
+		"move expiry":  m.moveExpiry,
+		"move more":    m.moveExpiry,
 		"freeze":       m.freeze,
 		"alerts":       m.alerts,
 		"transfer":     m.transfer,
@@ -78,6 +80,8 @@ type machine struct {
 	first       map[firstKey]ledger.PostRequest // the accepted one under each key
 	reversals   []ledger.ReverseRequest         // every one that was sent, to repeat it
 	firstUndo   map[firstKey]ledger.ReverseRequest
+	moves       []ledger.MoveRequest // every one that was sent, to repeat it
+	firstMove   map[firstKey]ledger.MoveRequest
 	frozen      map[walletName]ledger.FreezeScope
 	defaults    ledger.Alerts // of the business
 	touched     int           // the customer that the last command was about
@@ -113,6 +117,7 @@ func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
 	m := &machine{
 		clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids, first: map[firstKey]ledger.PostRequest{},
 		firstUndo: map[firstKey]ledger.ReverseRequest{},
+		firstMove: map[firstKey]ledger.MoveRequest{},
 		frozen:    map[walletName]ledger.FreezeScope{},
 		sharded:   stores.Sharded,
 	}
@@ -399,6 +404,11 @@ func (m *machine) moveClock(rt *rapid.T) {
 func (m *machine) moveToExpiry(rt *rapid.T) {
 	var ends []time.Time
 	for _, r := range m.requests {
+		if !r.ExpiresAt.IsZero() {
+			ends = append(ends, r.ExpiresAt)
+		}
+	}
+	for _, r := range m.moves {
 		if !r.ExpiresAt.IsZero() {
 			ends = append(ends, r.ExpiresAt)
 		}

@@ -189,7 +189,8 @@ func reversalVerdict(
 	ofCredit := undone.Direction == ledger.Credit
 	can := inLot(h, undone, now)
 	switch {
-	case undone.Reverses != "" || undone.Account == ledger.AccountBreakage || undone.Account == ledger.AccountTransfers:
+	case undone.Reverses != "" || undone.Account == ledger.AccountBreakage || undone.Account == ledger.AccountTransfers ||
+		undone.Account == ledger.AccountExpiryMoves:
 		return ledger.CodeNotReversible, false
 	case frozen:
 		return ledger.CodeCustomerNotActive, false

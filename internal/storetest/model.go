@@ -112,56 +112,6 @@ func (c *modelCustomer) chain() ledger.Chain {
 	return chain
 }
 
-// snapshot returns what a scope names, with the fewest lots that the contract
-// allows: all that can expire, and of the others as many as the need takes.
-func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
-	s := ledger.Snapshot{Customer: c.Customer, Chain: c.chain()}
-	s.Wallet = ledger.Wallet{Tenant: c.Tenant, CustomerID: c.ID, Currency: scope.Currency, CreatedAt: c.CreatedAt,
-		UpdatedAt: c.CreatedAt}
-	if w := c.wallets[scope.Currency]; w != nil {
-		s.Wallet = *w
-		s.Wallet.Lots = nil
-		at := s.Chain.At(scope.At)
-		hopeless := scope.Need > 0 && scope.Need != ledger.NeedAll && !scope.Partial && scope.Need > unexpired(w.Lots, at)
-		var spendable money.Amount
-		for _, lot := range w.Lots {
-			if lot.ExpiresAt.IsZero() && (hopeless || spendable >= scope.Need) {
-				break
-			}
-			s.Wallet.Lots = append(s.Wallet.Lots, lot)
-			if !lot.ExpiredAt(at) {
-				spendable += lot.Remaining
-			}
-		}
-		for _, lot := range w.Lots[len(s.Wallet.Lots):] {
-			if lot.Seq == scope.Lot.Seq {
-				s.Wallet.Lots = append(s.Wallet.Lots, lot)
-			}
-		}
-	}
-	if scope.Key != "" {
-		s.Prior = c.prior(scope.Key)
-	}
-	for _, e := range c.entries {
-		if scope.Reverses != "" && e.Reverses == scope.Reverses {
-			s.Reversed += e.Amount
-		}
-	}
-	s.Transfer = c.transfer(scope.Transfer)
-	c.snapshotHolds(scope, &s)
-	return s
-}
-
-func unexpired(lots []ledger.Lot, at time.Time) money.Amount {
-	var sum money.Amount
-	for _, lot := range lots {
-		if !lot.ExpiredAt(at) {
-			sum += lot.Remaining
-		}
-	}
-	return sum
-}
-
 // prior returns the entry that was posted under a key, nil for none.
 func (c *modelCustomer) prior(key string) *ledger.Entry {
 	for _, e := range c.entries {

@@ -117,7 +117,9 @@ func readThenWrite(
 	return change, m.withCustomer(scope, func(c *modelCustomer) {
 		wallet := change.Wallet
 		c.wallets[scope.Currency] = &wallet
-		c.entries = append(c.entries, cloneEntry(change.Entry))
+		for e := range change.Entries() {
+			c.entries = append(c.entries, cloneEntry(*e))
+		}
 	})
 }
 

@@ -381,12 +381,18 @@ func (w *wallet) nextExpiry() (next int64) {
 // tailFrom is the seq of the oldest lot that never expires and from which on
 // no lot was touched, 0 when there is none.
 func (w *wallet) tailFrom(category int) int64 {
-	var from int64
+	var from, taken int64 // taken is the newest such lot that was touched
+	for seq := range w.touched {
+		e := &w.entries[seq-1]
+		if e.ExpiresAt.IsZero() && categoryOf(ledger.Lot{Category: e.Category}) == category {
+			taken = max(taken, seq)
+		}
+	}
 	for _, lot := range slices.Backward(w.state.Lots) {
 		if !lot.ExpiresAt.IsZero() || categoryOf(lot) != category {
 			continue
 		}
-		if w.touched[lot.Seq] {
+		if lot.Seq <= taken {
 			break
 		}
 		from = lot.Seq
@@ -425,7 +431,8 @@ func isRefusal(err error) bool {
 	}
 	switch ledger.CodeOf(err) {
 	case ledger.CodeHoldNotActive, ledger.CodeCaptureExceeds, ledger.CodeInsufficientFunds,
-		ledger.CodeInvalidExpiry, ledger.CodeNotReversible, ledger.CodeReversalExceeds, ledger.CodeReversalExceedsLot:
+		ledger.CodeInvalidExpiry, ledger.CodeNotMovable, ledger.CodeNotReversible, ledger.CodeReversalExceeds,
+		ledger.CodeReversalExceedsLot:
 		return true
 	}
 	return false

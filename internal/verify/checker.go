@@ -51,7 +51,8 @@ type customer struct {
 
 	// due are the parts that a reversal gave back to lots which had expired. The
 	// entries right behind it write these off, or move the parts to a lot of their
-	// own. Moved is what one of them took for that and the next must bring back.
+	// own. Moved is what the last entry took for such a lot and the next must bring
+	// back.
 	due        []lot
 	moved      *entryMoved
 	writtenOff int
@@ -237,8 +238,11 @@ func (c *checker) finish(owner *customer) {
 		}
 	}
 	c.finishHolds(owner)
-	if len(owner.due) > 0 || owner.moved != nil {
+	if len(owner.due) > 0 {
 		c.found.add(LawUndo, owner.where("", owner.last.position), "an expired lot got money back, which is neither written off nor moved")
+	}
+	if moved := owner.moved; moved != nil {
+		c.found.add(moved.law, owner.where("", owner.last.position), "took money for a lot of its own, and no entry brings it back")
 	}
 	c.finishTrail(owner)
 	c.finishLegs(owner)

@@ -91,7 +91,7 @@ func TestTheDocumentsProgramChecks(t *testing.T) {
 	}
 	for name, scene := range map[string]func(testing.TB) *ledgerFile{
 		"holds": holdScene, "alerts": alertScene, "expiry": sweptScene, "transfers": transferScene, "reversals": undoneScene,
-		"grace": graceScene, "the rest": scene,
+		"grace": graceScene, "moves": moveScene, "the rest": scene,
 	} {
 		f := scene(t)
 		if got := check(f); !strings.HasSuffix(got, " chains, 0 wrong\n") || strings.HasPrefix(got, "0 ") {

@@ -26,8 +26,8 @@ var (
 	eventTypes = []string{
 		"payment", "payment_reversal", "refund", "refund_reversal", "dispute", "dispute_reversal", "merchant_adjustment",
 	}
-	accounts = [9]string{
-		"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers",
+	accounts = [10]string{
+		"merchant", "cash", "revenue", "promotion", "breakage", "refunds", "disputes", "debt", "transfers", "expiry_moves",
 	}
 )
 
@@ -60,7 +60,11 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	c.checkChain(owner, e, report)
 	checkDue(owner, e, report)
 	c.checkLots(owner, book, e, report)
-	checkAlerts(book, e, report)
+	if e.isCredit || !e.isMove() {
+		checkAlerts(book, e, report) // nobody sees the wallet in the midst of a move
+	} else if e.alerts != nil {
+		report(LawAlerts, "the first entry of a move has alerts")
+	}
 	advance(owner, book, e)
 }
 
@@ -98,7 +102,9 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 }
 
 // opensLot reports whether the entry is a credit with a lot of its own.
-func (e *entryRow) opensLot() bool { return e.isCredit && (e.reverses == nil || e.isGrace()) }
+func (e *entryRow) opensLot() bool {
+	return e.isCredit && (e.reverses == nil || e.isGrace() || e.isMove())
+}
 
 func isEmpty(text []byte) bool { return text != nil && len(text) == 0 }
 
@@ -167,18 +173,18 @@ func checkAccount(book *walletBook, e *entryRow, report reporter) {
 		promotional = string(e.account) == "promotion"
 	}
 	account := slices.Index(accounts[:], string(e.account))
+	isPassage := string(e.account) == transfersAccount || e.isMove()
 	switch {
 	case account < 0:
 		report(LawDoubleEntry, "%q is not a counter account", e.account)
 		return
-	case promotional != (accounts[account] == "promotion") && accounts[account] != transfersAccount:
+	case promotional != (accounts[account] == "promotion") && !isPassage:
 		report(LawDoubleEntry, "the account is %s and the category %q", e.account, e.category)
 	case accounts[account] == breakage && (e.isCredit || string(e.eventType) != adjustment):
 		report(LawDoubleEntry, "the account is %s, and the entry writes no lot off", e.account)
-	case accounts[account] == transfersAccount && string(e.eventType) != adjustment:
+	case isPassage && string(e.eventType) != adjustment:
 		report(LawDoubleEntry, "the account is %s, and the event type %s", e.account, e.eventType)
-	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry() &&
-		accounts[account] != transfersAccount:
+	case string(e.eventType) == adjustment && !promotional && accounts[account] != "merchant" && !e.isExpiry() && !isPassage:
 		report(LawDoubleEntry, "the account is %s, want merchant", e.account)
 	}
 	book.sides.accounts[account].add(-e.signed())
@@ -197,7 +203,7 @@ func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
 func (e *entryRow) isExpiry() bool { return !e.isCredit && string(e.account) == breakage }
 
 // checkLots recomputes what the entry did to the lots and what was available
-// afterwards (laws O1, L1, L2, L3, L4, L5).
+// afterwards (laws O1, L1, L2, L3, L4, L5, L6).
 func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	lots := &book.lots
 	lots.advance(e.createdAt)
@@ -211,6 +217,11 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 		openLot(lots, e, report)
 	case e.isGrace():
 		checkGraceDebit(owner, book, e, report)
+	case e.isMove() && e.isCredit:
+		checkMoveCredit(owner, e, report)
+		openLot(lots, e, report)
+	case e.isMove():
+		checkMoveDebit(owner, book, e, report)
 	case e.reverses != nil:
 		checkReversal(owner, book, e, report)
 	case e.holdID != nil:

@@ -14,10 +14,14 @@ func (e *entryRow) isGrace() bool {
 	return string(e.createdBy) == "system" && string(e.reason) == graceReason
 }
 
-// entryMoved is what a debit took from expired lots for such a lot.
+// entryMoved is what a debit took for a lot of its own, by law L5 from expired lots
+// or by law L6 from one that shall expire at another time than expiresAt. The
+// category is empty where it is not known.
 type entryMoved struct {
+	law                             Law
 	id, account, category, currency string
 	amount                          int64
+	expiresAt                       int64
 }
 
 // writtenOffMax is how many expired lots a reversal has written off at once. What
@@ -28,8 +32,8 @@ const writtenOffMax = 100
 // lots that it gave money back to, or move that on (law L5).
 func checkDue(owner *customer, e *entryRow, report reporter) {
 	if moved := owner.moved; moved != nil {
-		if !e.isGrace() || !e.isCredit || string(e.reverses) != moved.id {
-			report(LawUndo, "entry %s took money from expired lots, and the next one does not bring it back", moved.id)
+		if !moved.bringsBack(e) {
+			report(moved.law, "entry %s took money for a lot of its own, and the next one does not bring it back", moved.id)
 			owner.moved = nil
 		}
 		return
@@ -54,7 +58,9 @@ func checkDue(owner *customer, e *entryRow, report reporter) {
 func checkGraceDebit(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	isPromotional := func(l lot) bool { return !l.paid }
 	isPaid := !slices.ContainsFunc(owner.due, isPromotional)
-	moved := &entryMoved{id: string(e.id), currency: e.currency, account: "merchant", category: "paid", amount: e.amount}
+	moved := &entryMoved{
+		law: LawUndo, id: string(e.id), currency: e.currency, account: "merchant", category: "paid", amount: e.amount,
+	}
 	if !isPaid {
 		moved.account, moved.category = "promotion", "promotional"
 	}

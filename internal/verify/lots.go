@@ -46,6 +46,10 @@ type lotBook struct {
 	expiring   lotHeap
 	never      [2]lotQueue // promotional, paid
 
+	// taken is the seq of the newest lot of each category that never expires and of
+	// which something was ever taken.
+	taken [2]int64
+
 	// took is what a debit took, when it is asked for.
 	record bool
 	took   []lot
@@ -200,6 +204,9 @@ func (b *lotBook) stray(p part, rest int64, next *lot, report func(law Law, form
 func (b *lotBook) take(l *lot, amount int64) {
 	l.remaining -= amount
 	l.touched = true
+	if l.expiresAt == 0 {
+		b.taken[category(l.paid)] = max(b.taken[category(l.paid)], l.seq)
+	}
 	if b.record {
 		part := *l
 		part.remaining = amount

@@ -49,6 +49,7 @@ func (f *ledgerFile) openLots(c *customer, n int) {
 		f.insertEntry(c, w, &e)
 		c.chain = ledger.Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
 		c.last, w.last, w.lastNo = f.entries, e, f.entries
+		w.entries = append(w.entries, e)
 		w.state.Seq, w.state.Balance = e.Seq, e.After
 		w.state.Lots = append(w.state.Lots, ledger.Lot{
 			Seq: e.Seq, Category: e.Category, ExpiresAt: e.ExpiresAt, Remaining: e.Amount,

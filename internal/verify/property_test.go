@@ -57,6 +57,9 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 				}
 			}
 			if c.wallets["USD"] != nil {
+				if err := drawMove(rt, f, c); err != nil && !isRefusal(err) {
+					rt.Fatal(err)
+				}
 				if err := drawHold(rt, f, c); err != nil && !isRefusal(err) {
 					rt.Fatal(err)
 				}

@@ -27,6 +27,7 @@ const (
 	LawExpiry      Law = "L3" // an expired lot is not spent
 	LawSweep       Law = "L4" // what an expired lot has left is written off once, and whole
 	LawUndo        Law = "L5" // a reversal gives back to a debit's lots, or takes from a credit's, and no more
+	LawMove        Law = "L6" // an expiry is moved by a debit of the whole lot and a credit that brings it back
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
 	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry that crosses it
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
@@ -36,8 +37,8 @@ const (
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
-	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawHolds, LawAlerts, LawHoldParts,
-	LawHoldEnd, LawAudit,
+	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawHolds, LawAlerts,
+	LawHoldParts, LawHoldEnd, LawAudit,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

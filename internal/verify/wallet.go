@@ -141,6 +141,10 @@ func compareStored(w *walletRow, stored []lot, book *lotBook, report reporter) {
 		report(LawLots, "the wallet has lot %d with %d left, which was spent or never opened", stored[0].seq, stored[0].remaining)
 	}
 	for i, tail := range w.tails {
+		if tail.sum > 0 && tail.from <= book.taken[i] {
+			report(LawLots, "the wallet's %s lots from seq %d stand for lot %d, of which something was taken",
+				categories[i], tail.from, book.taken[i])
+		}
 		if tails[i] != sumOf(tail.sum) {
 			report(LawLots, "the wallet's %s lots from seq %d sum to %d, its entries to %s",
 				categories[i], tail.from, tail.sum, tails[i])

@@ -219,10 +219,38 @@ func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credit
 		if r.Tails[TailOf(category)].Sum == 0 {
 			return n, nil
 		}
-		if err := r.draw(category, need-covered, credits); err != nil {
+		if err := r.draw(category, need-covered, 0, credits); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// Reach draws lots from the tails until the lot with a seq is in the prefix, if it
+// is open. Who never asks for a lot that never expires draws nothing: the others
+// are all in the prefix. For one that does not, all lots before it in spend order
+// are written out.
+func (r *Row) Reach(seq int64, credits Credits) error {
+	if seq < 1 || seq > r.Seq || slices.ContainsFunc(r.Written[:r.Prefix()], isLot(seq)) {
+		return nil
+	}
+	opened, err := credits(seq, seq)
+	if err != nil || len(opened) == 0 || !opened[0].ExpiresAt.IsZero() {
+		return err
+	}
+	category := opened[0].Category
+	if tail := r.Tails[TailOf(category)]; tail.Sum > 0 && tail.From <= seq {
+		if err := r.draw(category, 0, seq, credits); err != nil {
+			return err
+		}
+	}
+	if category == ledger.Promotional || r.Tails[0].Sum == 0 || !slices.ContainsFunc(r.Written, isLot(seq)) {
+		return nil
+	}
+	return r.draw(ledger.Promotional, 0, r.Seq, credits) // all of which are spent before it
+}
+
+func isLot(seq int64) func(ledger.Lot) bool {
+	return func(lot ledger.Lot) bool { return lot.Seq == seq }
 }
 
 // spendable is what all lots that have not expired at t sum to. Lots that can
@@ -237,13 +265,13 @@ func (r *Row) spendable(t time.Time) money.Amount {
 	return sum
 }
 
-// draw writes out the oldest lots of a tail: at least drawnMin and enough for
-// an amount, as far as the tail has them.
-func (r *Row) draw(category ledger.Category, amount money.Amount, credits Credits) error {
+// draw writes out the oldest lots of a tail: at least drawnMin, enough for an
+// amount, and all up to a seq, as far as the tail has them.
+func (r *Row) draw(category ledger.Category, amount money.Amount, through int64, credits Credits) error {
 	tail := r.Tails[TailOf(category)]
 	lots := slices.Clone(r.Written)
 	drawn := 0
-	for tail.Sum > 0 && (drawn < drawnMin || amount > 0) {
+	for tail.Sum > 0 && (drawn < drawnMin || amount > 0 || tail.From <= through) {
 		to := min(tail.From+drawnSpan-1, r.Seq)
 		opened, err := credits(tail.From, to)
 		if err != nil {
@@ -311,7 +339,7 @@ func (r *Row) lengthen(entry *ledger.Entry) {
 	if !entry.OpensLot() || !entry.ExpiresAt.IsZero() {
 		return
 	}
-	isOpened := func(lot ledger.Lot) bool { return lot.Seq == entry.Seq }
+	isOpened := isLot(entry.Seq)
 	at := slices.IndexFunc(r.Written, isOpened)
 	tail := &r.Tails[TailOf(entry.Category)]
 	if at < 0 || r.Written[at].Remaining != entry.Amount || tail.Sum == 0 && len(r.Written) <= writtenMax {

@@ -126,6 +126,29 @@ func (w *wallet) takeBack(t *rapid.T) {
 	w.reversed[credit.Seq] += amount
 }
 
+// move asks for some lot and takes it away, in whatever part of the row it is.
+func (w *wallet) move(t *rapid.T) {
+	if len(w.credits) == 0 {
+		return
+	}
+	seq := rapid.Int64Range(1, w.row.Seq).Draw(t, "lot")
+	if err := w.row.Reach(seq, w.between); err != nil {
+		t.Fatal(err)
+	}
+	isLot := func(lot ledger.Lot) bool { return lot.Seq == seq }
+	n := w.row.Prefix()
+	at, all := slices.IndexFunc(w.row.Written[:n], isLot), slices.IndexFunc(w.all, isLot)
+	if at != all {
+		t.Fatalf("lot %d: got place %d in the prefix, want %d in spend order", seq, at, all)
+	}
+	if at < 0 {
+		return
+	}
+	lot := w.all[all]
+	w.all = slices.Concat(w.all[:all], w.all[all+1:])
+	w.apply(ledger.Debit, lot.Remaining, ledger.Lot{}, slices.Concat(w.row.Written[:at], w.row.Written[at+1:n]), n)
+}
+
 // check wants the row to stand for the very lots that are open, in a form that
 // comes back from its encoding.
 func (w *wallet) check(t *rapid.T) {
@@ -165,7 +188,7 @@ func (w *wallet) check(t *rapid.T) {
 	}
 }
 
-// However credits and debits come, the short form of a wallet's lots is spent
+// However credits, debits and moves come, the short form of a wallet's lots is spent
 // as all of them would be.
 func TestRowSpendsAsAllLotsWould(t *testing.T) {
 	t.Parallel()
@@ -176,6 +199,7 @@ func TestRowSpendsAsAllLotsWould(t *testing.T) {
 			"more":   w.credit,
 			"debit":  w.debit,
 			"back":   w.takeBack,
+			"move":   w.move,
 			"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
 			"":       w.check,
 		})
