@@ -33,7 +33,11 @@ func (s *Server) handleDeliveryList(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.webhooks.Deliveries(c.r.Context(), c.tenant(), id, page)
+	var list []webhook.Delivery
+	err = s.inTurn(c, walksDeliveries(page.State), func() (err error) {
+		list, err = s.webhooks.Deliveries(c.r.Context(), c.tenant(), id, page)
+		return err
+	})
 	if err != nil {
 		return err
 	}

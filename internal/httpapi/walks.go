@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
 )
 
 // walkWait is how long a walk waits for its turn.
@@ -83,6 +84,10 @@ func (s *Server) inTurn(c *call, walk bool, read func() error) error {
 func walksEntries(filter *ledger.EntryFilter) bool {
 	return filter.EventType != "" || filter.Direction != "" || filter.ReferenceObjectID != ""
 }
+
+// walksDeliveries reports whether a list of deliveries is a walk. There is an index
+// for those that failed.
+func walksDeliveries(state webhook.State) bool { return state == webhook.Pending || state == webhook.Done }
 
 // walksCustomers reports whether a list of customers is a walk. There is an
 // index for e-mail addresses only.

@@ -227,6 +227,10 @@ func TestWebhookKeys(t *testing.T) {
 		if live, again := create(shop.LiveKey, keyed); live == first || again || replayed {
 			t.Errorf("in live mode: got %s, replayed %t and %t, want another one", live, replayed, again)
 		}
+		r.do(shop.TestKey, "DELETE", "/webhooks/"+first, "")
+		if id, again := create(shop.TestKey, keyed); id == first || again {
+			t.Errorf("after it was deleted: got %s, replayed %t, want another one", id, again)
+		}
 		plain, _ := create(shop.TestKey, body)
 		if another, again := create(shop.TestKey, body); another == plain || again {
 			t.Errorf("the same without a key: got %s, replayed %t, want another one", another, again)
@@ -363,6 +367,12 @@ func (r *rig) tryDelivery(key, id, event string) {
 	due, err := r.stores.Webhooks.Due(r.Context(), id, r.clock.Now(), false, 10)
 	if err != nil || len(due) != 5 {
 		r.Fatalf("due: got %d and error %v, want 5", len(due), err)
+	}
+	_, _, feed := r.do(key, "GET", "/events?page_size=100", "")
+	for _, delivery := range due {
+		if body := string(delivery.Body); len(body) < 100 || !strings.Contains(string(feed), body) {
+			r.Errorf("got body %s, want the event as the feed has it: %s", body, feed)
+		}
 	}
 	at := r.clock.Now().UTC()
 	result := webhook.Result{No: due[0].No, State: webhook.Failed, DueAt: at, Attempts: []webhook.Attempt{
