@@ -19,7 +19,9 @@ import (
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
+	"github.com/billfold/billfold/internal/verify"
 )
 
 // newRandom returns the source of the random part of ids. Guessing an id gains
@@ -41,6 +43,7 @@ func newRandom() func() uint64 {
 type faces struct {
 	sweeper *sweep.Sweeper
 	resumer *sweep.Resumer
+	auditor *selfaudit.Auditor // nil for none
 
 	api        http.Handler
 	admin      http.Handler
@@ -91,6 +94,12 @@ func newFaces(from facesConfig) (*faces, error) {
 		metrics = from.registry
 	}
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
+	if percent := from.config.SelfAuditPercent; percent > 0 {
+		f.auditor = selfaudit.New(selfaudit.Config{
+			Store:   verify.Options{Path: from.config.DataDir, DatabaseURL: from.config.DatabaseURL},
+			Percent: percent, Logger: from.logger, Registry: metrics,
+		})
+	}
 	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)

@@ -144,6 +144,9 @@ func logged(err error, config Config, logger *slog.Logger) error {
 func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "sweeper", faces.sweeper.Run)
 	startWorker(started, "transfers", faces.resumer.Run)
+	if faces.auditor != nil {
+		startWorker(started, "self-audit", faces.auditor.Run)
+	}
 }
 
 // startWorker runs what works in the background. It is stopped before the rest,

@@ -208,7 +208,7 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 	case e.isGrace():
 		checkGraceDebit(owner, book, e, report)
 	case e.reverses != nil:
-		checkReversal(owner, book, e, report)
+		c.checkReversal(owner, book, e, report)
 	case e.holdID != nil:
 		c.capture(book, e, report)
 	case e.isCredit:

@@ -42,13 +42,16 @@ func (b *walletBook) remember(e *entryRow, took []lot) {
 // checkReversal checks a credit that undoes a debit: it gives back to the very
 // lots that the debit took, the last first, never more than that (law L5), and
 // counts against the same account.
-func checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
+func (c *checker) checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	if !e.isCredit || len(e.category) > 0 || e.expiresAt != 0 {
 		report(LawUndo, "a reversal is a %s with category %q and expires_at %d, want a credit without",
 			direction(e.isCredit), e.category, e.expiresAt)
 	}
 	debit := book.undone[string(e.reverses)]
 	if debit == nil {
+		if !c.reversed[string(e.reverses)] {
+			c.late = true
+		}
 		if !book.lots.broken {
 			report(LawUndo, "reverses entry %s, which is no debit of this wallet before it", e.reverses)
 		}
