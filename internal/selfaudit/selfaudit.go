@@ -25,7 +25,7 @@ const (
 	restEvery = 20 * time.Millisecond
 
 	// restMax bounds one rest, also when the machine itself has slept.
-	restMax = 15 * time.Minute
+	restMax = 2 * time.Hour
 
 	// roundEvery is how long a round takes at the least. A small store is gone
 	// through in no time, and need not be more often.
