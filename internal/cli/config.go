@@ -45,6 +45,8 @@ type Config struct {
 
 	WebhookAllowInsecure string
 
+	SelfAuditPercent int
+
 	MetricsAddr string
 	Pprof       bool
 
@@ -68,6 +70,7 @@ func defaultConfig() Config {
 		IdleTimeout:       60 * time.Second,
 		StopTimeout:       12 * time.Second,
 		MemoryLimit:       400 << 20,
+		SelfAuditPercent:  2,
 		BootstrapBusiness: "My business",
 		BaseURL:           "http://127.0.0.1:8080",
 	}
@@ -114,6 +117,8 @@ func (c *Config) options() []option {
 			help: "reads that may run at once; 0 chooses by the number of processors"},
 		{name: "memory-limit", value: &c.MemoryLimit, kind: "size",
 			help: "heap size above which the collector works harder; GOMEMLIMIT wins"},
+		{name: "self-audit-percent", value: intValue(&c.SelfAuditPercent), kind: "number",
+			help: "share of one processor that the audit in the background may take, 1 to 100; 0 for none"},
 		{name: "tls-cert", value: textValue(&c.TLSCert), kind: "file",
 			help: "certificate chain in PEM; with tls-key, serves https"},
 		{name: "tls-key", value: textValue(&c.TLSKey), kind: "file",
@@ -223,6 +228,9 @@ func (c *Config) validateLimits(problem func(string, ...any)) {
 	}
 	if c.ReadConcurrency < 0 || c.ReadConcurrency > 1024 {
 		problem("read-concurrency: %d is not between 0 and 1024", c.ReadConcurrency)
+	}
+	if c.SelfAuditPercent < 0 || c.SelfAuditPercent > 100 {
+		problem("self-audit-percent: %d is not between 0 and 100", c.SelfAuditPercent)
 	}
 	if c.MemoryLimit < 64<<20 {
 		problem("memory-limit: %s is below 64MiB", c.MemoryLimit)

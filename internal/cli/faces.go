@@ -19,7 +19,9 @@ import (
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
+	"github.com/billfold/billfold/internal/verify"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -42,6 +44,7 @@ func newRandom() func() uint64 {
 type faces struct {
 	sweeper *sweep.Sweeper
 	resumer *sweep.Resumer
+	auditor *selfaudit.Auditor // nil for none
 
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
@@ -103,6 +106,12 @@ func newFaces(from facesConfig) (*faces, error) {
 		Metrics: metrics, Instance: config.BootID,
 	})
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
+	if percent := from.config.SelfAuditPercent; percent > 0 {
+		f.auditor = selfaudit.New(selfaudit.Config{
+			Store:   verify.Options{Path: from.config.DataDir, DatabaseURL: from.config.DatabaseURL},
+			Percent: percent, Logger: from.logger, Registry: metrics,
+		})
+	}
 	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)

@@ -148,6 +148,9 @@ func startWorkers(started *stack, faces *faces) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)
 	})
+	if faces.auditor != nil {
+		startWorker(started, "self-audit", faces.auditor.Run)
+	}
 }
 
 // startWorker runs what works in the background. It is stopped before the rest,

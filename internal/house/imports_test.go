@@ -34,8 +34,8 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/checkpoint", "internal/demo",
-			"internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/sqlite", "internal/sweep",
-			"internal/transfer", "internal/verify", "internal/webhook"},
+			"internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/verify", "internal/webhook"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
 			"github.com/spf13/pflag", "go.opentelemetry.io", "golang.org/x/sys"},
@@ -104,6 +104,13 @@ var rooms = map[string]room{
 	"internal/verify": {
 		tests:   []string{"internal/access", "internal/ledger", "internal/money", "internal/sqlite"},
 		modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"},
+	},
+	// What it audits it knows by verify alone.
+	"internal/selfaudit": {
+		imports: []string{"internal/verify"},
+		tests: []string{"internal/access", "internal/ledger", "internal/money", "internal/mutant", "internal/pgtest",
+			"internal/postgres", "internal/sqlite"},
+		modules: []string{"github.com/prometheus/client_golang"},
 	},
 	"internal/checkpoint": {imports: []string{"internal/verify"}},
 	"internal/demo": {

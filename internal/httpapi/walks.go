@@ -87,7 +87,9 @@ func walksEntries(filter *ledger.EntryFilter) bool {
 
 // walksDeliveries reports whether a list of deliveries is a walk. There is an index
 // for those that failed.
-func walksDeliveries(state webhook.State) bool { return state == webhook.Pending || state == webhook.Done }
+func walksDeliveries(state webhook.State) bool {
+	return state == webhook.Pending || state == webhook.Done
+}
 
 // walksCustomers reports whether a list of customers is a walk. There is an
 // index for e-mail addresses only.

@@ -77,7 +77,33 @@ func (i *installation) verify() verify.Report {
 	if err != nil || !report.Clean() {
 		i.t.Errorf("verify: got %v, %v; want every law kept", report.Findings, err)
 	}
+	patrolled := i.patrol()
+	if !patrolled.Clean() || patrolled.Entries != report.Entries || patrolled.Customers != report.Customers {
+		i.t.Errorf("a patrol: got %v, %d entries and %d customers, want every law kept, %d and %d",
+			patrolled.Findings, patrolled.Entries, patrolled.Customers, report.Entries, report.Customers)
+	}
 	return report
+}
+
+// patrol makes one round, in small pieces.
+func (i *installation) patrol() (report verify.Report) {
+	i.t.Helper()
+	patrol := verify.OpenPatrol(verify.Options{DatabaseURL: i.url, Piece: 7})
+	for {
+		stride, err := patrol.Step(i.t.Context())
+		if err != nil {
+			i.t.Errorf("a patrol: got error %v, want none", err)
+		}
+		report.Entries += stride.Entries
+		report.Customers += stride.Customers
+		report.Findings = append(report.Findings, stride.Findings...)
+		if err != nil || stride.Ended {
+			if err := patrol.Close(); err != nil {
+				i.t.Error(err)
+			}
+			return report
+		}
+	}
 }
 
 // together runs n calls at once, shared out among the instances.
@@ -439,6 +465,9 @@ func verifyNamesTheBrokenLaw(t *testing.T, s server) {
 		report, err := verify.Run(t.Context(), verify.Options{DatabaseURL: i.url})
 		if err != nil || !hasLaw(report, broken.law) {
 			t.Errorf("%s: got %v, %v; want %s broken", broken.statements, report.Findings, err, broken.law)
+		}
+		if report := i.patrol(); !hasLaw(report, broken.law) {
+			t.Errorf("%s: a patrol: got %v, want %s broken", broken.statements, report.Findings, broken.law)
 		}
 	}
 }

@@ -44,7 +44,7 @@ type standing struct {
 	hash      []byte
 }
 
-const auditQuery = `
+const auditColumns = `
 	select customer,
 	       position,
 	       id,
@@ -56,8 +56,7 @@ const auditQuery = `
 	       reason,
 	       created_at,
 	       hash
-	  from audit_entries
-	 order by customer, position`
+	  from audit_entries`
 
 const auditShape shape = "iittttttt" + "ib"
 

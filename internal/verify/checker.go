@@ -26,8 +26,10 @@ type checker struct {
 	// reader can see. It is set before the checker is asked for its report.
 	missing int64
 
-	// reversed has the ids of the entries that were undone in part or whole.
+	// reversed has the ids of the entries that were undone in part or whole. Late
+	// says that one was met which is not among them: it was undone since.
 	reversed map[string]bool
+	late     bool
 
 	customers map[int64]*customer // of the range, by number
 	buffer    bytes.Buffer        // for hashing

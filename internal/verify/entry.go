@@ -223,7 +223,7 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 	case e.isMove():
 		checkMoveDebit(owner, book, e, report)
 	case e.reverses != nil:
-		checkReversal(owner, book, e, report)
+		c.checkReversal(owner, book, e, report)
 	case e.holdID != nil:
 		c.capture(book, e, report)
 	case e.isCredit:

@@ -47,7 +47,7 @@ type holdEventRow struct {
 	misfit    string // the column that is not stored as it should be
 }
 
-const holdsQuery = `
+const holdColumns = `
 	select customer,
 	       number,
 	       id,
@@ -61,10 +61,9 @@ const holdsQuery = `
 	       created_by,
 	       created_at,
 	       updated_at
-	  from holds
-	 order by customer, number`
+	  from holds`
 
-const holdEventsQuery = `
+const holdEventColumns = `
 	select customer,
 	       number,
 	       hold,
@@ -83,8 +82,7 @@ const holdEventsQuery = `
 	       fingerprint,
 	       created_by,
 	       created_at
-	  from hold_events
-	 order by customer, number`
+	  from hold_events`
 
 const (
 	holdShape      shape = "iitt" + "iii" + "tib" + "tii"
@@ -175,6 +173,10 @@ func (c *checker) hold(owner *customer, row *holdRow) {
 		owner.holds = map[int64]*holdBook{}
 	}
 	kept := *row
+	if known := owner.holds[row.number]; known != nil {
+		known.row = &kept // as it stands by now
+		return
+	}
 	owner.holds[row.number] = &holdBook{row: &kept}
 	report := c.aboutHold(owner, &kept)
 	if row.misfit != "" {

@@ -16,17 +16,15 @@ type holdEventLine struct {
 	row holdEventRow
 }
 
-const holdRowsQuery = `
+const holdRowColumns = `
 	select customer_id, tenant, number, id, currency, amount, captured, released, state, expires_at, lots, created_by,
 	       created_at, updated_at
-	  from holds
-	 order by customer_id, tenant, number`
+	  from holds`
 
-const holdEventRowsQuery = `
+const holdEventRowColumns = `
 	select customer_id, tenant, number, hold, kind, allocations, amount, captured, released, position, seq, balance, held,
 	       available, moved_at, coalesce(idempotency_key, ''), fingerprint, created_by, created_at
-	  from hold_events
-	 order by customer_id, tenant, number`
+	  from hold_events`
 
 func scanHoldLine(row pgx.CollectableRow) (line holdLine, err error) {
 	h := &line.row

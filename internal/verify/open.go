@@ -77,18 +77,22 @@ func absolute(path string) string {
 }
 
 func connect(ctx context.Context, path string, flags sqlite.OpenFlags) (*sqlite.Conn, error) {
+	return prepared(ctx, path, flags, cacheKiB, "begin", "select count(*) from installation") // takes the snapshot
+}
+
+// prepared opens a connection that cannot write, with so large a cache, and runs
+// statements on it.
+func prepared(
+	ctx context.Context, path string, flags sqlite.OpenFlags, cacheKiB int, statements ...string,
+) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return nil, err
 	}
 	conn.SetBusyTimeout(5 * time.Second)
 	conn.SetInterrupt(ctx.Done())
-	for _, statement := range []string{
-		"pragma query_only = on",
-		fmt.Sprintf("pragma cache_size = -%d", cacheKiB),
-		"begin",
-		"select count(*) from installation", // takes the snapshot
-	} {
+	statements = append([]string{"pragma query_only = on", fmt.Sprintf("pragma cache_size = -%d", cacheKiB)}, statements...)
+	for _, statement := range statements {
 		if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}

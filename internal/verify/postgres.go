@@ -219,41 +219,44 @@ func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	return t, err
 }
 
+// The columns of each table begin with the key of the customer.
+const (
+	customerRowColumns = `
+	select customer_id, tenant, email, name, phone_number, metadata, freezes, updated_at, audit_position, audit_hash, alerts
+	  from customers`
+
+	auditRowColumns = `
+	select customer_id, tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
+	  from audit_entries`
+
+	walletRowColumns = `
+	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
+	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at
+	  from wallets`
+
+	entryRowColumns = `
+	select customer_id, tenant, position, seq, is_credit, amount, before_balance, after_balance, available,
+	       expires_at, created_at, currency, id, event_type, account, category, allocations, reason,
+	       reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash, reverses, alerts,
+	       hold_id, held
+	  from ledger_entries`
+
+	transferRowColumns = `
+	select customer_id, tenant, id, outgoing, other_id, state, currency, amount, position, entry_id, refusal, created_at,
+	       updated_at
+	  from transfers`
+)
+
 func (r *rowReader) read() error {
 	r.keys.max = rangeWeight
-	const customers = `
-	  select customer_id, tenant, email, name, phone_number, metadata, freezes, updated_at, audit_position, audit_hash, alerts
-	    from customers
-	   order by customer_id, tenant`
-	const audits = `
-	  select customer_id, tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
-	    from audit_entries
-	   order by customer_id, tenant, position`
-	const wallets = `
-	  select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	         promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at
-	    from wallets
-	   order by customer_id, tenant, currency`
-	const entries = `
-	  select customer_id, tenant, position, seq, is_credit, amount, before_balance, after_balance, available,
-	         expires_at, created_at, currency, id, event_type, account, category, allocations, reason,
-	         reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash, reverses, alerts,
-	         hold_id, held
-	    from ledger_entries
-	   order by customer_id, tenant, position`
-	const transfers = `
-	  select customer_id, tenant, id, outgoing, other_id, state, currency, amount, position, entry_id, refusal, created_at,
-	         updated_at
-	    from transfers
-	   order by customer_id, tenant, id`
 	err := errors.Join(
-		open(r, &r.holds, "holds_in_order", holdRowsQuery, scanHoldLine),
-		open(r, &r.events, "hold_events_in_order", holdEventRowsQuery, scanHoldEventLine),
-		open(r, &r.customers, "customers_in_order", customers, scanCustomerLine),
-		open(r, &r.wallets, "wallets_in_order", wallets, r.scanWalletLine),
-		open(r, &r.entries, "entries_in_order", entries, r.scanEntryLine),
-		open(r, &r.audits, "audits_in_order", audits, scanAuditLine),
-		open(r, &r.transfers, "transfers_in_order", transfers, scanTransferLine),
+		open(r, &r.holds, "holds_in_order", holdRowColumns+` order by customer_id, tenant, number`, scanHoldLine),
+		open(r, &r.events, "hold_events_in_order", holdEventRowColumns+` order by customer_id, tenant, number`, scanHoldEventLine),
+		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
+		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
+		open(r, &r.entries, "entries_in_order", entryRowColumns+` order by customer_id, tenant, position`, r.scanEntryLine),
+		open(r, &r.audits, "audits_in_order", auditRowColumns+` order by customer_id, tenant, position`, scanAuditLine),
+		open(r, &r.transfers, "transfers_in_order", transferRowColumns+` order by customer_id, tenant, id`, scanTransferLine),
 	)
 	for err == nil {
 		var more bool

@@ -73,6 +73,9 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 		if !report.Clean() || report.Entries != f.entries {
 			rt.Errorf("got %d entries and findings %q, want %d and none", report.Entries, report.Findings, f.entries)
 		}
+		if patrolled := patrolRound(t, f.path); !patrolled.Clean() || patrolled.Entries != f.entries {
+			rt.Errorf("a patrol: got %d entries and findings %q, want %d and none", patrolled.Entries, patrolled.Findings, f.entries)
+		}
 		quick := run(t, verify.Options{Path: f.path, Quick: true})
 		if !quick.Clean() {
 			rt.Errorf("quick run: got findings %q, want none", quick.Findings)
@@ -116,6 +119,10 @@ func TestNoCellCanBeChanged(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "billfold.db")
 			write(t, path, string(content))
 			was, is := changeCell(t, chance, path, row.table, column, row.where)
+			if report := patrolRound(t, path); report.Clean() {
+				t.Errorf("%s of the row of %s with %s was changed from %v to %v, and a patrol found nothing",
+					column, row.table, row.where, was, is)
+			}
 			if report := run(t, verify.Options{Path: path}); report.Clean() {
 				t.Errorf("%s of the row of %s with %s was changed from %v to %v, and nothing was found",
 					column, row.table, row.where, was, is)

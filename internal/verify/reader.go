@@ -36,7 +36,7 @@ type reader struct {
 
 // The columns of each cursor begin with the number of the customer.
 const (
-	customersQuery = `
+	customerColumns = `
 	select no,
 	       tenant,
 	       id,
@@ -49,25 +49,20 @@ const (
 	       audit_position,
 	       audit_hash,
 	       alerts
-	  from customers
-	 order by no`
+	  from customers`
 
-	walletsQuery = walletColumns + ` order by customer, currency`
-
-	customerMarksQuery = `
+	customerMarkColumns = `
 	select customer,
 	       position,
 	       entry
-	  from customer_marks
-	 order by customer, position`
+	  from customer_marks`
 
-	walletMarksQuery = `
+	walletMarkColumns = `
 	select customer,
 	       seq,
 	       entry,
 	       currency
-	  from wallet_marks
-	 order by customer, currency, seq`
+	  from wallet_marks`
 )
 
 // cursor is a running query of which the next row can be looked at.
@@ -154,14 +149,14 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		cursor **cursor
 		query  string
 	}{
-		{&r.customers, customersQuery},
-		{&r.wallets, walletsQuery},
-		{&r.customerMarks, customerMarksQuery},
-		{&r.walletMarks, walletMarksQuery},
-		{&r.audits, auditQuery},
-		{&r.transfers, transfersQuery},
-		{&r.holds, holdsQuery},
-		{&r.holdEvents, holdEventsQuery},
+		{&r.customers, customerColumns + ` order by no`},
+		{&r.wallets, walletColumns + ` order by customer, currency`},
+		{&r.customerMarks, customerMarkColumns + ` order by customer, position`},
+		{&r.walletMarks, walletMarkColumns + ` order by customer, currency, seq`},
+		{&r.audits, auditColumns + ` order by customer, position`},
+		{&r.transfers, transferColumns + ` order by customer, id`},
+		{&r.holds, holdColumns + ` order by customer, number`},
+		{&r.holdEvents, holdEventColumns + ` order by customer, number`},
 	} {
 		c, err := r.file.cursor(open.query)
 		if err != nil {

@@ -66,6 +66,9 @@ func breaks(t *testing.T, scene func(testing.TB) *ledgerFile, c corruption) {
 	if report := run(t, verify.Options{Path: f.path}); !c.found(report) {
 		t.Errorf("got findings %q, want law %s at position %d", report.Findings, c.law, c.position)
 	}
+	if report := patrolRound(t, f.path); !c.found(report) {
+		t.Errorf("a patrol: got findings %q, want law %s at position %d", report.Findings, c.law, c.position)
+	}
 }
 
 // What is wrong with an expiry entry is law L4, whatever else it breaks.

@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +38,7 @@ type transferRow struct {
 	customerID string
 }
 
-const transfersQuery = `
+const transferColumns = `
 	select customer,
 	       id,
 	       outgoing,
@@ -49,8 +51,7 @@ const transfersQuery = `
 	       refusal,
 	       created_at,
 	       updated_at
-	  from transfers
-	 order by customer, id`
+	  from transfers`
 
 const transferShape shape = "ititttii" + "ttii"
 
@@ -233,9 +234,8 @@ func (p *pairs) ids() (ids []string) {
 	return ids
 }
 
-// pairs adds what is wrong with pairs of rows, and compares the account of
-// transfers with what is in transit by the rows (law M1).
-func (c *checker) pairs(p *pairs, broken []brokenPair) {
+// brokenPairs adds what is wrong with pairs of rows (law M1).
+func (c *checker) brokenPairs(broken []brokenPair) {
 	for _, b := range broken {
 		owner := c.tenants.byNo[b.row.tenant]
 		where := Finding{
@@ -244,6 +244,12 @@ func (c *checker) pairs(p *pairs, broken []brokenPair) {
 		}
 		c.found.add(LawDoubleEntry, where, "transfer %s: %s", b.row.id, b.message)
 	}
+}
+
+// pairs adds what is wrong with pairs of rows, and compares the account of
+// transfers with what is in transit by the rows (law M1).
+func (c *checker) pairs(p *pairs, broken []brokenPair) {
+	c.brokenPairs(broken)
 	place := slices.Index(accounts[:], transfersAccount)
 	for key, both := range c.sums {
 		var transit total
@@ -258,22 +264,46 @@ func (c *checker) pairs(p *pairs, broken []brokenPair) {
 	}
 }
 
-const filePairsQuery = `
+const filePairColumns = `
 	select c.tenant, c.id, r.id, r.outgoing, r.other_id, r.state, r.currency, r.amount, r.position, r.entry_id, r.refusal
 	  from transfers r
-	  left join customers c on c.no = r.customer
-	 order by r.id, r.outgoing desc`
+	  left join customers c on c.no = r.customer`
+
+func scanPairRow(stmt *sqlite.Stmt) transferRow {
+	return transferRow{
+		tenant: stmt.ColumnInt64(0), customerID: stmt.ColumnText(1), id: stmt.ColumnText(2), outgoing: stmt.ColumnBool(3),
+		otherID: stmt.ColumnText(4), state: stmt.ColumnText(5), currency: stmt.ColumnText(6), amount: stmt.ColumnInt64(7),
+		position: stmt.ColumnInt64(8), entryID: stmt.ColumnText(9), refusal: stmt.ColumnText(10),
+	}
+}
+
+// addAll adds rows in their order.
+func (p *pairs) addAll(rows []transferRow) {
+	slices.SortStableFunc(rows, func(a, b transferRow) int {
+		return cmp.Or(strings.Compare(a.id, b.id), compareBools(b.outgoing, a.outgoing))
+	})
+	for _, t := range rows {
+		p.add(t)
+	}
+	p.end()
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
 
 // readPairs runs after all else, in the same moment.
 func (f *file) readPairs(ctx context.Context) (*pairs, error) {
 	p := newPairs()
-	err := sqlitex.ExecuteTransient(f.conn, filePairsQuery, &sqlitex.ExecOptions{
+	err := sqlitex.ExecuteTransient(f.conn, filePairColumns+` order by r.id, r.outgoing desc`, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			p.add(transferRow{
-				tenant: stmt.ColumnInt64(0), customerID: stmt.ColumnText(1), id: stmt.ColumnText(2), outgoing: stmt.ColumnBool(3),
-				otherID: stmt.ColumnText(4), state: stmt.ColumnText(5), currency: stmt.ColumnText(6), amount: stmt.ColumnInt64(7),
-				position: stmt.ColumnInt64(8), entryID: stmt.ColumnText(9), refusal: stmt.ColumnText(10),
-			})
+			p.add(scanPairRow(stmt))
 			return ctx.Err()
 		},
 	})
@@ -281,11 +311,9 @@ func (f *file) readPairs(ctx context.Context) (*pairs, error) {
 	return p, err
 }
 
-const pairsQuery = `
+const pairColumns = `
 	select tenant, customer_id, id, outgoing, other_id, state, currency, amount, position, entry_id, refusal
-	  from transfers
-	 where $1::text[] is null or id = any($1)
-	 order by id, outgoing desc`
+	  from transfers`
 
 // querier is a connection or a transaction.
 type querier interface {
@@ -295,20 +323,27 @@ type querier interface {
 // readPairs reads all pairs of rows, or those with the given ids.
 func readPairs(ctx context.Context, q querier, ids []string) (*pairs, error) {
 	p := newPairs()
-	rows, err := q.Query(ctx, pairsQuery, ids)
+	const where = ` where $1::text[] is null or id = any($1) order by id, outgoing desc`
+	err := eachPairRow(ctx, q, p.add, pairColumns+where, ids)
+	p.end()
+	return p, err
+}
+
+// eachPairRow calls row with each row of a query of pairColumns.
+func eachPairRow(ctx context.Context, q querier, row func(transferRow), query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
-		return p, err
+		return err
 	}
 	var t transferRow
 	_, err = pgx.ForEachRow(rows, []any{
 		&t.tenant, &t.customerID, &t.id, &t.outgoing, &t.otherID, &t.state, &t.currency, &t.amount, &t.position, &t.entryID,
 		&t.refusal,
 	}, func() error {
-		p.add(t)
+		row(t)
 		return nil
 	})
-	p.end()
-	return p, err
+	return err
 }
 
 // comparePairs checks the pairs. On Citus each worker has a moment of its own, so

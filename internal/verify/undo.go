@@ -46,12 +46,15 @@ func (b *walletBook) remember(e *entryRow, moved []lot) {
 // L5). It counts against the same account, and goes the other way: a credit gives
 // back to the very lots that a debit took, the last first; a debit takes from the
 // lot that a credit opened.
-func checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
+func (c *checker) checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
 	if len(e.category) > 0 || e.expiresAt != 0 {
 		report(LawUndo, "a reversal has category %q and expires_at %d, want none", e.category, e.expiresAt)
 	}
 	of := book.undone[string(e.reverses)]
 	if of == nil {
+		if !c.reversed[string(e.reverses)] {
+			c.late = true
+		}
 		if !book.lots.broken {
 			report(LawUndo, "reverses entry %s, which is none of this wallet before it that can be reversed", e.reverses)
 		}

@@ -38,6 +38,10 @@ type Options struct {
 	// not called in a quick run, nor when a law is broken.
 	Heads func(Head) error
 
+	// Piece is how many entries of a customer a [Patrol] reads in one moment; 0 means
+	// 1,024. Of a file it must be a multiple of 64.
+	Piece int
+
 	// weight is how much of the ledger is held in memory at a time; 0 means
 	// rangeWeight. Tests make it small.
 	weight int64
