@@ -40,6 +40,7 @@ type shopper struct {
 	entries   []string // their paths
 	transfers []string // their paths
 	holds     []string // their paths
+	lots      []string // their paths, and some of entries that opened none
 	cursors   []string
 }
 
@@ -177,6 +178,7 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"transfer_id":         func(*grammar) string { return "trf_0VCcGn8i000000bB9wXcP" },
 		"hold_path":           own(func(s *shopper) []string { return s.holds }),
 		"hold_id":             func(*grammar) string { return "hld_0VCcGn8i000000bB9wXcP" },
+		"lot_path":            own(func(s *shopper) []string { return s.lots }),
 		"to_customer_id":      own(func(s *shopper) []string { return s.customers }),
 		"entry_id":            func(*grammar) string { return "cwt_0VCcGn8i000000bB9wXcP" },
 		"cursor":              own(func(s *shopper) []string { return s.cursors }),
@@ -285,6 +287,10 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	if id := between(body, `{"hold":{"hold_id":"`, `"`); id != "" && strings.HasSuffix(path, "/holds") && len(s.holds) < 500 {
 		s.holds = append(s.holds, path+"/"+id)
+	}
+	if seq := between(body, `"seq":`, `,`); created && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
+		wallets := strings.TrimSuffix(path, "ledger-entries")
+		s.lots = append(s.lots, wallets+between(body, `"currency":"`, `"`)+"/lots/"+strings.TrimRight(seq, "}"))
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)
