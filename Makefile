@@ -17,7 +17,7 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # under it with them.
 RACE := -race ./internal/ledger ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=20
-RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest
+RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump' 
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)

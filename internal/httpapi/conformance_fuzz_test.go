@@ -42,6 +42,7 @@ type shopper struct {
 	holds     []string // their paths
 	webhooks  []string
 	delivered []string // paths of what is to be sent to them
+	lots      []string // their paths, and some of entries that opened none
 	cursors   []string
 }
 
@@ -189,6 +190,7 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"description":         text("%s, number %d"),
 		"iterator":            own(func(s *shopper) []string { return s.webhooks }),
 		"since":               func(*grammar) string { return "2026-03-01T12:00:00Z" },
+		"lot_path":            own(func(s *shopper) []string { return s.lots }),
 		"to_customer_id":      own(func(s *shopper) []string { return s.customers }),
 		"entry_id":            func(*grammar) string { return "cwt_0VCcGn8i000000bB9wXcP" },
 		"cursor":              own(func(s *shopper) []string { return s.cursors }),
@@ -303,6 +305,10 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	if id := between(body, `{"event_id":"`, `"`); id != "" && strings.HasSuffix(path, "/deliveries") && len(s.delivered) < 100 {
 		s.delivered = append(s.delivered, path+"/"+id)
+	}
+	if seq := between(body, `"seq":`, `,`); created && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
+		wallets := strings.TrimSuffix(path, "ledger-entries")
+		s.lots = append(s.lots, wallets+between(body, `"currency":"`, `"`)+"/lots/"+strings.TrimRight(seq, "}"))
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)

@@ -95,7 +95,7 @@ var weights = map[string]int{
 	"create_customer_hold":             8,
 	"capture_customer_hold":            5,
 	"release_customer_hold":            3,
-	"move_customer_lot_expiry":         5,
+	"move_customer_lot_expiry":         8,
 	"list_customers":                   6,
 	"list_events":                      3,
 	"create_webhook":                   3,
@@ -136,6 +136,9 @@ func (g *grammar) path(pattern string) string {
 	}
 	if strings.Contains(pattern, "{event_id}") && !g.bad() {
 		return g.texts["delivery_path"](g) + "/resend"
+	}
+	if strings.Contains(pattern, "{lot_seq}") && !g.bad() {
+		return g.texts["lot_path"](g)
 	}
 	if strings.Contains(pattern, "{transfer_id}") && !g.bad() {
 		return g.texts["transfer_path"](g)
