@@ -14,10 +14,11 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # everything ten times slower, and has nothing to see where a property machine
 # drives a store from one goroutine, nor more on one release of a server than on
 # another, so that both stores run less under it. The suite of the stores runs
-# under it with them.
-RACE := -race ./internal/ledger ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
+# under it with them; what is about a server and not about goroutines does not run
+# under it again.
+RACE := -race ./internal/ledger ./internal/access ./internal/groupcommit ./internal/sweep ./internal/webhook ./internal/httpapi
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=20
-RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump' 
+RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)
