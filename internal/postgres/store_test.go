@@ -57,6 +57,20 @@ func benchmarkTransact(b *testing.B, s server, submitters, customers int) {
 	b.ReportMetric(float64(bytes)/float64(b.N), "B/entry")
 }
 
+// BenchmarkDeliveries sends what is queued on every server.
+func BenchmarkDeliveries(b *testing.B) {
+	for _, s := range servers {
+		b.Run(s.name, func(b *testing.B) {
+			db, err := postgres.Open(b.Context(), postgres.Config{URL: s.database(b)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = db.Close() })
+			storetest.BenchmarkDeliveries(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db})
+		})
+	}
+}
+
 // BenchmarkLots debits wallets with few and many open lots on every server.
 func BenchmarkLots(b *testing.B) {
 	for _, s := range servers {

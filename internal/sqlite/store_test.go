@@ -35,6 +35,8 @@ func BenchmarkTransact(b *testing.B) {
 	}
 }
 
+func BenchmarkDeliveries(b *testing.B) { storetest.BenchmarkDeliveries(b, open(b)) }
+
 func BenchmarkLots(b *testing.B) {
 	for _, c := range storetest.LotCases {
 		b.Run(fmt.Sprintf("lots=%d/expire=%t", c.Lots, c.Expires), func(b *testing.B) {

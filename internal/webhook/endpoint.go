@@ -19,7 +19,7 @@ const (
 
 // The bounds of an endpoint.
 const (
-	EndpointsMax   = 50 // of a business in one mode
+	EndpointsMax   = 16 // of a business in one mode
 	DescriptionMax = 500
 	MetadataMax    = 50
 	RateLimitMax   = 10_000
