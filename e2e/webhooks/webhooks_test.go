@@ -106,8 +106,10 @@ func (r *trial) happened(filter string) (ids []string) {
 // none is missing, each is signed and the same at every attempt, and a wallet's come
 // in their order where nothing failed.
 func TestSenderKilled(t *testing.T) {
+	t.Parallel() // most of the time is spent waiting for the second tries
 	for name, instances := range map[string]int{"embedded": 0, "two instances": 2} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := &trial{T: t, campaign: harness.NewCampaign(t), d: harness.Deploy(t, harness.DeployOptions{
 				Instances: instances, Arguments: []string{"--webhook-allow-insecure", "loopback"},
 			})}

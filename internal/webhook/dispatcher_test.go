@@ -515,3 +515,64 @@ func (f *flakyStore) Serve(
 	})
 	return served, err
 }
+
+// Each of these mistakes makes TestNothingIsMissing and its like fail: what the store
+// is told is looked at by the same eyes.
+func TestDispatcherTeeth(t *testing.T) {
+	t.Parallel()
+	for name, wrap := range map[string]func(*storetest.Model) webhook.Store{
+		"a place is moved before its events are queued": func(m *storetest.Model) webhook.Store { return movedFirst{m, new(int)} },
+		"what failed is taken for delivered":            func(m *storetest.Model) webhook.Store { return allDelivered{m} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, wrap)
+				e, c := o.endpoint("a.example.com"), o.customer()
+				r := newReceivers(func(_ webhook.Message, times int) webhook.Attempt {
+					if times == 1 && o.dice()%10 < 3 {
+						return refused
+					}
+					return taken
+				})
+				defer o.dispatch(r.send)()
+				ids := o.credit(c, 100)
+				time.Sleep(time.Minute)
+				took := map[string]int{}
+				for _, d := range o.deliveries(e, webhook.Done) {
+					if d.Attempts[len(d.Attempts)-1].Outcome == webhook.Delivered {
+						took[d.EventID]++
+					}
+				}
+				if len(took) == len(ids) {
+					t.Error("got every event delivered, want some missing")
+				}
+			})
+		})
+	}
+}
+
+// movedFirst loses what it was to queue one time in two, as a store would that moves
+// the place in a commit of its own and is killed between the two.
+type movedFirst struct {
+	*storetest.Model
+	times *int
+}
+
+func (s movedFirst) Enqueue(
+	ctx context.Context, id string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
+) (bool, error) {
+	if *s.times++; *s.times%2 == 1 {
+		deliveries = nil
+	}
+	return s.Model.Enqueue(ctx, id, from, to, deliveries)
+}
+
+type allDelivered struct{ *storetest.Model }
+
+func (s allDelivered) Record(ctx context.Context, id string, results []webhook.Result) error {
+	for i := range results {
+		results[i].State = webhook.Done
+	}
+	return s.Model.Record(ctx, id, results)
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/webhook"
+)
+
+func webhookMistakes() []mistake {
+	places := [2]string{"webhooks", "a place moves once, with what was queued"}
+	due := [2]string{"webhooks", "what is due comes in order, and in strict order one of a queue"}
+	subscriptions := [2]string{"webhooks", "E2 what happens is queued for whoever wanted it then"}
+	return []mistake{
+		{"queued from wherever", openBentWebhooks(func(m *Model) webhook.Store { return anyFrom{m} }), [][2]string{places}, false},
+		{"queued without moving the place", openBentWebhooks(func(m *Model) webhook.Store { return unmoved{m} }), [][2]string{
+			places, {"webhooks", "E3 events written at once are sent once each, in the order of each wallet"},
+		}, false},
+		{"strict order that is none", openBentWebhooks(func(m *Model) webhook.Store { return loose{m} }), [][2]string{due}, false},
+		{"late results recorded", openBentWebhooks(func(m *Model) webhook.Store { return lateResults{m} }), [][2]string{
+			{"webhooks", "a result that comes too late changes nothing"},
+		}, false},
+		{"enabled where it was disabled", openBentWebhooks(func(m *Model) webhook.Store { return enabledThere{m} }), [][2]string{
+			subscriptions,
+		}, false},
+		{"endpoints of every mode", openBentWebhooks(func(m *Model) webhook.Store { return everyMode{m} }), [][2]string{
+			{"webhooks", "N1 endpoints and deliveries of another business or mode are not there"},
+		}, false},
+		{"a key makes another endpoint each time", openBentWebhooks(func(m *Model) webhook.Store { return keyless{m} }), [][2]string{
+			{"webhooks", "a key makes one endpoint, by many at once too"},
+		}, false},
+	}
+}
+
+func openBentWebhooks(bend func(*Model) webhook.Store) func(testing.TB) Stores {
+	return func(testing.TB) Stores {
+		m := NewModel()
+		return Stores{Ledger: m, Access: m, Webhooks: bend(m)}
+	}
+}
+
+// anyFrom queues whatever the place is.
+type anyFrom struct{ *Model }
+
+func (s anyFrom) Enqueue(
+	ctx context.Context, id string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
+) (bool, error) {
+	if served, err := s.Model.Endpoint(ctx, ledger.Tenant{}, id); err == nil {
+		from = served.Place
+	}
+	return s.Model.Enqueue(ctx, id, from, to, deliveries)
+}
+
+// unmoved queues and leaves the place where it was.
+type unmoved struct{ *Model }
+
+func (s unmoved) Enqueue(
+	ctx context.Context, id string, from, _ ledger.FeedPlace, deliveries []webhook.Delivery,
+) (bool, error) {
+	return s.Model.Enqueue(ctx, id, from, from, deliveries)
+}
+
+type loose struct{ *Model }
+
+func (s loose) Due(ctx context.Context, id string, at time.Time, _ bool, limit int) ([]webhook.Delivery, error) {
+	return s.Model.Due(ctx, id, at, false, limit)
+}
+
+// lateResults records a result however often it was tried meanwhile.
+type lateResults struct{ *Model }
+
+func (s lateResults) Record(ctx context.Context, id string, results []webhook.Result) error {
+	s.mu.Lock()
+	e, err := s.endpoint(ledger.Tenant{}, id)
+	for i := range results {
+		if err == nil {
+			results[i].Tried = e.deliveries[results[i].No-1].Tries
+		}
+	}
+	s.mu.Unlock()
+	return s.Model.Record(ctx, id, results)
+}
+
+// enabledThere lets an endpoint go on where it was when it was disabled.
+type enabledThere struct{ *Model }
+
+func (s enabledThere) UpdateEndpoint(
+	ctx context.Context, tenant ledger.Tenant, id string, change func(webhook.Endpoint) (webhook.Endpoint, error),
+) (webhook.Endpoint, error) {
+	before, _ := s.Model.Endpoint(ctx, tenant, id)
+	changed, err := s.Model.UpdateEndpoint(ctx, tenant, id, change)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, found := s.endpoint(tenant, id); found == nil {
+		e.Place = before.Place
+	}
+	return changed, err
+}
+
+type everyMode struct{ *Model }
+
+func (s everyMode) Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (webhook.Served, error) {
+	tenant.Mode = ledger.Test
+	return s.Model.Endpoint(ctx, tenant, id)
+}
+
+type keyless struct{ *Model }
+
+func (s keyless) CreateEndpoint(ctx context.Context, e webhook.Endpoint) (webhook.Endpoint, error) {
+	e.Key = ""
+	return s.Model.CreateEndpoint(ctx, e)
+}
