@@ -50,7 +50,7 @@ func record(t testing.TB, s scenario, open func(t testing.TB) Stores) []string {
 // recordMachine drives the machine from fixed seeds until it complains, and
 // returns the number of seeds that took; 0 when it never did.
 func recordMachine(t testing.TB, open func(t testing.TB) Stores) int {
-	const seeds = 600
+	const seeds = 2500
 	stores, ids := open(t), &dice{state: 7}
 	for seed := range seeds {
 		if fails(t, stores, ids, seed) {
