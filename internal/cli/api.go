@@ -63,7 +63,7 @@ type request struct {
 	patience time.Duration // 0 means requestTimeout
 }
 
-// call sends a request and reads the answer into the value into. It says
+// call sends a request and reads the answer into the value into, unless that is nil. It says
 // whether the answer is the kept one of an earlier request under the same key.
 func (c *apiClient) call(ctx context.Context, r request, into any) (replayed bool, err error) {
 	if r.patience == 0 {
@@ -86,6 +86,9 @@ func (c *apiClient) call(ctx context.Context, r request, into any) (replayed boo
 	}
 	if response.StatusCode != http.StatusOK {
 		return false, refusal(c.base, response, text)
+	}
+	if into == nil {
+		return false, nil
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return false, fmt.Errorf("%s did not answer as Billfold does; check base-url: %w", c.base, err)

@@ -40,7 +40,8 @@ func shortTime(t time.Time) string {
 }
 
 func (p *program) clientCommands() []*cobra.Command {
-	return []*cobra.Command{p.customersCommand(), p.walletsCommand(), p.ledgerCommand(), p.importCommand()}
+	return []*cobra.Command{p.customersCommand(), p.walletsCommand(), p.ledgerCommand(), p.importCommand(),
+		p.webhooksCommand(), p.listenCommand()}
 }
 
 // group is a command that only holds others.
