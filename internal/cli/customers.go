@@ -41,7 +41,7 @@ func shortTime(t time.Time) string {
 
 func (p *program) clientCommands() []*cobra.Command {
 	return []*cobra.Command{p.customersCommand(), p.walletsCommand(), p.ledgerCommand(), p.importCommand(),
-		p.webhooksCommand(), p.listenCommand()}
+		p.webhooksCommand(), p.listenCommand(), p.triggerCommand()}
 }
 
 // group is a command that only holds others.
