@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -148,23 +149,30 @@ func (db *DB) Due(
 ) (deliveries []webhook.Delivery, err error) {
 	condition := ""
 	if inOrder {
-		condition = `
-		  and not exists (
-		      select from webhook_deliveries b
-		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
+		condition = inOrderCondition
 	}
 	err = db.read(ctx, func(ctx context.Context, q querier) error {
-		deliveries, err = readDeliveries(ctx, q, `
-		  select `+deliveryColumns+`, d.body
-		    from webhook_deliveries d
-		   where d.endpoint = (select no from webhook_endpoints where id = $1 and not deleted)
-		     and d.state = 'pending' and d.due_at <= $2 `+condition+`
-		   order by d.due_at, d.no
-		   limit $3`, endpointID, at, limit)
+		deliveries, err = readDeliveries(ctx, q, fmt.Sprintf(dueQuery, condition), endpointID, at, limit)
 		return err
 	})
 	return deliveries, err
 }
+
+// inOrderCondition leaves out what has something pending before it in its queue.
+const inOrderCondition = `
+	   and not exists (
+	       select from webhook_deliveries b
+	        where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
+
+// dueQuery walks the index of what is pending. With strict order it has a condition
+// more.
+const dueQuery = `
+	select ` + deliveryColumns + `, d.body
+	  from webhook_deliveries d
+	 where d.endpoint = (select no from webhook_endpoints where id = $1 and not deleted)
+	   and d.state = 'pending' and d.due_at <= $2 %s
+	 order by d.due_at, d.no
+	 limit $3`
 
 // Record implements webhook.Store.
 func (db *DB) Record(ctx context.Context, endpointID string, results []webhook.Result) error {

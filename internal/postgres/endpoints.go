@@ -330,19 +330,21 @@ const purgeMax = 1000
 
 // purge removes some of what is left of endpoints that were deleted.
 func purge(ctx context.Context, conn *pgx.Conn) error {
+	var no int64
+	err := conn.QueryRow(ctx, `select no from webhook_endpoints where deleted limit 1`).Scan(&no)
+	if err != nil {
+		return ignore(err, pgx.ErrNoRows)
+	}
+	// As a list of keys, which are looked up whatever the planner knows of the table.
 	const deliveries = `
 	  delete from webhook_deliveries
-	   where no in (select d.no
-	                  from webhook_endpoints e
-	                  join webhook_deliveries d on d.endpoint = e.no
-	                 where e.deleted
-	                 limit $1)`
-	if _, err := conn.Exec(ctx, deliveries, purgeMax); err != nil {
+	   where no = any (array(select no from webhook_deliveries where endpoint = $1 limit $2))`
+	if _, err := conn.Exec(ctx, deliveries, no, purgeMax); err != nil {
 		return err
 	}
-	const endpoints = `
+	const endpoint = `
 	  delete from webhook_endpoints e
-	   where e.deleted and not exists (select from webhook_deliveries d where d.endpoint = e.no)`
-	_, err := conn.Exec(ctx, endpoints)
+	   where e.no = $1 and not exists (select from webhook_deliveries d where d.endpoint = $1)`
+	_, err = conn.Exec(ctx, endpoint, no)
 	return err
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/jackc/pgx/v5"
@@ -154,4 +155,12 @@ func (db *DB) HappenedHold(change *ledger.HoldChange) (bool, error) {
 	b := newBatch(db, nil)
 	b.holds.add(customerKey{change.Hold.CustomerID, number}, change)
 	return b.happened()
+}
+
+// DueQuery is the query of what is due to an endpoint, in strict order or not.
+func DueQuery(inOrder bool) string {
+	if inOrder {
+		return fmt.Sprintf(dueQuery, inOrderCondition)
+	}
+	return fmt.Sprintf(dueQuery, "")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +102,35 @@ func TestEndpointsAreShared(t *testing.T) {
 	if slices.Contains(both, all[0]) || len(both) != endpoints-1 {
 		t.Errorf("after one was deleted: got %v, want the other %d", both, endpoints-1)
 	}
+}
+
+// What is due is read in the order of its index, and what stands before it in its
+// queue is looked up, however much was delivered and whatever the planner knows.
+func TestPlanOfWhatIsDue(t *testing.T) {
+	t.Parallel()
+	const fill = `
+	  insert into webhook_endpoints (no, id, tenant, definition, disabled, deleted)
+	  select n, 'whk_' || n, 1, '', false, false from generate_series(1, 20) as n;
+	  insert into webhook_deliveries (endpoint, event_id, kind, queue, body, state, due_at, tries, attempts, queued_at)
+	  select 1 + n % 20, 'evt_' || n, 'wallet.credited', 'cus_' || n % 50, repeat('b', 500)::bytea,
+	         case when n % 100 < %s then 'pending' else 'delivered' end, now(), 0, '[]', now()
+	    from generate_series(1, 5000) as n`
+	onOwnServers(t, func(t *testing.T, s server) {
+		for name, pending := range map[string]string{"few": "1", "many": "90"} {
+			for _, known := range []string{"", "; analyze"} {
+				conn := connect(t, newInstallation(t, s, 1).url)
+				exec(t, conn, strings.Replace(fill, "%s", pending, 1)+known)
+				exec(t, conn, "begin; set local plan_cache_mode = force_generic_plan")
+				if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
+					t.Fatal(err)
+				}
+				for n, inOrder := range []bool{false, true} {
+					got := plan(t, conn, n, postgres.DueQuery(inOrder))
+					if !strings.Contains(got, "webhook_deliveries_due") || strings.Contains(got, "Sort") || strings.Contains(got, "Seq Scan on webhook_deliveries") {
+						t.Errorf("%s pending%s, in order %t: got a plan that does not walk the index of what is due:\n%s", name, known, inOrder, got)
+					}
+				}
+			}
+		}
+	})
 }
