@@ -16,7 +16,7 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # another, so that both stores run less under it. The suite of the stores runs
 # under it with them; what is about a server and not about goroutines does not run
 # under it again.
-RACE := -race ./internal/ledger ./internal/access ./internal/groupcommit ./internal/sweep ./internal/webhook ./internal/httpapi
+RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=20
 RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
 
