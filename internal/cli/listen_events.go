@@ -193,6 +193,9 @@ func (l *eventListener) forward(ctx context.Context, id string, event []byte) st
 		return printable(err.Error())
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return "101: it wanted to speak another protocol" // and would have the connection without an end
+	}
 	// What was read to its end leaves a connection that is used again.
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)); err != nil {
 		return printable(err.Error())

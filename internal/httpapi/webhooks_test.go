@@ -364,7 +364,7 @@ func TestWebhookDeliveries(t *testing.T) {
 // tryDelivery has an attempt fail for good, and looks at how it is shown.
 func (r *rig) tryDelivery(key, id, event string) {
 	r.Helper()
-	due, err := r.stores.Webhooks.Due(r.Context(), id, r.clock.Now(), false, 10)
+	due, err := r.stores.Webhooks.Due(r.Context(), id, webhook.Due{At: r.clock.Now(), Limit: 10})
 	if err != nil || len(due) != 5 {
 		r.Fatalf("due: got %d and error %v, want 5", len(due), err)
 	}

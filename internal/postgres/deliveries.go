@@ -13,33 +13,31 @@ import (
 )
 
 // Enqueue implements webhook.Store.
-func (db *DB) Enqueue(
-	ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (moved bool, err error) {
+func (db *DB) Enqueue(ctx context.Context, step webhook.Step) (moved bool, err error) {
 	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) {
-		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, endpointID, "")
-		moved = err == nil && stored.Place == to
+		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, step.EndpointID, "")
+		moved = err == nil && stored.Place == step.To && step.To != step.From
 		return moved, ignore(err, errNoEndpoint)
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
 		moved = false
-		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, endpointID, lockEndpoint)
-		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && stored.Place != from {
+		stored, err := readEndpoint(ctx, conn, ledger.Tenant{}, step.EndpointID, lockEndpoint)
+		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && !stored.Stands(&step) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		trip := &pgx.Batch{}
-		for i := range deliveries {
-			d := &deliveries[i]
+		for i := range step.Deliveries {
+			d := &step.Deliveries[i]
 			trip.Queue(`
 			  insert into webhook_deliveries (endpoint, event_id, kind, queue, body, state, due_at, tries, attempts, queued_at)
 			  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 				stored.no, d.EventID, string(d.Kind), d.Queue, d.Body, string(d.State), d.DueAt, d.Tries,
 				webhook.EncodeAttempts(d.Attempts), d.QueuedAt)
 		}
-		trip.Queue(`update webhook_endpoints set place = $2 where no = $1`, stored.no, string(to))
+		trip.Queue(`update webhook_endpoints set place = $2 where no = $1`, stored.no, string(step.To))
 		moved = true
 		return conn.SendBatch(ctx, trip).Close()
 	})
@@ -145,14 +143,16 @@ func (db *DB) Resend(
 
 // Due implements webhook.Store.
 func (db *DB) Due(
-	ctx context.Context, endpointID string, at time.Time, inOrder bool, limit int,
+	ctx context.Context, endpointID string, due webhook.Due,
 ) (deliveries []webhook.Delivery, err error) {
 	condition := ""
-	if inOrder {
+	if due.InOrder {
 		condition = inOrderCondition
 	}
+	except := append([]string{}, due.Except...) // nil would be null
 	err = db.read(ctx, func(ctx context.Context, q querier) error {
-		deliveries, err = readDeliveries(ctx, q, fmt.Sprintf(dueQuery, condition), endpointID, at, limit)
+		query := fmt.Sprintf(dueQuery, condition)
+		deliveries, err = readDeliveries(ctx, q, query, endpointID, due.At, webhook.ScanMax, except, due.Limit)
 		return err
 	})
 	return deliveries, err
@@ -164,15 +164,20 @@ const inOrderCondition = `
 	       select from webhook_deliveries b
 	        where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
 
-// dueQuery walks the index of what is pending. With strict order it has a condition
-// more.
+// dueQuery walks the index of what is pending, and looks up what is wanted of it. With
+// strict order it has a condition more.
 const dueQuery = `
 	select ` + deliveryColumns + `, d.body
-	  from webhook_deliveries d
-	 where d.endpoint = (select no from webhook_endpoints where id = $1 and not deleted)
-	   and d.state = 'pending' and d.due_at <= $2 %s
-	 order by d.due_at, d.no
-	 limit $3`
+	  from (select i.no, i.queue, i.due_at
+	          from webhook_deliveries i
+	         where i.endpoint = (select no from webhook_endpoints where id = $1 and not deleted)
+	           and i.state = 'pending' and i.due_at <= $2
+	         order by i.due_at, i.no
+	         limit $3) f,
+	       lateral (select * from webhook_deliveries where no = f.no offset 0) d
+	 where f.queue <> all ($4) %s
+	 order by f.due_at, f.no
+	 limit $5`
 
 // Record implements webhook.Store.
 func (db *DB) Record(ctx context.Context, endpointID string, results []webhook.Result) error {

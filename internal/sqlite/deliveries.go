@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"time"
 
@@ -13,27 +14,25 @@ import (
 )
 
 // Enqueue implements webhook.Store.
-func (db *DB) Enqueue(
-	ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (bool, error) {
+func (db *DB) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
 	moved := false // kept apart from the results, as in CreateCustomer
 	err := db.write(ctx, func(conn *sqlite.Conn) error {
 		moved = false
-		stored, err := readEndpoint(conn, ledger.Tenant{}, endpointID)
-		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && stored.Place != from {
+		stored, err := readEndpoint(conn, ledger.Tenant{}, step.EndpointID)
+		if ledger.CodeOf(err) == ledger.CodeNotFound || err == nil && !stored.Stands(&step) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		for i := range deliveries {
-			if err := insertDelivery(conn, stored.no, &deliveries[i]); err != nil {
+		for i := range step.Deliveries {
+			if err := insertDelivery(conn, stored.no, &step.Deliveries[i]); err != nil {
 				return err
 			}
 		}
 		moved = true
 		const update = `update webhook_endpoints set place = ? where no = ?`
-		return sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: []any{string(to), stored.no}})
+		return sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: []any{string(step.To), stored.no}})
 	})
 	return err == nil && moved, err
 }
@@ -165,23 +164,33 @@ func (db *DB) Resend(
 
 // Due implements webhook.Store.
 func (db *DB) Due(
-	ctx context.Context, endpointID string, at time.Time, inOrder bool, limit int,
+	ctx context.Context, endpointID string, due webhook.Due,
 ) (deliveries []webhook.Delivery, err error) {
 	condition := ""
-	if inOrder {
+	if due.InOrder {
 		condition = `
 		  and not exists (
 		      select 1 from webhook_deliveries b
 		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
 	}
+	except, err := json.Marshal(append([]string{}, due.Except...))
+	if err != nil {
+		return nil, err
+	}
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		// The inner list is read from the index alone.
 		deliveries, err = readDeliveries(conn, `
 		  select `+deliveryColumns+`
-		    from webhook_deliveries d
-		   where d.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
-		     and d.state = 'pending' and d.due_at <= ? `+condition+`
+		    from (select i.no, i.queue
+		            from webhook_deliveries i
+		           where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
+		             and i.state = 'pending' and i.due_at <= ?
+		           order by i.due_at, i.no
+		           limit ?) f
+		   cross join webhook_deliveries d on d.no = f.no
+		   where f.queue not in (select value from json_each(?)) `+condition+`
 		   order by d.due_at, d.no
-		   limit ?`, endpointID, at.UnixMicro(), limit)
+		   limit ?`, endpointID, due.At.UnixMicro(), webhook.ScanMax, string(except), due.Limit)
 		return err
 	})
 	return deliveries, err

@@ -196,27 +196,23 @@ func (m *Model) AllEndpoints(context.Context) (served []webhook.Served, err erro
 }
 
 // Enqueue implements [webhook.Store].
-func (m *Model) Enqueue(
-	_ context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (bool, error) {
+func (m *Model) Enqueue(_ context.Context, step webhook.Step) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, err := m.endpoint(ledger.Tenant{}, endpointID)
-	if err != nil || e.Place != from {
+	e, err := m.endpoint(ledger.Tenant{}, step.EndpointID)
+	if err != nil || !e.Stands(&step) {
 		return false, nil
 	}
-	for _, d := range deliveries {
+	for _, d := range step.Deliveries {
 		d.No = int64(len(e.deliveries)) + 1
 		e.deliveries = append(e.deliveries, d)
 	}
-	e.Place = to
+	e.Place = step.To
 	return true, nil
 }
 
 // Due implements [webhook.Store].
-func (m *Model) Due(
-	_ context.Context, endpointID string, at time.Time, inOrder bool, limit int,
-) (due []webhook.Delivery, err error) {
+func (m *Model) Due(_ context.Context, endpointID string, asked webhook.Due) (due []webhook.Delivery, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, err := m.endpoint(ledger.Tenant{}, endpointID)
@@ -231,14 +227,14 @@ func (m *Model) Due(
 		if d.State != webhook.Pending {
 			continue
 		}
-		if !d.DueAt.After(at) && (!inOrder || !waiting[d.Queue]) {
+		if !d.DueAt.After(asked.At) && (!asked.InOrder || !waiting[d.Queue]) && !slices.Contains(asked.Except, d.Queue) {
 			d.Attempts = slices.Clone(d.Attempts)
 			due = append(due, d)
 		}
 		waiting[d.Queue] = true
 	}
 	slices.SortStableFunc(due, func(a, b webhook.Delivery) int { return a.DueAt.Compare(b.DueAt) })
-	return due[:min(len(due), limit)], nil
+	return due[:min(len(due), asked.Limit)], nil
 }
 
 // Record implements [webhook.Store].

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
@@ -15,8 +14,11 @@ func webhookMistakes() []mistake {
 	subscriptions := [2]string{"webhooks", "E2 what happens is queued for whoever wanted it then"}
 	return []mistake{
 		{"queued from wherever", openBentWebhooks(func(m *Model) webhook.Store { return anyFrom{m} }), [][2]string{places}, false},
+		{"queued by an endpoint that was changed", openBentWebhooks(func(m *Model) webhook.Store { return anyEndpoint{m} }), [][2]string{
+			places,
+		}, false},
 		{"queued without moving the place", openBentWebhooks(func(m *Model) webhook.Store { return unmoved{m} }), [][2]string{
-			places, {"webhooks", "E3 events written at once are sent once each, in the order of each wallet"},
+			places,
 		}, false},
 		{"strict order that is none", openBentWebhooks(func(m *Model) webhook.Store { return loose{m} }), [][2]string{due}, false},
 		{"late results recorded", openBentWebhooks(func(m *Model) webhook.Store { return lateResults{m} }), [][2]string{
@@ -44,28 +46,36 @@ func openBentWebhooks(bend func(*Model) webhook.Store) func(testing.TB) Stores {
 // anyFrom queues whatever the place is.
 type anyFrom struct{ *Model }
 
-func (s anyFrom) Enqueue(
-	ctx context.Context, id string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (bool, error) {
-	if served, err := s.Model.Endpoint(ctx, ledger.Tenant{}, id); err == nil {
-		from = served.Place
+func (s anyFrom) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
+	if served, err := s.Model.Endpoint(ctx, ledger.Tenant{}, step.EndpointID); err == nil {
+		step.From = served.Place
 	}
-	return s.Model.Enqueue(ctx, id, from, to, deliveries)
+	return s.Model.Enqueue(ctx, step)
+}
+
+// anyEndpoint queues what was decided by an endpoint as it was before a change.
+type anyEndpoint struct{ *Model }
+
+func (s anyEndpoint) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
+	if served, err := s.Model.Endpoint(ctx, ledger.Tenant{}, step.EndpointID); err == nil {
+		step.AsOf = served.Endpoint.UpdatedAt
+	}
+	return s.Model.Enqueue(ctx, step)
 }
 
 // unmoved queues and leaves the place where it was.
 type unmoved struct{ *Model }
 
-func (s unmoved) Enqueue(
-	ctx context.Context, id string, from, _ ledger.FeedPlace, deliveries []webhook.Delivery,
-) (bool, error) {
-	return s.Model.Enqueue(ctx, id, from, from, deliveries)
+func (s unmoved) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
+	step.To = step.From
+	return s.Model.Enqueue(ctx, step)
 }
 
 type loose struct{ *Model }
 
-func (s loose) Due(ctx context.Context, id string, at time.Time, _ bool, limit int) ([]webhook.Delivery, error) {
-	return s.Model.Due(ctx, id, at, false, limit)
+func (s loose) Due(ctx context.Context, id string, due webhook.Due) ([]webhook.Delivery, error) {
+	due.InOrder = false
+	return s.Model.Due(ctx, id, due)
 }
 
 // lateResults records a result however often it was tried meanwhile.

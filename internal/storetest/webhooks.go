@@ -187,7 +187,9 @@ func (w *world) enqueue(e webhook.Endpoint, deliveries ...webhook.Delivery) {
 	w.Helper()
 	served, err := w.webhooks.Endpoint(w.Context(), e.Tenant, e.ID)
 	w.wantCode(err, "")
-	moved, err := w.webhooks.Enqueue(w.Context(), e.ID, served.Place, served.Place, deliveries)
+	moved, err := w.webhooks.Enqueue(w.Context(), webhook.Step{
+		EndpointID: e.ID, AsOf: e.UpdatedAt, From: served.Place, To: served.Place, Deliveries: deliveries,
+	})
 	w.wantCode(err, "")
 	if !moved {
 		w.Errorf("enqueue: got nothing queued, want everything")
@@ -196,7 +198,8 @@ func (w *world) enqueue(e webhook.Endpoint, deliveries ...webhook.Delivery) {
 
 func (w *world) due(e webhook.Endpoint, seconds int, inOrder bool, limit int) []webhook.Delivery {
 	w.Helper()
-	due, err := w.webhooks.Due(w.Context(), e.ID, epoch.Add(time.Duration(seconds)*time.Second), inOrder, limit)
+	at := epoch.Add(time.Duration(seconds) * time.Second)
+	due, err := w.webhooks.Due(w.Context(), e.ID, webhook.Due{At: at, InOrder: inOrder, Limit: limit})
 	w.wantCode(err, "")
 	return due
 }
@@ -228,8 +231,10 @@ func webhookPlaces(w *world) {
 	var mu sync.Mutex
 	won := 0
 	together(8, func(i int) {
-		moved, err := w.webhooks.Enqueue(w.Context(), e.ID, served.Place, next,
-			[]webhook.Delivery{deliver("one", "a", 0), deliver("two", "a", 0)})
+		moved, err := w.webhooks.Enqueue(w.Context(), webhook.Step{
+			EndpointID: e.ID, AsOf: e.UpdatedAt, From: served.Place, To: next,
+			Deliveries: []webhook.Delivery{deliver("one", "a", 0), deliver("two", "a", 0)},
+		})
 		if err != nil {
 			w.Errorf("enqueue: got error %v, want none", err)
 		}
@@ -243,11 +248,28 @@ func webhookPlaces(w *world) {
 		w.Errorf("got the place moved by %d of 8, want by 1", won)
 	}
 	w.same("queued", []string{"one", "two"}, idsOf(w.due(e, 0, false, 10)))
-	moved, err := w.webhooks.Enqueue(w.Context(), "whk_none", "", next, nil)
+	moved, err := w.webhooks.Enqueue(w.Context(), webhook.Step{EndpointID: "whk_none", To: next})
 	w.wantCode(err, "")
 	if moved {
 		w.Errorf("got an endpoint moved that there is not")
 	}
+	// What was decided by an endpoint that was changed since is decided again.
+	changed, err := w.webhooks.UpdateEndpoint(w.Context(), w.shop, e.ID,
+		func(e webhook.Endpoint) (webhook.Endpoint, error) {
+			e.UpdatedAt = e.UpdatedAt.Add(time.Microsecond)
+			return e, nil
+		})
+	w.wantCode(err, "")
+	for asOf, want := range map[time.Time]bool{e.UpdatedAt: false, changed.UpdatedAt: true} {
+		moved, err := w.webhooks.Enqueue(w.Context(), webhook.Step{
+			EndpointID: e.ID, AsOf: asOf, From: next, To: next, Deliveries: []webhook.Delivery{deliver(fmt.Sprint(want), "b", 0)},
+		})
+		w.wantCode(err, "")
+		if moved != want {
+			w.Errorf("decided by the endpoint of %s: got it queued: %t, want %t", asOf, moved, want)
+		}
+	}
+	w.same("queued", []string{"one", "two", "true"}, idsOf(w.due(e, 0, false, 10)))
 }
 
 func webhookDue(w *world) {
@@ -263,6 +285,11 @@ func webhookDue(w *world) {
 	w.same("the first two", []string{"2", "3"}, idsOf(w.due(e, 2, false, 2)))
 	w.same("in strict order after a second", []string{"2"}, idsOf(w.due(e, 1, true, 10)))
 	w.same("in strict order after two", []string{"2", "1"}, idsOf(w.due(e, 2, true, 10)))
+	rest, err := w.webhooks.Due(w.Context(), e.ID, webhook.Due{
+		At: epoch.Add(9 * time.Second), Except: []string{"b", "c", "none"}, Limit: 10,
+	})
+	w.wantCode(err, "")
+	w.same("of all queues but two", []string{"3", "1"}, idsOf(rest))
 	first := w.due(e, 2, false, 1)[0]
 	if string(first.Body) != `{"id":"2"}` || first.Queue != "b" || !first.QueuedAt.Equal(epoch.Add(time.Second)) {
 		w.Errorf("got %+v, want what was queued", first)

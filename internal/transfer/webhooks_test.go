@@ -35,9 +35,11 @@ func fillWebhooks(t testing.TB, db store, tenant ledger.Tenant) {
 				Body: []byte(texts[i] + "\x00"), State: webhook.Pending, DueAt: began, QueuedAt: began,
 			})
 		}
-		_, err = db.Enqueue(t.Context(), e.ID, served.Place, served.Place, deliveries)
+		_, err = db.Enqueue(t.Context(), webhook.Step{
+			EndpointID: e.ID, AsOf: began, From: served.Place, To: served.Place, Deliveries: deliveries,
+		})
 		must(t, err)
-		due, err := db.Due(t.Context(), e.ID, began.Add(time.Hour), false, 3)
+		due, err := db.Due(t.Context(), e.ID, webhook.Due{At: began.Add(time.Hour), Limit: 3})
 		must(t, err)
 		attempts := []webhook.Attempt{{At: began, Took: time.Second, Outcome: webhook.Rejected, Answer: texts[n]}}
 		must(t, db.Record(t.Context(), e.ID, []webhook.Result{

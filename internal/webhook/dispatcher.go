@@ -116,7 +116,7 @@ func (d *Dispatcher) serve(ctx context.Context, list []Served) {
 		id := served.Endpoint.ID
 		wanted[id] = true
 		if w := running[id]; w != nil {
-			w.endpoint.Store(&served.Endpoint)
+			w.learn(&served.Endpoint)
 			continue
 		}
 		d.workers[id] = d.start(ctx, served)

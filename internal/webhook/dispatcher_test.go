@@ -322,6 +322,87 @@ func TestDeadReceiverSlowsNobody(t *testing.T) {
 	})
 }
 
+// A wallet of which much is due, and is taken slowly or not at all, keeps no other from
+// its turn.
+func TestBusyWalletHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		o.endpoint("a.example.com")
+		busy, other := o.customer(), o.customer()
+		slow := map[string]bool{}
+		for _, id := range o.credit(busy, 600) {
+			slow[id] = true
+		}
+		r := newReceivers(func(m webhook.Message, _ int) webhook.Attempt {
+			if slow[m.ID] {
+				return webhook.Attempt{Outcome: webhook.TimedOut, Took: webhook.AttemptWithin}
+			}
+			return taken
+		})
+		defer o.dispatch(r.send)()
+		time.Sleep(time.Second)
+		ids := o.credit(other, 1)
+		time.Sleep(5 * time.Second)
+		if got := r.ids("a.example.com"); !slices.Contains(got, ids[0]) {
+			t.Errorf("got %d messages and not that of the other wallet, want it within seconds", len(got))
+		}
+	})
+}
+
+// What is changed about an endpoint counts for what happens after the answer, and for
+// what is sent a moment later, whatever waits for the limit.
+func TestChangesCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, nil)
+		e := o.endpoint("old.example.com", func(e *webhook.Endpoint) { e.RateLimit = 1 })
+		r := newReceivers(func(webhook.Message, int) webhook.Attempt { return taken })
+		defer o.dispatch(r.send)()
+		change := func(change func(*webhook.Endpoint)) {
+			t.Helper()
+			if _, err := o.endpoints.Update(t.Context(), o.tenant, e.ID, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 40 {
+			o.credit(o.customer(), 1)
+		}
+		time.Sleep(3 * time.Second)
+		change(func(e *webhook.Endpoint) { e.URL, e.RateLimit = "https://new.example.com/", 0 })
+		time.Sleep(200 * time.Millisecond)
+		before := len(r.ids("old.example.com"))
+		time.Sleep(10 * time.Second)
+		if got := len(r.ids("old.example.com")); got != before || got > 5 || len(r.ids("new.example.com"))+got != 40 {
+			t.Errorf("got %d messages at the old URL, %d of them late, and %d at the new, want 40 and none late",
+				got, got-before, len(r.ids("new.example.com")))
+		}
+		// A type that is added counts for what happens a tenth of a second later, and then.
+		for _, wait := range []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second} {
+			change(func(e *webhook.Endpoint) { e.FilterTypes = []string{string(ledger.CustomerUpdated)} })
+			o.credit(o.customer(), 1)
+			time.Sleep(2 * time.Second)
+			change(func(e *webhook.Endpoint) { e.FilterTypes = []string{string(ledger.WalletCredited)} })
+			time.Sleep(wait)
+			ids := o.credit(o.customer(), 3)
+			time.Sleep(5 * time.Second)
+			for _, id := range ids {
+				if !slices.Contains(r.ids("new.example.com"), id) {
+					t.Errorf("%s after its type was added: got an event that was not sent, want it sent", wait)
+				}
+			}
+		}
+		change(func(e *webhook.Endpoint) { e.Disabled = true })
+		time.Sleep(200 * time.Millisecond)
+		sent := len(r.ids("new.example.com"))
+		o.credit(o.customer(), 3)
+		time.Sleep(5 * time.Second)
+		if got := len(r.ids("new.example.com")); got != sent {
+			t.Errorf("disabled: got %d messages, want none", got-sent)
+		}
+	})
+}
+
 // In strict order nothing about a wallet overtakes a message that failed; without it,
 // the others go on.
 func TestStrictOrder(t *testing.T) {
@@ -499,11 +580,9 @@ func (f *flakyStore) fails(write func() error) error {
 	return errFlaky
 }
 
-func (f *flakyStore) Enqueue(
-	ctx context.Context, id string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (moved bool, err error) {
+func (f *flakyStore) Enqueue(ctx context.Context, step webhook.Step) (moved bool, err error) {
 	err = f.fails(func() error {
-		moved, err = f.Model.Enqueue(ctx, id, from, to, deliveries)
+		moved, err = f.Model.Enqueue(ctx, step)
 		return err
 	})
 	return err == nil && moved, err
@@ -566,13 +645,11 @@ type movedFirst struct {
 	times *int
 }
 
-func (s movedFirst) Enqueue(
-	ctx context.Context, id string, from, to ledger.FeedPlace, deliveries []webhook.Delivery,
-) (bool, error) {
+func (s movedFirst) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
 	if *s.times++; *s.times%2 == 1 {
-		deliveries = nil
+		step.Deliveries = nil
 	}
-	return s.Model.Enqueue(ctx, id, from, to, deliveries)
+	return s.Model.Enqueue(ctx, step)
 }
 
 type allDelivered struct{ *storetest.Model }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -132,8 +134,8 @@ func (e *Endpoint) rotate(secret Secret, now time.Time) {
 
 // check looks at everything that a caller may choose but the URL.
 func (e *Endpoint) check() error {
-	if utf8.RuneCountInString(e.Description) > DescriptionMax {
-		return ledger.FieldErrorf(CodeInvalidEndpoint, "description", "description has at most %d characters", DescriptionMax)
+	if utf8.RuneCountInString(e.Description) > DescriptionMax || strings.ContainsFunc(e.Description, unicode.IsControl) {
+		return ledger.FieldErrorf(CodeInvalidEndpoint, "description", "description has at most %d characters, and no control characters", DescriptionMax)
 	}
 	for i, name := range e.FilterTypes {
 		if !IsEventType(name) {

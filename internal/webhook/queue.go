@@ -35,8 +35,8 @@ type follower struct {
 func follow(place ledger.FeedPlace) follower { return follower{place: place, seen: place} }
 
 // step queues what the next page of the feed has for an endpoint. It returns how much
-// that was and whether more follows; or that the endpoint's place is another one by
-// now, because somebody else has queued it.
+// that was and whether more follows; or that the endpoint or its place is another one
+// by now, because somebody has changed it or queued for it.
 func (q *queuer) step(ctx context.Context, endpoint *Endpoint, f *follower) (queued int, more, moved bool, err error) {
 	page, err := q.store.Feed(ctx, endpoint.Tenant, f.seen, factsMax)
 	if err != nil {
@@ -48,7 +48,7 @@ func (q *queuer) step(ctx context.Context, endpoint *Endpoint, f *follower) (que
 		f.seen = page.Next
 		return 0, page.More, false, nil
 	}
-	kept, err := q.store.Enqueue(ctx, endpoint.ID, f.place, page.Next, deliveries)
+	kept, err := q.store.Enqueue(ctx, Step{endpoint.ID, endpoint.UpdatedAt, f.place, page.Next, deliveries})
 	if err != nil || !kept {
 		return 0, false, err == nil, err
 	}
@@ -65,7 +65,7 @@ func (q *queuer) drain(ctx context.Context, served Served) error {
 			if f.seen == f.place {
 				return nil
 			}
-			kept, err := q.store.Enqueue(ctx, served.Endpoint.ID, f.place, f.seen, nil)
+			kept, err := q.store.Enqueue(ctx, Step{served.Endpoint.ID, served.Endpoint.UpdatedAt, f.place, f.seen, nil})
 			if kept || err != nil {
 				return err
 			}

@@ -142,15 +142,20 @@ func (s *Sender) Send(ctx context.Context, m Message) (a Attempt) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	a.Status = response.StatusCode
+	if a.Status == http.StatusSwitchingProtocols {
+		// From here on the connection would be the receiver's, without an end.
+		a.Outcome, a.Detail = Rejected, "it wanted to speak another protocol"
+		return a
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, BodyMax))
 	a.Answer = strings.ToValidUTF8(strings.ReplaceAll(string(body), "\x00", ""), "")
 	switch {
+	case a.Status == http.StatusGone: // whatever becomes of the rest
+		a.Outcome = Gone
 	case err != nil:
 		a.Outcome, a.Detail = explain(err)
 	case a.Status >= 200 && a.Status < 300:
 		a.Outcome = Delivered
-	case a.Status == http.StatusGone:
-		a.Outcome = Gone
 	default:
 		a.Outcome, a.RetryAfter = Rejected, retryAfter(response.Header.Get("Retry-After"), a.At)
 	}
@@ -182,8 +187,12 @@ func isTimeout(err error) bool {
 
 // retryAfter reads the header of this name: seconds, or a date.
 func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	switch {
+	case err == nil:
 		return min(time.Duration(seconds)*time.Second, RetryAfterMax)
+	case errors.Is(err, strconv.ErrRange):
+		return RetryAfterMax
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, min(at.Sub(now), RetryAfterMax))
@@ -209,7 +218,8 @@ var reservedHeaders = []string{
 // CheckHeader says what is wrong with a header that an endpoint wants with each
 // message.
 func CheckHeader(name, value string) error {
-	canonical := textproto.CanonicalMIMEHeaderKey(name)
+	// Some servers take an underscore for a hyphen.
+	canonical := textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
 	switch {
 	case name == "" || len(name) > HeaderNameMax ||
 		strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(headerRunes, r) }):

@@ -274,14 +274,20 @@ func TestReceivers(t *testing.T) {
 		status     int
 		retryAfter time.Duration
 	}{
-		"200":             {func(http.ResponseWriter, *http.Request) {}, webhook.Delivered, 200, 0},
-		"204":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, webhook.Delivered, 204, 0},
-		"410":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, webhook.Gone, 410, 0},
-		"404":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, webhook.Rejected, 404, 0},
-		"304":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, webhook.Rejected, 304, 0},
-		"429":             {asksFor("120"), webhook.Rejected, 429, 2 * time.Minute},
-		"429 for ever":    {asksFor("4294967295"), webhook.Rejected, 429, webhook.RetryAfterMax},
-		"429 overflows":   {asksFor("99999999999999999999"), webhook.Rejected, 429, 0},
+		"200":           {func(http.ResponseWriter, *http.Request) {}, webhook.Delivered, 200, 0},
+		"204":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, webhook.Delivered, 204, 0},
+		"410":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, webhook.Gone, 410, 0},
+		"404":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, webhook.Rejected, 404, 0},
+		"304":           {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, webhook.Rejected, 304, 0},
+		"429":           {asksFor("120"), webhook.Rejected, 429, 2 * time.Minute},
+		"429 for ever":  {asksFor("4294967295"), webhook.Rejected, 429, webhook.RetryAfterMax},
+		"429 overflows": {asksFor("99999999999999999999"), webhook.Rejected, 429, webhook.RetryAfterMax},
+		"gone and hangs": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			w.WriteHeader(http.StatusGone)
+			_ = http.NewResponseController(w).Flush() // what cannot be flushed is sent at the end
+			panic(http.ErrAbortHandler)
+		}, webhook.Gone, 410, 0},
 		"429 negative":    {asksFor("-5"), webhook.Rejected, 429, 0},
 		"429 in the past": {asksFor("Mon, 02 Jan 2006 15:04:05 GMT"), webhook.Rejected, 429, 0},
 		"429 at a date":   {asksFor("Fri, 31 Dec 2999 23:59:59 GMT"), webhook.Rejected, 429, webhook.RetryAfterMax},
@@ -423,4 +429,38 @@ func rootsOf(r *receiver) *x509.CertPool {
 	roots := x509.NewCertPool()
 	roots.AddCert(r.Certificate())
 	return roots
+}
+
+// A receiver that answers with another protocol has the connection to itself, without
+// an end; nothing may wait for it.
+func TestProtocolsAreNotSwitched(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+		}
+	}()
+	sender := webhook.NewSender(webhook.Config{Guard: webhook.NewGuard(true)})
+	ended := make(chan webhook.Attempt, 1)
+	go func() {
+		ended <- sender.Send(t.Context(), webhook.Message{URL: "http://" + listener.Addr().String(), ID: "evt_1"})
+	}()
+	select {
+	case a := <-ended:
+		if a.Outcome != webhook.Rejected || a.Status != 101 {
+			t.Errorf("got %+v, want it rejected with 101", a)
+		}
+	case <-time.After(2 * webhook.AttemptWithin):
+		t.Errorf("got no end of the attempt in %s, want one", 2*webhook.AttemptWithin)
+	}
 }

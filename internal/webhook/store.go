@@ -72,6 +72,30 @@ type Served struct {
 	Place    ledger.FeedPlace // everything before it is queued
 }
 
+// Stands reports whether an endpoint is what a step was decided by.
+func (s *Served) Stands(step *Step) bool {
+	return s.Place == step.From && s.Endpoint.UpdatedAt.Equal(step.AsOf)
+}
+
+// Step is what an endpoint gets of a part of the feed.
+type Step struct {
+	EndpointID string
+	AsOf       time.Time // UpdatedAt of the endpoint that it was decided by
+	From, To   ledger.FeedPlace
+	Deliveries []Delivery
+}
+
+// Due asks for deliveries.
+type Due struct {
+	At      time.Time
+	InOrder bool     // leave out those of a queue in which one before is pending
+	Except  []string // queues to leave out
+	Limit   int
+}
+
+// ScanMax is how many deliveries are looked at for those whose queue is wanted.
+const ScanMax = 10_000
+
 // Result is what an attempt made of a delivery.
 type Result struct {
 	No       int64
@@ -114,14 +138,12 @@ type Store interface {
 	// endpoints are its to send to. An endpoint has one instance at a time; keeping
 	// says which ones the instance still sends to, which nobody else gets.
 	Serve(ctx context.Context, instance string, keeping []string) ([]Served, error)
-	// Enqueue adds deliveries to an endpoint whose place is still from, and moves it.
-	Enqueue(
-		ctx context.Context, endpointID string, from, to ledger.FeedPlace, deliveries []Delivery,
-	) (moved bool, err error)
-	// Due returns deliveries that are due at an instant, those that are longest due
-	// first. With inOrder it leaves out those of a queue in which one before is
-	// pending.
-	Due(ctx context.Context, endpointID string, at time.Time, inOrder bool, limit int) ([]Delivery, error)
+	// Enqueue takes a step: it adds deliveries and moves the endpoint's place, if that
+	// and the endpoint are still those that the step was decided by.
+	Enqueue(ctx context.Context, step Step) (moved bool, err error)
+	// Due returns deliveries that are due, those that are longest due first. It may
+	// look at the first [ScanMax] alone.
+	Due(ctx context.Context, endpointID string, due Due) ([]Delivery, error)
 	// Record keeps what became of deliveries.
 	Record(ctx context.Context, endpointID string, results []Result) error
 

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,32 +16,43 @@ const (
 	sendsMax = 32
 
 	// windowMax is how many deliveries of an endpoint are in memory: on their way, or
-	// behind one of their queue.
+	// behind one of their queue. Of one queue there are at most queueMax, so that a
+	// wallet of which much is due keeps no other from its turn.
 	windowMax = 256
+	queueMax  = 16
 
 	// A worker looks for news after pollMin where it has just found some, and more
 	// and more seldom where it has not.
 	pollMin = 50 * time.Millisecond
 	pollMax = time.Second
+
+	// freshFor is how old the endpoint that a message is sent by may be.
+	freshFor = 100 * time.Millisecond
 )
 
 // worker sends to one endpoint, one message of a queue after the other and those of
-// several queues at once. All of its fields but the first two belong to its goroutine.
+// several queues at once. What stands behind its first fields belongs to its
+// goroutine.
 type worker struct {
 	endpoint atomic.Pointer[Endpoint]
 	stop     context.CancelFunc
 	ended    chan struct{}
+	reading  sync.Mutex // of the endpoint
+	readAt   time.Time  // when it was read, under reading
 
-	d        *Dispatcher
-	feed     follower
-	limiter  *rate.Limiter
-	inMemory map[int64]bool        // by No; from when they are read until what became of them is recorded
-	behind   map[string][]Delivery // by queue, for those that have one on its way
-	ready    []Delivery
-	sending  int
-	sent     chan sentDelivery
-	results  []Result // to be recorded
-	pause    time.Duration
+	d         *Dispatcher
+	feed      follower
+	decidedBy time.Time // UpdatedAt of the endpoint that feed goes by
+	limiter   *rate.Limiter
+	wake      *time.Timer           // when the limit lets another message go
+	inMemory  map[int64]string      // queues by No; from when they are read until what became of them is recorded
+	queued    map[string]int        // how many of a queue that is
+	behind    map[string][]Delivery // by queue, for those that have one on its way
+	ready     []Delivery
+	sending   int
+	sent      chan sentDelivery
+	results   []Result // to be recorded
+	pause     time.Duration
 }
 
 type sentDelivery struct {
@@ -51,8 +63,10 @@ type sentDelivery struct {
 func (d *Dispatcher) start(ctx context.Context, served Served) *worker {
 	ctx, stop := context.WithCancel(ctx)
 	w := &worker{
-		stop: stop, ended: make(chan struct{}), d: d, feed: follow(served.Place), limiter: rate.NewLimiter(rate.Inf, 1),
-		inMemory: map[int64]bool{}, behind: map[string][]Delivery{}, sent: make(chan sentDelivery, sendsMax),
+		stop: stop, ended: make(chan struct{}), readAt: time.Now(), d: d, feed: follow(served.Place),
+		decidedBy: served.Endpoint.UpdatedAt, limiter: rate.NewLimiter(rate.Inf, 1), wake: time.NewTimer(time.Hour),
+		inMemory: map[int64]string{}, queued: map[string]int{}, behind: map[string][]Delivery{},
+		sent: make(chan sentDelivery, sendsMax),
 	}
 	w.endpoint.Store(&served.Endpoint)
 	go func() {
@@ -68,6 +82,7 @@ func (d *Dispatcher) start(ctx context.Context, served Served) *worker {
 func (w *worker) run(ctx context.Context) {
 	poll := time.NewTimer(0)
 	defer poll.Stop()
+	defer w.wake.Stop()
 	for {
 		w.launch(ctx)
 		select {
@@ -76,6 +91,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case <-poll.C:
 			poll.Reset(w.poll(ctx))
+		case <-w.wake.C:
 		case sent := <-w.sent:
 			w.settle(sent)
 			w.settleMore()
@@ -86,18 +102,36 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
+// learn takes an endpoint for what it is, unless it has been changed since.
+func (w *worker) learn(endpoint *Endpoint) {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if w.endpoint.Load().UpdatedAt.Before(endpoint.UpdatedAt) {
+		w.endpoint.Store(endpoint)
+	}
+}
+
 // poll queues what has happened and reads what is due, and returns when to do so
-// again.
+// again. Where the endpoint was changed, what has happened since is looked at once
+// more, by what it is now.
 func (w *worker) poll(ctx context.Context) time.Duration {
-	endpoint := w.endpoint.Load()
-	queued, more, moved, err := w.d.queue.step(ctx, endpoint, &w.feed)
-	w.d.meter.queue(queued)
+	var queued int
+	var more bool
+	var err error
+	moved := !w.endpoint.Load().UpdatedAt.Equal(w.decidedBy)
+	if !moved {
+		queued, more, moved, err = w.d.queue.step(ctx, w.endpoint.Load(), &w.feed)
+		w.d.meter.queue(queued)
+	}
 	if moved {
 		var served Served
+		endpoint := w.endpoint.Load()
 		if served, err = w.d.store.Endpoint(ctx, endpoint.Tenant, endpoint.ID); err == nil {
-			w.feed, more = follow(served.Place), true
+			w.endpoint.Store(&served.Endpoint)
+			w.feed, w.decidedBy, more = follow(served.Place), served.Endpoint.UpdatedAt, true
 		}
 	}
+	endpoint := w.endpoint.Load()
 	read := 0
 	if err == nil && len(w.inMemory) < windowMax/2 && w.record(ctx) {
 		read, err = w.read(ctx, endpoint)
@@ -120,44 +154,84 @@ func (w *worker) poll(ctx context.Context) time.Duration {
 
 // read takes deliveries that are due into memory.
 func (w *worker) read(ctx context.Context, endpoint *Endpoint) (count int, err error) {
-	due, err := w.d.store.Due(ctx, endpoint.ID, w.d.now(), endpoint.InOrder, windowMax)
-	if err != nil {
-		return 0, err
-	}
-	for _, delivery := range due {
-		if w.inMemory[delivery.No] {
-			continue
+	for passed := true; passed && len(w.inMemory) < windowMax; {
+		passed = false
+		due, err := w.d.store.Due(ctx, endpoint.ID, Due{
+			At: w.d.now(), InOrder: endpoint.InOrder, Except: w.full(), Limit: windowMax,
+		})
+		if err != nil {
+			return count, err
 		}
-		count++
-		w.inMemory[delivery.No] = true
-		if waiting, busy := w.behind[delivery.Queue]; busy {
-			w.behind[delivery.Queue] = append(waiting, delivery)
-			continue
+		for _, delivery := range due {
+			if _, known := w.inMemory[delivery.No]; known {
+				continue
+			}
+			if w.queued[delivery.Queue] == queueMax {
+				passed = true // those of other queues may stand behind it
+				continue
+			}
+			count++
+			w.take(delivery)
 		}
-		w.behind[delivery.Queue] = nil
-		w.ready = append(w.ready, delivery)
 	}
 	return count, nil
 }
 
+// full are the queues of which as many are in memory as may be.
+func (w *worker) full() (queues []string) {
+	for queue, count := range w.queued {
+		if count == queueMax {
+			queues = append(queues, queue)
+		}
+	}
+	return queues
+}
+
+func (w *worker) take(delivery Delivery) {
+	w.inMemory[delivery.No] = delivery.Queue
+	w.queued[delivery.Queue]++
+	if waiting, busy := w.behind[delivery.Queue]; busy {
+		w.behind[delivery.Queue] = append(waiting, delivery)
+		return
+	}
+	w.behind[delivery.Queue] = nil
+	w.ready = append(w.ready, delivery)
+}
+
+// forget lets a delivery be read again, if it is due.
+func (w *worker) forget(no int64) {
+	queue, known := w.inMemory[no]
+	if !known {
+		return
+	}
+	delete(w.inMemory, no)
+	if w.queued[queue]--; w.queued[queue] == 0 {
+		delete(w.queued, queue)
+	}
+}
+
 // launch sends what is ready, as much at once as the endpoint allows.
 func (w *worker) launch(ctx context.Context) {
-	endpoint := w.endpoint.Load()
 	limit := rate.Inf
-	if endpoint.RateLimit > 0 {
-		limit = rate.Limit(endpoint.RateLimit)
+	if perSecond := w.endpoint.Load().RateLimit; perSecond > 0 {
+		limit = rate.Limit(perSecond)
 	}
 	if w.limiter.Limit() != limit {
 		w.limiter.SetLimit(limit)
 	}
 	for ctx.Err() == nil && w.sending < sendsMax && len(w.ready) > 0 {
+		turn := w.limiter.Reserve()
+		if wait := turn.Delay(); wait > 0 {
+			turn.Cancel()
+			w.wake.Reset(wait)
+			return
+		}
 		delivery := w.ready[0]
 		w.ready = w.ready[1:]
 		w.sending++
 		go func() {
-			// Whoever waits for the limit takes one of the places, so that the rest waits too.
 			attempt := Attempt{}
-			if w.limiter.Wait(ctx) == nil {
+			if endpoint := w.current(ctx); endpoint != nil {
 				attempt = w.d.send(ctx, endpoint.message(&delivery, w.d.now()))
 			}
 			if ctx.Err() != nil && attempt.Outcome != Delivered {
@@ -166,6 +240,31 @@ func (w *worker) launch(ctx context.Context) {
 			w.sent <- sentDelivery{delivery, attempt}
 		}()
 	}
+}
+
+// current is the endpoint as it is, or was [freshFor] ago, and nil if nothing may be
+// sent to it. A worker of one that is disabled or gone ends.
+func (w *worker) current(ctx context.Context) *Endpoint {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	endpoint := w.endpoint.Load()
+	if time.Since(w.readAt) >= freshFor {
+		served, err := w.d.store.Endpoint(ctx, endpoint.Tenant, endpoint.ID)
+		if err != nil {
+			if ledger.CodeOf(err) == ledger.CodeNotFound {
+				w.stop()
+			}
+			return nil
+		}
+		endpoint = &served.Endpoint
+		w.endpoint.Store(endpoint)
+		w.readAt = time.Now()
+	}
+	if endpoint.Disabled {
+		w.stop()
+		return nil
+	}
+	return endpoint
 }
 
 func (e *Endpoint) message(delivery *Delivery, at time.Time) Message {
@@ -185,7 +284,8 @@ func (w *worker) settle(sent sentDelivery) {
 		delete(w.behind, delivery.Queue)
 	}
 	if attempt.Outcome == "" {
-		return // not tried: it stays due
+		w.forget(delivery.No) // it was not tried, and stays due
+		return
 	}
 	result := Result{No: delivery.No, Tried: delivery.Tries, Attempts: append(delivery.Attempts, attempt)}
 	if excess := len(result.Attempts) - AttemptsKept; excess > 0 {
@@ -230,7 +330,7 @@ func (w *worker) record(ctx context.Context) (ok bool) {
 	}
 	gone := false
 	for _, result := range w.results {
-		delete(w.inMemory, result.No)
+		w.forget(result.No)
 		gone = gone || result.Attempts[len(result.Attempts)-1].Outcome == Gone
 	}
 	w.results = nil
@@ -256,15 +356,20 @@ func (w *worker) disable(ctx context.Context, endpoint *Endpoint) {
 	w.stop()
 }
 
-// finishWithin bounds how long the last results may take to be recorded.
+// finishWithin bounds how long what is on its way may take to end, once it was cut
+// short, and how long the last results may take to be recorded.
 const finishWithin = 2 * time.Second
 
 func (w *worker) finish(ctx context.Context) {
 	w.ready = nil
-	for w.sending > 0 {
-		sent := <-w.sent
-		clear(w.behind)
-		w.settle(sent)
+	for late := time.After(finishWithin); w.sending > 0; {
+		select {
+		case sent := <-w.sent:
+			clear(w.behind)
+			w.settle(sent)
+		case <-late:
+			w.sending = 0 // nobody waits for these; what was due is due to the next worker
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()

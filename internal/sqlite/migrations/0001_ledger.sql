@@ -341,7 +341,7 @@ create table webhook_deliveries (
 
 create unique index webhook_deliveries_by_event on webhook_deliveries (endpoint, event_id);
 create index webhook_deliveries_in_order on webhook_deliveries (endpoint, no);
-create index webhook_deliveries_due on webhook_deliveries (endpoint, due_at, no) where state = 'pending';
+create index webhook_deliveries_due on webhook_deliveries (endpoint, due_at, no, queue) where state = 'pending';
 create index webhook_deliveries_waiting on webhook_deliveries (endpoint, queue, no) where state = 'pending';
 create index webhook_deliveries_failed on webhook_deliveries (endpoint, no) where state = 'failed';
 
