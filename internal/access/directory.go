@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -281,5 +280,6 @@ func (d *Directory) RevokeKey(ctx context.Context, id string) (Key, error) {
 	return key, err
 }
 
-// errNoUpdate tells the store not to write.
-var errNoUpdate = errors.New("nothing to update")
+// errNoUpdate tells the store not to write. It is a refusal, so that no store takes it
+// for a failure and logs it.
+var errNoUpdate error = ledger.Errorf(ledger.CodeInvalidSettings, "nothing to update")

@@ -99,7 +99,9 @@ func (e *Endpoints) Update(
 	return changed, err
 }
 
-var errUnchanged = errors.New("the endpoint is as it was")
+// errUnchanged tells the store not to write. It is a refusal, so that no store takes it
+// for a failure and logs it.
+var errUnchanged error = ledger.Errorf(CodeInvalidEndpoint, "the webhook is as it was")
 
 // later is a time that is after another one, even where the clock was set back.
 func later(at, than time.Time) time.Time {
