@@ -46,7 +46,7 @@ func (s *sharing) serve(instance string) []string {
 }
 
 // Instances share endpoints evenly, one sends to each, and those of an instance that
-// was killed are with the others within five seconds.
+// was killed are with the others once its lease has ended.
 func TestEndpointsAreShared(t *testing.T) {
 	t.Parallel()
 	i := newInstallation(t, servers[0], 3)
@@ -86,8 +86,8 @@ func TestEndpointsAreShared(t *testing.T) {
 		if slices.Sort(both); slices.Equal(both, all) {
 			break
 		}
-		if time.Since(killed) > 5*time.Second {
-			t.Fatalf("five seconds after a kill: got %v, want all", both)
+		if time.Since(killed) > 30*time.Second { // where nothing else is to do, it is three
+			t.Fatalf("half a minute after a kill: got %v, want all", both)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
