@@ -350,6 +350,39 @@ func TestBusyWalletHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+// Where the store cannot say for a moment what an endpoint is, nothing is sent, and
+// what waits does not overtake it.
+func TestNothingOvertakesWhatWasNotTried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(m *storetest.Model) webhook.Store { return &forgetful{Model: m} })
+		o.endpoint("a.example.com")
+		c := o.customer()
+		r := newReceivers(func(webhook.Message, int) webhook.Attempt {
+			return webhook.Attempt{Outcome: webhook.Delivered, Status: 200, Took: 150 * time.Millisecond}
+		})
+		ids := o.credit(c, 30)
+		defer o.dispatch(r.send)()
+		time.Sleep(5 * time.Minute)
+		if got := r.ids("a.example.com"); !slices.Equal(got, ids) {
+			t.Errorf("got %d messages in another order than the %d events, want each once and in order", len(got), len(ids))
+		}
+	})
+}
+
+// forgetful does not know the endpoint every other time that it is asked.
+type forgetful struct {
+	*storetest.Model
+	asked atomic.Int64
+}
+
+func (s *forgetful) Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (webhook.Served, error) {
+	if s.asked.Add(1)%2 == 0 {
+		return webhook.Served{}, errFlaky
+	}
+	return s.Model.Endpoint(ctx, tenant, id)
+}
+
 // What is changed about an endpoint counts for what happens after the answer, and for
 // what is sent a moment later, whatever waits for the limit.
 func TestChangesCount(t *testing.T) {

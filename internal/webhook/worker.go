@@ -277,15 +277,21 @@ func (e *Endpoint) message(delivery *Delivery, at time.Time) Message {
 func (w *worker) settle(sent sentDelivery) {
 	w.sending--
 	delivery, attempt := sent.delivery, sent.attempt
+	if attempt.Outcome == "" {
+		// It was not tried, and stays due. What waits behind it must not overtake it,
+		// so that all of the queue is read again.
+		w.forget(delivery.No)
+		for _, waiting := range w.behind[delivery.Queue] {
+			w.forget(waiting.No)
+		}
+		delete(w.behind, delivery.Queue)
+		return
+	}
 	if waiting := w.behind[delivery.Queue]; len(waiting) > 0 {
 		w.ready = append(w.ready, waiting[0])
 		w.behind[delivery.Queue] = waiting[1:]
 	} else {
 		delete(w.behind, delivery.Queue)
-	}
-	if attempt.Outcome == "" {
-		w.forget(delivery.No) // it was not tried, and stays due
-		return
 	}
 	result := Result{No: delivery.No, Tried: delivery.Tries, Attempts: append(delivery.Attempts, attempt)}
 	if excess := len(result.Attempts) - AttemptsKept; excess > 0 {
