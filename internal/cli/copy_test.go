@@ -37,12 +37,16 @@ func TestCopyRefusals(t *testing.T) {
 	run(t, nil, "copy", "--from", dir, "--to", occupied).wantCode(t, exitFailed, "is not empty (notes.txt)")
 }
 
-// The copy is served with the keys, the secret and the customers of its source.
+// The copy is served with the keys, the secret, the customers and the webhooks of its
+// source, and what had not been queued for these when that was stopped.
 func TestCopyIsServed(t *testing.T) {
 	t.Parallel()
 	dir, other := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "copy")
 	s := startServer(t, dir, nil)
 	id, key := s.customer(t, s.testKey), s.testKey
+	hook := decode[webhookView](t, run(t, s.environ(), "webhooks", "create", "https://receiver.example.com/", "--types",
+		"wallet.credited", "-o", "json")).ID
+	run(t, s.environ(), "ledger", "credit", id, "USD", "500").wantCode(t, exitDone)
 	s.stop(t)
 	copied := decode[transferDocument](t, run(t, nil, "copy", "--from", dir, "--to", other, "-o", "json"))
 	if copied.Customers != 1 || copied.Resumed || copied.To != other {
@@ -67,6 +71,12 @@ func TestCopyIsServed(t *testing.T) {
 	}
 	if status, body := again.do(t, "GET", "/customers/"+id, key, ""); status != 200 {
 		t.Errorf("customer of the source: got %d %s, want 200", status, body)
+	}
+	again.testKey = key
+	type deliveries struct{ Items []deliveryView }
+	sent := decode[deliveries](t, run(t, again.environ(), "webhooks", "deliveries", hook, "-o", "json")).Items
+	if len(sent) != 1 || sent[0].Type != "wallet.credited" {
+		t.Errorf("webhook of the source: got %+v, want the one event that was for it", sent)
 	}
 	again.stop(t)
 	another := startServer(t, dir, nil)
