@@ -95,6 +95,7 @@ type traffic struct {
 	store store
 	book  *ledger.Book
 	done  atomic.Int64 // operations
+	turn  sync.RWMutex // held to read by an operation, to write by alone
 
 	mu        sync.Mutex
 	customers []string
@@ -163,6 +164,15 @@ func (w *traffic) keep(list *[][2]string, customer, id string) {
 	*list = append(*list, [2]string{customer, id})
 }
 
+// alone runs statements past the store while no operation does. A file has one
+// writer, and who waits for it beside a busy committer may wait for ever.
+func (w *traffic) alone(t testing.TB, options verify.Options, statements string) {
+	t.Helper()
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	exec(t, options, statements)
+}
+
 // run writes until ctx ends or stop says so.
 func (w *traffic) run(ctx context.Context, workers int, stop func() bool) {
 	var running sync.WaitGroup
@@ -170,7 +180,9 @@ func (w *traffic) run(ctx context.Context, workers int, stop func() bool) {
 		running.Go(func() {
 			chance := rand.New(rand.NewPCG(*seed, uint64(worker)))
 			for ctx.Err() == nil && !stop() {
+				w.turn.RLock()
 				kind, err := w.operation(ctx, chance)
+				w.turn.RUnlock()
 				var refused *ledger.Error
 				if err != nil && !errors.As(err, &refused) && ctx.Err() == nil {
 					w.t.Errorf("%s: %v", kind, err)

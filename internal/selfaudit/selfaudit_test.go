@@ -150,19 +150,19 @@ func TestWhatIsBrokenIsFound(t *testing.T) {
 				whose = "customer = (select no from customers where id = '" + quiet + "')"
 				unguard = "drop trigger ledger_entries_are_not_updated; drop trigger ledger_entries_are_not_deleted"
 			}
-			exec(t, options, "update wallets set balance = balance + 1 where "+whose)
+			w.alone(t, options, "update wallets set balance = balance + 1 where "+whose)
 			s.await("a law is broken", func() bool { return s.metric("broken_laws") > 0 })
 			for _, want := range []string{"level=ERROR", "law=M3", "customer " + quiet, "billfold verify"} {
 				if log := s.logged(); !strings.Contains(log, want) {
 					t.Errorf("log: got %s, want %q in it", log, want)
 				}
 			}
-			exec(t, options, "update wallets set balance = balance - 1 where "+whose)
+			w.alone(t, options, "update wallets set balance = balance - 1 where "+whose)
 			s.await("it is mended", func() bool { return s.metric("broken_laws") == 0 })
 
-			exec(t, options, unguard+"; update ledger_entries set reason = 'other' where position = 2 and "+whose)
+			w.alone(t, options, unguard+"; update ledger_entries set reason = 'other' where position = 2 and "+whose)
 			s.await("a chain is broken", func() bool { return strings.Contains(s.logged(), "law=M4") })
-			exec(t, options, "delete from ledger_entries where position = 2 and "+whose)
+			w.alone(t, options, "delete from ledger_entries where position = 2 and "+whose)
 			s.await("an entry is gone", func() bool { return strings.Contains(s.logged(), "law=M5") })
 			before := s.metric("customers_total")
 			s.await("it goes on", func() bool { return s.metric("customers_total") > before+20 })
