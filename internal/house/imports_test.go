@@ -59,6 +59,10 @@ var rooms = map[string]room{
 		tests:   []string{"internal/access"},
 		pure:    true,
 	},
+	"internal/billing": {
+		imports: []string{"internal/ledger", "internal/money"},
+		pure:    true,
+	},
 	"internal/billing/calendar": {pure: true},
 	"internal/access":           {imports: []string{"internal/ledger", "internal/money"}},
 	// What the stores have in common, so that they need not know each other.
