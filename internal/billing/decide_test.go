@@ -64,7 +64,8 @@ func TestOneCollection(t *testing.T) {
 			c.HoldID = "hld_1"
 		}
 		task := billing.Next(&c, worldBegins)
-		if c.State != stop.state || move != stop.move || len(step.Moves) > 1 || len(step.Events) != 1 || task.Do != stop.next {
+		if c.State != stop.state || move != stop.move || len(step.Moves) > 1 || len(step.Events) != 1 ||
+			task.Do != stop.next {
 			t.Errorf("%T: got %s, %v, %d events, then %s, want %s, %v, one event, then %s",
 				stop.input, c.State, step.Moves, len(step.Events), task.Do, stop.state, stop.move, stop.next)
 		}

@@ -11,6 +11,8 @@
 //     charged with what is missing, and it works or not. Tries follow a schedule.
 //   - An [Attempt] is one payment at the card processor. Its number grows after a
 //     definite decline and at no other time (law S3).
+//   - A [Refund] gives back what was paid, to where it came from. A [Dispute] asks of
+//     the lot that a card payment opened what the processor's messages ask.
 //
 // # The shape
 //
