@@ -101,7 +101,7 @@ func (c *cell) String() string {
 }
 
 var cellPolicy = billing.Policy{
-	Tender:       billing.TenderRules{CardMinimum: walletMinimum, BelowMinimum: billing.LeaveInWallet},
+	Tender:       billing.TenderRules{CardMinimum: walletMinimum, Below: billing.LeaveInWallet},
 	Retries:      []time.Duration{12 * time.Hour, 24 * time.Hour},
 	ActionWithin: 24 * time.Hour,
 	Late:         billing.LateRefund,

@@ -52,10 +52,12 @@ type Policy struct {
 	Late LateSuccess
 }
 
-// Times of what is unknown, since the attempt was intended.
 const (
-	KeyLives      = 24 * time.Hour // a processor may forget a key after that
-	EscalateAfter = 72 * time.Hour // a person is told after that
+	// KeyLives is how long a processor remembers a key at least.
+	KeyLives = 24 * time.Hour
+
+	// EscalateAfter is how old an attempt is when a person is told that it is open.
+	EscalateAfter = 72 * time.Hour
 )
 
 // Collection is how far one invoice is from being paid, as it is stored.
@@ -89,8 +91,9 @@ type Attempt struct {
 	PaymentID string // the processor's; empty: not known
 
 	// IntendedAt is when it was last stored that the payment is going to be created
-	// under its key.
+	// under its key; BeganAt is when it was first.
 	IntendedAt time.Time
+	BeganAt    time.Time
 
 	Progress  Status    // what the processor last said of it while it was open
 	ActionBy  time.Time // until when the customer has to authenticate, zero: nothing was asked
@@ -126,6 +129,20 @@ func (c *Collection) ReturnKey(k int) string { return c.Key(k) + ":refund" }
 
 // attempt is the current one; there is one in every state of the card.
 func (c *Collection) attempt() *Attempt { return &c.Attempts[len(c.Attempts)-1] }
+
+// escalateAt is when a person is to be told that the open attempt does not end, and
+// false where there is none or they were told. A customer who may authenticate is
+// waited for.
+func (c *Collection) escalateAt() (at time.Time, ok bool) {
+	if len(c.Attempts) == 0 || c.attempt().Outcome != Open || c.attempt().Escalated {
+		return time.Time{}, false
+	}
+	at = c.attempt().BeganAt.Add(EscalateAfter)
+	if c.attempt().ActionBy.After(at) {
+		at = c.attempt().ActionBy
+	}
+	return at, true
+}
 
 // backOff is how long to wait after so many answers in a row that were not definite.
 func backOff(looks int) time.Duration {

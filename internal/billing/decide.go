@@ -128,7 +128,7 @@ func (d *decision) intend() {
 	}
 	k := len(c.Attempts) + 1
 	c.Attempts = append(c.Attempts, Attempt{
-		Number: k, Amount: c.Tender.Card, Method: c.Method, IntendedAt: d.now, Outcome: Open,
+		Number: k, Amount: c.Tender.Card, Method: c.Method, IntendedAt: d.now, BeganAt: d.now, Outcome: Open,
 	})
 	d.enter(CardIntended, EventIntended, k, c.Tender.Card)
 }
@@ -150,7 +150,9 @@ func (d *decision) answer(k int, r Report, unasked bool) {
 	}
 	a := &c.Attempts[k-1]
 	other := a.PaymentID != "" && r.PaymentID != a.PaymentID
-	if r.PaymentID != "" && (r.Amount != a.Amount || r.Currency != c.Currency) || other && r.Status == ChargeSucceeded {
+	refused := r.PaymentID == "" && r.Status == ChargeFailed
+	ours := r.PaymentID != "" && r.Amount == a.Amount && r.Currency == c.Currency
+	if !refused && !ours || other && r.Status == ChargeSucceeded {
 		d.tell(EventQuarantined, k, r.Amount)
 		if d.open(k) != nil && !unasked {
 			d.silence(k)
@@ -314,7 +316,7 @@ func (d *decision) endTry(hard bool) {
 
 func (d *decision) escalate() {
 	c := &d.Collection
-	if c.State != CardUnknown || c.attempt().Escalated || d.now.Before(c.attempt().IntendedAt.Add(EscalateAfter)) {
+	if at, ok := c.escalateAt(); !ok || d.now.Before(at) {
 		return
 	}
 	c.attempt().Escalated = true

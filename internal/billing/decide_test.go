@@ -157,3 +157,64 @@ func TestInputsThatAreTooLate(t *testing.T) {
 		}
 	}
 }
+
+// TestQuarantine believes no success that contradicts our record.
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	begin := billing.Begin{Available: 970, Method: "pm_1"}
+	created := collected(t, begin, billing.Intend{}, says(billing.RequiresConfirmation))
+	for _, test := range []struct {
+		name   string
+		report billing.Report
+	}{
+		{"another amount", billing.Report{PaymentID: "pi_1", Status: billing.ChargeSucceeded, Amount: 51, Currency: "USD"}},
+		{"another currency", billing.Report{PaymentID: "pi_1", Status: billing.ChargeSucceeded, Amount: 50, Currency: "INR"}},
+		{"another payment", billing.Report{PaymentID: "pi_2", Status: billing.ChargeSucceeded, Amount: 50, Currency: "USD"}},
+		{"no payment", billing.Report{Status: billing.ChargeSucceeded, Amount: 50, Currency: "USD"}},
+	} {
+		answer := billing.Answer{Attempt: 1, Report: test.report}
+		for _, input := range []billing.Input{answer, billing.Notice(answer)} {
+			step, err := billing.Decide(created, input, worldBegins)
+			state := step.Collection.State
+			if err != nil || !quarantined(step) || state != billing.CardUnknown && state != billing.CardCreated {
+				t.Errorf("%s, %T: got %+v, %v, want it quarantined", test.name, input, step, err)
+			}
+		}
+	}
+	paid := collected(t, begin, billing.Intend{}, says(billing.ChargeSucceeded), billing.Settle{})
+	step, err := billing.Decide(paid, says(billing.ChargeFailed), worldBegins)
+	if err != nil || step.Collection.State != billing.Paid || !quarantined(step) {
+		t.Errorf("a failure after the success: got %+v, %v, want it quarantined", step, err)
+	}
+}
+
+// quarantined reports whether a step tells people of a contradiction and moves nothing.
+func quarantined(step billing.Step) bool {
+	return len(step.Events) > 0 && step.Events[0].Kind == billing.EventQuarantined && len(step.Moves) == 0
+}
+
+// TestProcessorAway tells a person once of an attempt that is open for three days, even
+// when nothing was ever unknown about it.
+func TestProcessorAway(t *testing.T) {
+	t.Parallel()
+	c := collected(t, billing.Begin{Available: 970, Method: "pm_1"}, billing.Intend{})
+	now, told := worldBegins.Add(time.Minute), []time.Duration{}
+	for now.Before(worldBegins.Add(100 * time.Hour)) {
+		var input billing.Input = billing.NotReached{Attempt: 1}
+		switch task := billing.Next(&c, now); task.Do {
+		case billing.DoWait:
+			now = task.At
+			continue
+		case billing.DoEscalate:
+			input, told = billing.Escalate{}, append(told, now.Sub(worldBegins))
+		}
+		step, err := billing.Decide(c, input, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = step.Collection
+	}
+	if len(told) != 1 || told[0] != billing.EscalateAfter+time.Minute || c.State != billing.CardIntended {
+		t.Errorf("got %s and a person told after %v, want card_intended and 72 hours", c.State, told)
+	}
+}

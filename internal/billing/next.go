@@ -65,14 +65,11 @@ func Next(c *Collection, now time.Time) Task {
 	if c.State.Final() {
 		return wait
 	}
-	if c.State == CardUnknown {
-		if a := c.attempt(); !a.Escalated {
-			if at := a.IntendedAt.Add(EscalateAfter); !now.Before(at) {
-				return c.task(DoEscalate, a)
-			} else if c.DueAt.After(at) {
-				wait = sooner(wait, at)
-			}
+	if at, ok := c.escalateAt(); ok {
+		if !now.Before(at) {
+			return c.task(DoEscalate, c.attempt())
 		}
+		wait = sooner(wait, at)
 	}
 	if now.Before(c.DueAt) {
 		return sooner(wait, c.DueAt)

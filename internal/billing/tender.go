@@ -33,7 +33,7 @@ type TenderRules struct {
 	// CardMinimum is the least that the processor charges in the currency, 0 …
 	// money.EntryMax.
 	CardMinimum money.Amount
-	BelowMinimum
+	Below       BelowMinimum
 }
 
 // Tender is how an invoice is split. The parts sum to its total:
@@ -70,7 +70,7 @@ func PlanTender(total, available money.Amount, rules TenderRules) (Tender, error
 	short := rules.CardMinimum - tender.Card
 	switch {
 	case tender.Card == 0 || short <= 0:
-	case rules.BelowMinimum == ChargeMinimum:
+	case rules.Below == ChargeMinimum:
 		tender.Card, tender.Surplus = rules.CardMinimum, short
 	case short <= tender.Wallet:
 		tender.Card, tender.Wallet = rules.CardMinimum, tender.Wallet-short

@@ -13,9 +13,9 @@ import (
 
 func TestTenders(t *testing.T) {
 	t.Parallel()
-	leave := billing.TenderRules{CardMinimum: 50, BelowMinimum: billing.LeaveInWallet}
-	charge := billing.TenderRules{CardMinimum: 50, BelowMinimum: billing.ChargeMinimum}
-	alone := billing.TenderRules{CardMinimum: 50, BelowMinimum: billing.LeaveInWallet, LeaveWallet: true}
+	leave := billing.TenderRules{CardMinimum: 50, Below: billing.LeaveInWallet}
+	charge := billing.TenderRules{CardMinimum: 50, Below: billing.ChargeMinimum}
+	alone := billing.TenderRules{CardMinimum: 50, Below: billing.LeaveInWallet, LeaveWallet: true}
 	for _, test := range []struct {
 		name             string
 		total, available money.Amount
@@ -59,7 +59,7 @@ func tenderFault(plan planner, total, available money.Amount, rules billing.Tend
 	tender, err := plan(total, available, rules)
 	covered := !rules.LeaveWallet && available >= total
 	if err != nil {
-		if covered || total >= rules.CardMinimum || rules.BelowMinimum == billing.ChargeMinimum {
+		if covered || total >= rules.CardMinimum || rules.Below == billing.ChargeMinimum {
 			return "refused what could be paid"
 		}
 		return ""
@@ -77,7 +77,7 @@ func tenderFault(plan planner, total, available money.Amount, rules billing.Tend
 		return "the card part is below the minimum"
 	case covered && tender.Card > 0:
 		return "the card is charged for what the wallet covers"
-	case tender.Surplus > 0 && (rules.BelowMinimum != billing.ChargeMinimum || tender.Card != rules.CardMinimum):
+	case tender.Surplus > 0 && (rules.Below != billing.ChargeMinimum || tender.Card != rules.CardMinimum):
 		return "a surplus without need"
 	case !rules.LeaveWallet && tender.Wallet < min(total, available) && tender.Card != rules.CardMinimum:
 		return "money was left in the wallet without need"
@@ -128,7 +128,7 @@ func TestTendersOfSmallInvoices(t *testing.T) {
 	try := func(plan planner) (cases int, fault string) {
 		for _, rule := range []billing.BelowMinimum{billing.LeaveInWallet, billing.ChargeMinimum} {
 			for number := range money.Amount(2 * 12 * 25 * 25) {
-				rules := billing.TenderRules{LeaveWallet: number%2 == 1, CardMinimum: number / 2 % 12, BelowMinimum: rule}
+				rules := billing.TenderRules{LeaveWallet: number%2 == 1, CardMinimum: number / 2 % 12, Below: rule}
 				cases++
 				if fault := tenderFault(plan, number/24%25, number/600, rules); fault != "" {
 					return cases, fault
@@ -175,9 +175,9 @@ func TestTendersOfAnySize(t *testing.T) {
 			}
 		}
 		rules := billing.TenderRules{
-			LeaveWallet:  rapid.Bool().Draw(t, "leave"),
-			CardMinimum:  money.Amount(rapid.Int64Range(0, 100_000).Draw(t, "minimum")),
-			BelowMinimum: rapid.SampledFrom([]billing.BelowMinimum{billing.LeaveInWallet, billing.ChargeMinimum}).Draw(t, "below"),
+			LeaveWallet: rapid.Bool().Draw(t, "leave"),
+			CardMinimum: money.Amount(rapid.Int64Range(0, 100_000).Draw(t, "minimum")),
+			Below:       rapid.SampledFrom([]billing.BelowMinimum{billing.LeaveInWallet, billing.ChargeMinimum}).Draw(t, "below"),
 		}
 		total := money.Amount(rapid.Int64Range(0, int64(money.EntryMax)).Draw(t, "total"))
 		if rapid.Bool().Draw(t, "near") {

@@ -61,7 +61,7 @@ func newWalk(e engine, seed, number uint64, counts *walkCounts) *walk {
 	policy := billing.Policy{
 		Tender: billing.TenderRules{
 			LeaveWallet: random.IntN(10) == 0, CardMinimum: walletMinimum,
-			BelowMinimum: []billing.BelowMinimum{billing.LeaveInWallet, billing.ChargeMinimum}[random.IntN(2)],
+			Below: []billing.BelowMinimum{billing.LeaveInWallet, billing.ChargeMinimum}[random.IntN(2)],
 		},
 		Retries:      []time.Duration{12 * time.Hour, 24 * time.Hour, 48 * time.Hour}[:random.IntN(4)],
 		ActionWithin: 24 * time.Hour,

@@ -153,7 +153,7 @@ func collect(t *testing.T, method string, told bool) collection {
 	c := collection{billing.Collection{
 		InvoiceID: "inv_1", Currency: "USD", Total: 1000, State: billing.Finalized,
 		Policy: billing.Policy{
-			Tender:  billing.TenderRules{CardMinimum: sandbox.Minimum("USD"), BelowMinimum: billing.LeaveInWallet},
+			Tender:  billing.TenderRules{CardMinimum: sandbox.Minimum("USD"), Below: billing.LeaveInWallet},
 			Retries: []time.Duration{12 * time.Hour}, ActionWithin: 24 * time.Hour, Late: billing.LateRefund,
 		},
 	}, map[billing.State]bool{}}
