@@ -104,5 +104,6 @@ func contents() []topic {
 		{"tenancy", tenancyScenarios()},
 		{"requests", requestScenarios()},
 		{"access", accessScenarios()},
+		{"trail of a business", trailScenarios()},
 	}
 }
