@@ -40,11 +40,13 @@ func (w *world) withFeed() bool {
 const eventsWithin = 2 * time.Minute
 
 // readEvents reads the feed from its beginning, in pages of limit, until it has
-// had so many events.
+// had so many events or patience has passed.
 func readEvents(
-	ctx context.Context, book *ledger.Book, tenant ledger.Tenant, filter ledger.EventFilter, limit, count int,
+	ctx context.Context, book *ledger.Book, patience time.Duration,
+	tenant ledger.Tenant, filter ledger.EventFilter, limit, count int,
 ) (events []ledger.Event, end ledger.EventCursor, err error) {
-	for giveUp := time.Now().Add(eventsWithin); ; {
+	met := map[ledger.EventCursor]bool{}
+	for giveUp := time.Now().Add(patience); ; {
 		list, err := book.Events(ctx, tenant, filter, end, limit)
 		if err != nil {
 			return nil, end, err
@@ -54,7 +56,10 @@ func readEvents(
 		}
 		events, end = append(events, list.Events...), list.Next
 		switch {
+		case list.More && met[end]:
+			return nil, end, fmt.Errorf("the feed comes back to cursor %+v", end)
 		case list.More:
+			met[end] = true
 		case len(events) >= count:
 			return events, end, nil
 		case time.Now().After(giveUp):
@@ -69,7 +74,7 @@ func readEvents(
 // many as are wanted.
 func (w *world) events(filter ledger.EventFilter, count int) []ledger.Event {
 	w.Helper()
-	events, _, err := readEvents(w.Context(), w.book, w.shop, filter, 100, count)
+	events, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, 100, count)
 	if err != nil || len(events) != count {
 		w.Fatalf("events: got %d %v and error %v, want %d", len(events), namesOf(events), err, count)
 	}
@@ -222,7 +227,7 @@ func eventsFiltered(w *world) {
 			}
 		}
 		for _, limit := range []int{1, 4, 100} {
-			got, _, err := readEvents(w.Context(), w.book, w.shop, filter, limit, 0)
+			got, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, limit, 0)
 			w.wantCode(err, "")
 			w.same(fmt.Sprintf("events %+v in pages of %d", filter, limit), want, namesOf(got))
 		}
@@ -246,7 +251,7 @@ func eventsRare(w *world) {
 	w.post(credit(rare, 1))
 	w.events(ledger.EventFilter{}, 5003)
 	filter := ledger.EventFilter{CustomerID: rare.ID, Kinds: []ledger.EventKind{ledger.WalletCredited}}
-	events, _, err := readEvents(w.Context(), w.book, w.shop, filter, 10, 1)
+	events, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, 10, 1)
 	w.wantCode(err, "")
 	if len(events) != 1 || events[0].CustomerID != rare.ID {
 		w.Errorf("got events %v, want the one of %s", namesOf(events), rare.ID)
@@ -266,7 +271,7 @@ func eventsAtTheEnd(w *world) {
 		return
 	}
 	c := w.customer()
-	_, end, err := readEvents(w.Context(), w.book, w.shop, ledger.EventFilter{}, 10, 1)
+	_, end, err := readEvents(w.Context(), w.book, w.patience, w.shop, ledger.EventFilter{}, 10, 1)
 	w.wantCode(err, "")
 	for n := range 3 {
 		list, err := w.book.Events(w.Context(), w.shop, ledger.EventFilter{}, end, 10)
@@ -309,7 +314,7 @@ func eventsOfAnotherFeed(w *world) {
 	}
 	c := w.customer()
 	w.post(credit(c, 1))
-	_, end, err := readEvents(w.Context(), w.book, w.shop, ledger.EventFilter{}, 10, 2)
+	_, end, err := readEvents(w.Context(), w.book, w.patience, w.shop, ledger.EventFilter{}, 10, 2)
 	w.wantCode(err, "")
 	own := string(end.Place)
 	cut := strings.LastIndexByte(own, ' ')
@@ -326,7 +331,8 @@ func eventsRace(w *world) {
 	if !w.withFeed() {
 		return
 	}
-	for _, complaint := range FeedComplaints(w.Context(), []*ledger.Book{w.book}, w.shop, w.newcomers(12), 40) {
+	books, customers := []*ledger.Book{w.book}, w.newcomers(12)
+	for _, complaint := range feedComplaints(w.Context(), books, w.patience, w.shop, customers, 40) {
 		w.Errorf("%s", complaint)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 )
@@ -18,6 +19,13 @@ import (
 // are all of their tenant and have no entries yet.
 func FeedComplaints(
 	ctx context.Context, books []*ledger.Book, tenant ledger.Tenant, customers []ledger.Customer, each int,
+) (complaints []string) {
+	return feedComplaints(ctx, books, eventsWithin, tenant, customers, each)
+}
+
+func feedComplaints(
+	ctx context.Context, books []*ledger.Book, patience time.Duration,
+	tenant ledger.Tenant, customers []ledger.Customer, each int,
 ) (complaints []string) {
 	const writersCount, readersCount = 16, 6
 	var failed atomic.Pointer[error]
@@ -46,7 +54,7 @@ func FeedComplaints(
 	}
 	writing.Wait()
 	count := len(customers) + writersCount*each
-	all, _, err := readEvents(ctx, books[0], tenant, ledger.EventFilter{}, 100, count)
+	all, _, err := readEvents(ctx, books[0], patience, tenant, ledger.EventFilter{}, 100, count)
 	over.Store(true)
 	reading.Wait()
 	if fail(err); failed.Load() != nil {

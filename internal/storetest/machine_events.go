@@ -17,11 +17,11 @@ func (m *machine) listEvents(rt *rapid.T) {
 		{}, {}, {CustomerID: m.customers[0].ID}, {Kinds: []ledger.EventKind{ledger.WalletDebited, ledger.CustomerUpdated}},
 	}).Draw(rt, "filter")
 	limit := rapid.SampledFrom([]int{1, 3, 100}).Draw(rt, "limit")
-	want, _, err := readEvents(ctx, m.model.book, tenant, filter, limit, 0)
+	want, _, err := readEvents(ctx, m.model.book, m.patience, tenant, filter, limit, 0)
 	if err != nil {
 		rt.Fatalf("events of the model: got error %v, want none", err)
 	}
-	got, _, err := readEvents(ctx, m.real.book, tenant, filter, limit, len(want))
+	got, _, err := readEvents(ctx, m.real.book, m.patience, tenant, filter, limit, len(want))
 	if err != nil {
 		rt.Fatalf("events: got error %v, want none", err)
 	}

@@ -444,9 +444,10 @@ func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.Wa
 	}
 	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
 	var keys []ledger.WalletKey
+	known := map[ledger.WalletKey]bool{}
 	for _, f := range found {
-		if len(keys) < limit && !slices.Contains(keys, f.key) {
-			keys = append(keys, f.key)
+		if len(keys) < limit && !known[f.key] {
+			keys, known[f.key] = append(keys, f.key), true
 		}
 	}
 	return keys, nil
