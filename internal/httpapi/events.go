@@ -135,6 +135,8 @@ func appendEvent(out []byte, e *ledger.Event) []byte {
 		out = appendCrossing(append(out, `CustomerWalletBalance"`...), e)
 	case e.Entry != nil:
 		out = appendMembers(append(out, `CustomerWalletTransaction"`...), e.Entry, appendEntry)
+	case e.Hold != nil:
+		out = appendHoldEvent(append(out, `CustomerWalletHold"`...), e.Hold)
 	case e.Audit != nil:
 		out = appendMembers(append(out, `CustomerChange"`...), e.Audit, appendAuditEntry)
 	case e.Customer != nil:
@@ -150,6 +152,34 @@ func appendMembers[T any](out []byte, item T, appendItem func([]byte, T) []byte)
 	out = appendItem(out, item)
 	out[brace] = ','
 	return out
+}
+
+// appendHoldEvent appends a hold as it was right after something happened to it, what
+// that was and what the wallet was then, and the closing brace.
+func appendHoldEvent(out []byte, change *ledger.HoldChange) []byte {
+	brace := len(out)
+	out = appendHold(out, &change.Hold, change.Hold.State)
+	out[brace] = ','
+	event := &change.Event
+	out = append(out[:len(out)-1], `,"event_number":`...)
+	out = strconv.AppendInt(out, event.Number, 10)
+	out = append(out, `,"event_amount":`...)
+	out = strconv.AppendInt(out, int64(event.Amount), 10)
+	out = append(out, `,"available_balance":`...)
+	out = strconv.AppendInt(out, int64(event.Available), 10)
+	out = append(out, `,"balance":`...)
+	out = strconv.AppendInt(out, int64(event.Balance), 10)
+	out = append(out, `,"held":`...)
+	out = strconv.AppendInt(out, int64(event.Held), 10)
+	out = append(out, `,"position":`...)
+	if event.Position == 0 {
+		out = append(out, `null`...)
+	} else {
+		out = strconv.AppendInt(out, event.Position, 10)
+	}
+	out = append(out, `,"seq":`...)
+	out = strconv.AppendInt(out, event.Seq, 10)
+	return append(out, '}')
 }
 
 // appendCrossing appends what an entry did to one of the wallet's thresholds, in
