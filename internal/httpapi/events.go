@@ -16,7 +16,8 @@ const (
 var eventListParams = []string{paramPageSize, paramCursor, paramTypes, paramCustomerID, paramCreatedGTE}
 
 // handleEventList answers with the events behind a cursor, oldest first. There is
-// always a next cursor: at the end of the feed it waits for what comes.
+// always a next cursor: at the end of the feed it waits for what comes. Whoever asks
+// for a stream gets what comes as well.
 func (s *Server) handleEventList(c *call) error {
 	q, err := c.query(eventListParams...)
 	if err != nil {
@@ -31,7 +32,12 @@ func (s *Server) handleEventList(c *call) error {
 		size = pageSizeDefault
 	}
 	var from ledger.EventCursor
-	if cursor := q.get(paramCursor); cursor != "" {
+	cursor := q.get(paramCursor)
+	stream := wantsStream(c.r)
+	if last := c.r.Header["Last-Event-Id"]; stream && len(last) > 0 && last[0] != "" {
+		cursor = last[0] // what a client that was cut sends beside the query that it began with
+	}
+	if cursor != "" {
 		if from, err = s.cursors.openEvents(cursor, bound); err != nil {
 			return err
 		}
@@ -39,6 +45,9 @@ func (s *Server) handleEventList(c *call) error {
 	filter, err := q.events()
 	if err != nil {
 		return err
+	}
+	if stream {
+		return s.streamEvents(c, filter, from)
 	}
 	list, err := s.book.Events(c.r.Context(), c.tenant(), filter, from, int(size))
 	if err != nil {

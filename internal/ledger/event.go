@@ -201,6 +201,9 @@ type EventList struct {
 	// what a filter keeps back takes its time too.
 	Events []Event
 
+	// After are the cursors behind each of the events.
+	After []EventCursor
+
 	// Next is where to go on, at the end of the feed as well. More says that
 	// something follows there already.
 	Next EventCursor
@@ -257,6 +260,7 @@ func (l *EventList) take(page *FeedPage, filter *EventFilter, from EventCursor, 
 			}
 			if filter.pass(&events[n]) {
 				l.Events = append(l.Events, events[n])
+				l.After = append(l.After, EventCursor{Place: fact.Place, Told: n + 1})
 			}
 		}
 	}

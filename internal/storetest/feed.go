@@ -127,7 +127,8 @@ type feedCursor struct {
 	before int
 }
 
-// feedReader follows the feed and keeps what it has met.
+// feedReader follows the feed and keeps what it has met. It comes back to the ends of
+// pages, and to places in the midst of them, as who is cut off does.
 type feedReader struct {
 	books   []*ledger.Book
 	tenant  ledger.Tenant
@@ -160,6 +161,10 @@ func (r *feedReader) read(ctx context.Context, from feedCursor, limit int) (list
 		}
 	}
 	r.cursors = append(r.cursors, feedCursor{list.Next, from.before + len(list.Events)})
+	if len(list.After) > 0 {
+		n := rand.IntN(len(list.After))
+		r.cursors = append(r.cursors, feedCursor{list.After[n], from.before + n + 1})
+	}
 	slices.SortStableFunc(r.cursors, func(a, b feedCursor) int { return a.before - b.before })
 	return list, nil
 }
