@@ -22,7 +22,8 @@ type Model struct {
 	mu         sync.Mutex
 	businesses []access.Business
 	settings   map[ledger.Tenant]access.Settings
-	keys       []access.Key // oldest first
+	trails     map[ledger.Tenant][]ledger.AuditEntry // of businesses
+	keys       []access.Key                          // oldest first
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
@@ -55,6 +56,7 @@ type modelAnswer struct {
 func NewModel() *Model {
 	return &Model{
 		settings:  map[ledger.Tenant]access.Settings{},
+		trails:    map[ledger.Tenant][]ledger.AuditEntry{},
 		customers: map[ledger.Tenant][]*modelCustomer{},
 		answers:   map[modelRequest]modelAnswer{},
 	}

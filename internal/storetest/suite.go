@@ -92,5 +92,6 @@ func contents() []topic {
 		{"tenancy", tenancyScenarios()},
 		{"requests", requestScenarios()},
 		{"access", accessScenarios()},
+		{"trail of a business", trailScenarios()},
 	}
 }

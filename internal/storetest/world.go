@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,8 @@ type world struct {
 	dice   *dice
 	shop   ledger.Tenant // a business in test mode
 	names  int
+
+	changes atomic.Int64 // of settings, see change
 
 	webhooks webhook.Store
 	sharded  bool // see [Stores]

@@ -23,7 +23,27 @@ create table tenants (
   business_id text collate "C" not null references businesses (id),
   mode        text             not null check (mode in ('test', 'live')),
   settings    text             not null, -- JSON
+
+  -- Where the audit trail of the business in this mode stands.
+  audit_position bigint        not null default 0 check (audit_position >= 0),
+  audit_hash  bytea            not null default decode(repeat('00', 32), 'hex') check (length(audit_hash) = 32),
   unique (business_id, mode)
+);
+
+-- What was done to settings and API keys, in a chain for each tenant.
+create table business_audit_entries (
+  tenant       integer          not null references tenants (no),
+  position     bigint           not null check (position > 0),
+  id           text collate "C" not null,
+  action       text             not null,
+  key_id       text             not null, -- '' for the operator
+  address      text             not null, -- '' where none is known
+  before_state text             not null, -- canonical JSON object of what became different
+  after_state  text             not null,
+  reason       text             not null, -- '' for none
+  created_at   timestamptz      not null,
+  hash         bytea            not null check (length(hash) = 32),
+  primary key (tenant, position)
 );
 
 -- One row: which feed this is. A place in a feed is a place in this database only,
@@ -247,6 +267,12 @@ create trigger audit_entries_are_not_changed before update or delete on audit_en
   for each row execute function audit_entries_are_immutable();
 
 create trigger audit_entries_are_not_truncated before truncate on audit_entries
+  for each statement execute function audit_entries_are_immutable();
+
+create trigger business_audit_entries_are_not_changed before update or delete on business_audit_entries
+  for each row execute function audit_entries_are_immutable();
+
+create trigger business_audit_entries_are_not_truncated before truncate on business_audit_entries
   for each statement execute function audit_entries_are_immutable();
 
 -- Transfers, with a row at each of the two customers: at the source from the

@@ -21,8 +21,38 @@ create table tenants (
   business_id text    not null references businesses (id),
   mode        text    not null check (mode in ('test', 'live')),
   settings    text    not null, -- JSON
+
+  -- Where the audit trail of the business in this mode stands.
+  audit_position integer not null default 0 check (audit_position >= 0),
+  audit_hash  blob    not null default (zeroblob(32)) check (length(audit_hash) = 32),
   unique (business_id, mode)
 ) strict;
+
+-- What was done to settings and API keys, in a chain for each tenant.
+create table business_audit_entries (
+  tenant       integer not null references tenants (no),
+  position     integer not null check (position > 0),
+  id           text    not null,
+  action       text    not null,
+  key_id       text    not null, -- '' for the operator
+  address      text    not null, -- '' where none is known
+  before_state text    not null, -- canonical JSON object of what became different
+  after_state  text    not null,
+  reason       text    not null, -- '' for none
+  created_at   integer not null,
+  hash         blob    not null check (length(hash) = 32),
+  primary key (tenant, position)
+) strict, without rowid;
+
+create trigger business_audit_entries_are_not_updated before update on business_audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
+
+create trigger business_audit_entries_are_not_deleted before delete on business_audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
 
 create table api_keys (
   no         integer primary key,
