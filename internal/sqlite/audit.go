@@ -35,7 +35,7 @@ func insertAudit(conn *sqlite.Conn, customer int64, line *ledger.AuditEntry) (er
 	if _, err = stmt.Step(); err != nil {
 		return err
 	}
-	return insertCustomerEvent(conn, customer, line.Position)
+	return insertCustomerEvent(conn, customer, customerAudit, line.Position)
 }
 
 // Audit implements ledger.Store.

@@ -13,6 +13,7 @@ import (
 func eventScenarios() []scenario {
 	return []scenario{
 		{"E1 everything that happens is told once, as what it was", eventsTold},
+		{"E1 what happens to holds is told with the entries, in the customer's order", eventsOfHolds},
 		{"E1 what is refused, repeated or taken back tells nothing", eventsOfNothing},
 		{"E5 pages of any size and from any cursor meet the same events", eventsInPages},
 		{"E5 events are filtered by kind, customer and time", eventsFiltered},
@@ -131,6 +132,39 @@ func eventsTold(w *world) {
 	w.same("crossing", ledger.Alert{Threshold: ledger.Threshold{Below: 100, RecoverAt: 200}, Standing: ledger.Low, Crossed: true},
 		*events[4].Alert)
 	w.same("time", spent.Entry.CreatedAt, events[4].At)
+}
+
+func eventsOfHolds(w *world) {
+	if !w.withFeed() {
+		return
+	}
+	c := w.customer()
+	credited := w.post(credit(c, 100)).Entry
+	captured, released, expired := w.hold(c, 40), w.hold(c, 5), w.hold(c, 7)
+	part := w.capture(captured, 10)
+	final := captureOf(captured, 20)
+	final.Final = true
+	rest, err := w.book.Capture(w.Context(), final)
+	w.wantCode(err, "")
+	w.release(released)
+	w.clock.Move(time.Hour)
+	w.sweep(c, 1)
+	hold := func(word string, h ledger.Hold, number int) string {
+		return fmt.Sprintf("wallet.hold_%s evt_%s_%d", word, h.ID, number)
+	}
+	want := []string{
+		"customer.created evt_" + c.ID, "wallet.credited evt_" + credited.ID,
+		hold("created", captured, 1), hold("created", released, 2), hold("created", expired, 3),
+		"wallet.debited evt_" + part.Entry.ID, hold("captured", captured, 4),
+		"wallet.debited evt_" + rest.Entry.ID, hold("captured", captured, 5),
+		hold("released", released, 6), hold("expired", expired, 7),
+	}
+	events := w.events(ledger.EventFilter{}, len(want))
+	w.same("events", want, namesOf(events))
+	wanted := *part.Hold
+	wanted.Hold.Lots = nil
+	w.same("a hold in the middle of its life", wanted, *events[6].Hold)
+	w.same("time", part.Hold.Event.CreatedAt, events[6].At)
 }
 
 func eventsOfNothing(w *world) {

@@ -30,14 +30,14 @@ func (m *machine) listEvents(rt *rapid.T) {
 	}
 }
 
-// byChain are the events of each customer, those about entries and those about the
+// byChain are the events of each customer, those about money and those about the
 // customer apart.
 func byChain(events []ledger.Event) map[string][]ledger.Event {
 	chains := map[string][]ledger.Event{}
 	for _, e := range events {
 		name := e.CustomerID
-		if e.Entry != nil {
-			name += " entries"
+		if e.Currency() != "" {
+			name += " money"
 		}
 		chains[name] = append(chains[name], e)
 	}

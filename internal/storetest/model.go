@@ -90,6 +90,9 @@ func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Chang
 	for e := range change.Entries() {
 		m.tell(scope.Tenant, ledger.Fact{Entry: e})
 	}
+	if change.Hold != nil {
+		m.tell(scope.Tenant, ledger.Fact{Hold: change.Hold})
+	}
 	return change, nil
 }
 

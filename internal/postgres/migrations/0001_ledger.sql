@@ -352,9 +352,12 @@ create table hold_events (
   fingerprint bytea            not null check (length(fingerprint) = 16),
   created_by  text             not null,
   created_at  timestamptz      not null,
+  feed_order  bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
+  after_position bigint        not null default 0, -- of the customer's entry before it, which the feed tells first
   primary key (customer_id, tenant, number)
 );
 
+create index hold_events_by_feed on hold_events (tenant, feed_order);
 create unique index hold_events_by_key on hold_events (customer_id, tenant, idempotency_key) where idempotency_key is not null;
 
 create function hold_events_are_immutable() returns trigger language plpgsql as $$

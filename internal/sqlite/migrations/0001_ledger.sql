@@ -231,13 +231,15 @@ begin
   select raise(abort, 'audit entries are immutable');
 end;
 
--- What the feed tells of customers: that they were made, and each line of their
--- audit trails. Entries are in the feed by their own numbers. Both are in commit
--- order, and what stands here comes behind the entry that was the last at its time.
+-- What the feed tells of customers beside their entries, which are in the feed by
+-- their own numbers: that they were made, each line of their audit trails, and what
+-- happened to their holds. Both are in commit order, and what stands here comes
+-- behind the entry that was the last at its time.
 create table customer_events (
   no          integer primary key, -- grows by one, in commit order
   customer    integer not null references customers (no),
-  position    integer not null check (position >= 0), -- of the line of the audit trail, 0 for the making
+  kind        text    not null check (kind in ('made', 'audit', 'hold')),
+  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event
   after_entry integer not null check (after_entry >= 0) -- no of an entry, 0 for none
 ) strict;
 
