@@ -27,6 +27,16 @@ const (
 	Replay   OnDuplicate = "replay"   // 200 with the first answer
 )
 
+// CreditReversal says what becomes of a reversal of a credit for more than is left of
+// it.
+type CreditReversal string
+
+// The two ways. The empty CreditReversal is the first, and is what is kept for it.
+const (
+	RefuseDebt CreditReversal = "refuse" // it is refused
+	RecordDebt CreditReversal = "debt"   // what is missing is owed (law O3)
+)
+
 // Settings of a business in one mode.
 type Settings struct {
 	// Currencies are enabled, sorted by code. USD and INR at first.
@@ -44,6 +54,8 @@ type Settings struct {
 	// ReversalGraceSeconds is how long money can be spent that a reversal gives back
 	// to a lot which has expired meanwhile, 0 … [ReversalGraceMax]; 0: not at all.
 	ReversalGraceSeconds int64 `json:",omitempty"`
+
+	CreditReversal CreditReversal `json:",omitempty"`
 }
 
 // ReversalGraceMax is the longest grace period, in seconds: 366 days.

@@ -129,7 +129,7 @@ func accessSettings(w *world) {
 	want := access.Settings{
 		Currencies:  []money.Currency{"INR", "KWD", "USD"},
 		USDRates:    map[money.Currency]string{"INR": "0.0119"},
-		OnDuplicate: access.Replay, ReversalGraceSeconds: 3600,
+		OnDuplicate: access.Replay, ReversalGraceSeconds: 3600, CreditReversal: access.RecordDebt,
 	}
 	var seen access.Settings
 	got, err := w.access.UpdateSettings(w.Context(), w.shop, func(s access.Settings) (access.Settings, error) {
@@ -147,7 +147,7 @@ func accessSettings(w *world) {
 		w.same("settings read back", access.Settings{
 			Currencies:  []money.Currency{"INR", "KWD", "USD"},
 			USDRates:    map[money.Currency]string{"INR": "0.0119"},
-			OnDuplicate: access.Replay, ReversalGraceSeconds: 3600,
+			OnDuplicate: access.Replay, ReversalGraceSeconds: 3600, CreditReversal: access.RecordDebt,
 		}, got)
 		got.Currencies[0], got.USDRates["INR"] = "YYY", "8"
 	}
