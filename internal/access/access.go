@@ -27,6 +27,16 @@ const (
 	Replay   OnDuplicate = "replay"   // 200 with the first answer
 )
 
+// CreditReversal says what becomes of a reversal of a credit for more than is left of
+// it.
+type CreditReversal string
+
+// The two ways.
+const (
+	RefuseDebt CreditReversal = "refuse" // it is refused
+	RecordDebt CreditReversal = "debt"   // what is missing is owed (law O3)
+)
+
 // Settings of a business in one mode. A store keeps them as the JSON that
 // encoding/json makes of them.
 type Settings struct {
@@ -45,6 +55,8 @@ type Settings struct {
 	// ReversalGraceSeconds is how long money can be spent that a reversal gives back
 	// to a lot which has expired meanwhile, 0 … [ReversalGraceMax]; 0: not at all.
 	ReversalGraceSeconds int64 `json:"reversal_grace_seconds"`
+
+	CreditReversal CreditReversal `json:"credit_reversal"`
 }
 
 // ReversalGraceMax is the longest grace period, in seconds: 366 days.

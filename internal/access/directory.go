@@ -195,7 +195,7 @@ type CreatedBusiness struct {
 
 // DefaultSettings are those of a new business.
 func DefaultSettings() Settings {
-	return Settings{Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict}
+	return Settings{Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict, CreditReversal: RefuseDebt}
 }
 
 // CreateBusiness makes a business in both modes, with one write key in each.

@@ -339,14 +339,14 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, access.Options{})
 	_, before := o.works(o.business.TestKey)
-	replay, longest := access.Replay, int64(access.ReversalGraceMax)
+	replay, longest, debt := access.Replay, int64(access.ReversalGraceMax), access.RecordDebt
 	want := access.Settings{
 		Currencies: []money.Currency{"EUR", "USD"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: access.Replay,
-		ReversalGraceSeconds: access.ReversalGraceMax,
+		ReversalGraceSeconds: access.ReversalGraceMax, CreditReversal: access.RecordDebt,
 	}
 	got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, access.SettingsUpdate{
 		Currencies: []money.Currency{"USD", "EUR"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: &replay,
-		ReversalGraceSeconds: &longest,
+		ReversalGraceSeconds: &longest, CreditReversal: &debt,
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("got error %v and settings (-want +got):\n%s", err, diff)
@@ -373,12 +373,18 @@ func TestSettings(t *testing.T) {
 	if stored, err := o.directory.Settings(t.Context(), o.tenant(ledger.Test)); err != nil || !cmp.Equal(stored, want) {
 		t.Errorf("stored: got %+v, %v, want %+v", stored, err, want)
 	}
+	refuse := access.RefuseDebt
+	want.CreditReversal = access.RefuseDebt
+	if got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{},
+		access.SettingsUpdate{CreditReversal: &refuse}); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("debts refused again: got %+v, %v, want %+v", got, err, want)
+	}
 }
 
 func TestSettingsRefuse(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, access.Options{})
-	bad := access.OnDuplicate("ignore")
+	bad, maybe := access.OnDuplicate("ignore"), access.CreditReversal("maybe")
 	below, above := int64(-1), int64(access.ReversalGraceMax+1)
 	for name, c := range map[string]struct {
 		update access.SettingsUpdate
@@ -396,6 +402,7 @@ func TestSettingsRefuse(t *testing.T) {
 		"dollars in dollar": {access.SettingsUpdate{USDRates: map[money.Currency]string{"USD": "1.01"}}, ledger.CodeInvalidSettings, "usd_rates"},
 		"on_duplicate":      {access.SettingsUpdate{OnDuplicate: &bad}, ledger.CodeInvalidSettings, "on_duplicate"},
 		"grace below":       {access.SettingsUpdate{ReversalGraceSeconds: &below}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
+		"credit_reversal":   {access.SettingsUpdate{CreditReversal: &maybe}, ledger.CodeInvalidSettings, "credit_reversal"},
 		"grace above":       {access.SettingsUpdate{ReversalGraceSeconds: &above}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
 	} {
 		_, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, c.update)

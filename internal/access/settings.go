@@ -20,11 +20,11 @@ type SettingsUpdate struct {
 	Alerts map[money.Currency][]ledger.Threshold
 
 	ReversalGraceSeconds *int64
+	CreditReversal       *CreditReversal
 }
 
 // validate checks the fields in the order currencies, rates, on_duplicate,
-// alerts,
-// grace.
+// alerts, grace, credit_reversal.
 func (u *SettingsUpdate) validate() error {
 	if u.Currencies != nil && len(u.Currencies) == 0 {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies must name at least one currency")
@@ -65,6 +65,9 @@ func (u *SettingsUpdate) validate() error {
 	if grace := u.ReversalGraceSeconds; grace != nil && (*grace < 0 || *grace > ReversalGraceMax) {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "reversal_grace_seconds", "reversal_grace_seconds must be 0 … %d", ReversalGraceMax)
 	}
+	if way := u.CreditReversal; way != nil && *way != RefuseDebt && *way != RecordDebt {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "credit_reversal", "credit_reversal must be refuse or debt")
+	}
 	return nil
 }
 
@@ -91,6 +94,9 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	}
 	if u.ReversalGraceSeconds != nil {
 		s.ReversalGraceSeconds = *u.ReversalGraceSeconds
+	}
+	if u.CreditReversal != nil {
+		s.CreditReversal = *u.CreditReversal
 	}
 	return s
 }
@@ -130,5 +136,6 @@ func (d *Directory) UpdateSettings(
 
 func equal(a, b Settings) bool {
 	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) &&
-		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds
+		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds &&
+		a.CreditReversal == b.CreditReversal
 }

@@ -285,7 +285,8 @@ func metadataOf(shown json.RawMessage) any {
 // entry makes of an entry what can be taken over.
 func (s *source) entry(customer string, position int64, e *sourceEntry) (*ledger.Adoption, error) {
 	plain := (e.Category == nil || *e.Category == string(ledger.Paid)) && e.ExpiresAt == nil && e.Reverses == nil &&
-		e.Account != string(ledger.AccountBreakage) && e.Account != string(ledger.AccountExpiryMoves)
+		e.Account != string(ledger.AccountBreakage) && e.Account != string(ledger.AccountExpiryMoves) &&
+		e.Account != string(ledger.AccountDebt)
 	switch {
 	case !plain:
 		return nil, doubtf("entry %s is promotional, expires or undoes another, which the published API does not tell in full; "+

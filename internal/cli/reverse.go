@@ -15,7 +15,8 @@ func (p *program) reverseCommand() *cobra.Command {
 		Use:   "reverse CUSTOMER ENTRY [MINOR_UNITS]",
 		Short: "Undo a debit or a credit, all of it or a part",
 		Long: "Undo a debit or a credit, all of it or a part.\n\nThe money of a debit goes back to the very lots it was taken from. That of a credit is taken from its own\n" +
-			"lot: what of it was spent, has expired or is held cannot be taken. Without --idempotency-key the command makes a\n" +
+			"lot: what of it was spent, has expired or is held cannot be taken. Where the business has set credit_reversal to\n" +
+			"debt it is owed instead, and the next credits pay it. Without --idempotency-key the command makes a\n" +
 			"key; when the answer is lost it names the key, and the same command with it is safe to repeat.",
 		Example: "  billfold ledger reverse cus_… cwt_…\n  billfold ledger reverse cus_… cwt_… 500 --reason \"Item not delivered\"",
 		Args:    arguments("CUSTOMER", "ENTRY", "[MINOR_UNITS]"),

@@ -23,13 +23,14 @@ type walletView struct {
 	Balance   money.Amount   `json:"balance"`
 	Available money.Amount   `json:"available"`
 	Held      money.Amount   `json:"held"`
+	Debt      money.Amount   `json:"debt"` // absent where nothing is owed
 	Seq       int64          `json:"seq"`
 	UpdatedAt time.Time      `json:"updated_at"`
 }
 
 var (
-	walletColumns = []string{"CURRENCY", "BALANCE", "AVAILABLE", "HELD", "ENTRIES", "UPDATED"}
-	walletNumbers = []string{"BALANCE", "AVAILABLE", "HELD", "ENTRIES"}
+	walletColumns = []string{"CURRENCY", "BALANCE", "AVAILABLE", "HELD", "OWED", "ENTRIES", "UPDATED"}
+	walletNumbers = []string{"BALANCE", "AVAILABLE", "HELD", "OWED", "ENTRIES"}
 )
 
 func (v walletView) row() []string {
@@ -38,6 +39,7 @@ func (v walletView) row() []string {
 		money.FormatDecimal(v.Balance, v.Currency),
 		money.FormatDecimal(v.Available, v.Currency),
 		money.FormatDecimal(v.Held, v.Currency),
+		money.FormatDecimal(v.Debt, v.Currency),
 		strconv.FormatInt(v.Seq, 10), shortTime(v.UpdatedAt),
 	}
 }

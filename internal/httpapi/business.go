@@ -12,7 +12,9 @@ import (
 	"github.com/billfold/billfold/internal/strictjson"
 )
 
-var businessFields = []string{"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds"}
+var businessFields = []string{
+	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
+}
 
 const (
 	businessCurrencies = iota
@@ -20,6 +22,7 @@ const (
 	businessOnDuplicate
 	businessAlerts
 	businessReversalGrace
+	businessCreditReversal
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -80,6 +83,8 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 	out = append(out, settings.Alerts.JSON()...)
 	out = append(out, `,"reversal_grace_seconds":`...)
 	out = strconv.AppendInt(out, settings.ReversalGraceSeconds, 10)
+	out = append(out, `,"credit_reversal":`...)
+	out = appendString(out, string(settings.CreditReversal))
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -131,6 +136,12 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 			return update, ledger.FieldErrorf(ledger.CodeInvalidSettings, "reversal_grace_seconds", "reversal_grace_seconds must be a whole number, written without point or exponent")
 		}
 		update.ReversalGraceSeconds = &grace
+	}
+	if err == nil {
+		var way string
+		if way, given, err = f.text(businessCreditReversal); given {
+			update.CreditReversal = (*access.CreditReversal)(&way)
+		}
 	}
 	return update, err
 }

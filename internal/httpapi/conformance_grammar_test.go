@@ -101,6 +101,7 @@ var weights = map[string]int{
 	"create_webhook":                   3,
 	"patch_webhook":                    4,
 	"list_webhook_deliveries":          3,
+	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
 }
 

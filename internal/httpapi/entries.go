@@ -112,6 +112,10 @@ func appendPosted(out []byte, change *ledger.Change) []byte {
 	out = append(out, change.Entry.ID...)
 	out = append(out, `","ledger_entry_amount":`...)
 	out = strconv.AppendInt(out, int64(change.Entry.Amount), 10)
+	if owed := change.Entry.Owed(); owed > 0 {
+		out = append(out, `,"ledger_entry_owed":`...)
+		out = strconv.AppendInt(out, int64(owed), 10)
+	}
 	return append(out, '}')
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"time"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/strictjson"
 )
@@ -45,6 +46,7 @@ func (s *Server) handleEntryReverse(c *call) error {
 
 		DefaultAlerts: c.settings.Alerts,
 		Grace:         time.Duration(c.settings.ReversalGraceSeconds) * time.Second,
+		AllowDebt:     c.settings.CreditReversal == access.RecordDebt,
 	}
 	err := c.decodeReversal(&request)
 	byHeader := false

@@ -136,7 +136,8 @@ func appendMetadata(out []byte, metadata string) []byte {
 	return append(out, metadata...)
 }
 
-// appendWallet appends a wallet of which a debit may take available.
+// appendWallet appends a wallet of which a debit may take available. What it owes is
+// known where it is read, and not where it is as an entry has left it.
 func appendWallet(out []byte, wallet *ledger.Wallet, available int64) []byte {
 	out = append(out, `{"customer_id":`...)
 	out = appendString(out, wallet.CustomerID)
@@ -154,6 +155,10 @@ func appendWallet(out []byte, wallet *ledger.Wallet, available int64) []byte {
 	out = strconv.AppendInt(out, int64(wallet.Held), 10)
 	out = append(out, `,"seq":`...)
 	out = strconv.AppendInt(out, wallet.Seq, 10)
+	if wallet.Debt > 0 {
+		out = append(out, `,"debt":`...)
+		out = strconv.AppendInt(out, int64(wallet.Debt), 10)
+	}
 	return append(out, '}')
 }
 

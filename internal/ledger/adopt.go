@@ -136,6 +136,9 @@ func Adopt(s Snapshot, a *Adoption, random uint64) (Change, error) {
 	}
 	r := &a.Request
 	wallet := s.Wallet
+	if wallet.Debt > 0 {
+		return Change{}, Errorf(CodeConditionFailed, "the entry at position %d would go to a wallet that owes", a.Position)
+	}
 	entry := nextEntry(&s, a.CreatedAt, random)
 	if a.KeepsID() {
 		entry.ID = a.ID

@@ -61,7 +61,7 @@ const (
 // isSystems reports whether debits against the account are posted by the rules
 // alone, each for a purpose that undoing it would defeat.
 func (a Account) isSystems() bool {
-	return a == AccountBreakage || a == AccountTransfers || a == AccountExpiryMoves
+	return a == AccountBreakage || a == AccountTransfers || a == AccountExpiryMoves || a == AccountDebt
 }
 
 // Category is the kind of money in a lot.
@@ -101,7 +101,8 @@ type Entry struct {
 	After     money.Amount
 
 	// Available is what a debit could have taken right after this entry. It
-	// is kept so that a repeat of the request gets the very first answer.
+	// is kept so that a repeat of the request gets the very first answer. What the
+	// entry behind it takes for a debt was never available.
 	Available money.Amount
 
 	EventType EventType
@@ -114,13 +115,13 @@ type Entry struct {
 
 	// Allocations name the lots that a debit took, or that the reversal of one gave
 	// the money back to, in spend order, with amounts that sum to Amount. Any other
-	// credit has none.
+	// credit has none. The last of a reversal of a credit may be a loan, see [Entry.Owed].
 	Allocations []Allocation
 
 	// Reverses is the id of the entry of the other direction that this one undoes in
 	// part or whole, empty for none. It opens no lot and has no category, see
 	// [Reverse], but for a credit that moves money to a lot of its own, see [extend] and
-	// [MoveExpiry].
+	// [MoveExpiry], and for a debit that recovers a debt from a credit, see [recoverDebt].
 	Reverses string
 
 	// Alerts are the thresholds in force for the wallet where this entry changed
@@ -160,6 +161,6 @@ func (e *Entry) OpensLot() bool { return e.Category != "" }
 
 // Allocation is the part of one lot that a debit took or a reversal gave back.
 type Allocation struct {
-	LotSeq int64 // the Seq of the credit that opened the lot
+	LotSeq int64 // the Seq of the credit that opened the lot, or [LoanLot]
 	Amount money.Amount
 }

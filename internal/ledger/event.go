@@ -158,12 +158,13 @@ func (e *Entry) events() []Event {
 }
 
 // eventKind is what an entry is told as. One that undoes another opens no lot;
-// what brings money back to a lot of its own does, and is a credit like any.
+// what brings money back to a lot of its own does, and is a credit like any. What
+// recovers a debt from a credit does not undo it.
 func (e *Entry) eventKind() EventKind {
 	switch {
 	case e.Account == AccountBreakage:
 		return WalletFundsExpired
-	case e.Reverses != "" && !e.OpensLot():
+	case e.Reverses != "" && !e.OpensLot() && e.Account != AccountDebt:
 		return WalletEntryReversed
 	case e.Direction == Credit:
 		return WalletCredited

@@ -20,7 +20,8 @@ const GraceReason = "Given back after expiry"
 //	reverse 500 of lots 1:300(expired) 2:200
 //	then #2 debit 300 of lot 1, #3 credit 300 that reverses #2 and opens lot 3
 //
-// What such a lot has left beyond that stays in it, for the sweep to write off.
+// What such a lot has left beyond that stays in it, for the sweep to write off. A
+// wallet that owes pays with the credits.
 func extend(s Snapshot, change Change, returned []Lot, grace time.Duration, m Moment) Change {
 	now := change.Entry.CreatedAt
 	for _, category := range []Category{Promotional, Paid} {
@@ -52,7 +53,7 @@ func extend(s Snapshot, change Change, returned []Lot, grace time.Duration, m Mo
 		wallet.Balance += sum // as it was before the debit
 		lot := Lot{Seq: credit.Seq, Category: category, ExpiresAt: credit.ExpiresAt, Remaining: sum}
 		wallet.Lots = OpenLot(wallet.Lots, lot)
-		given := conclude(&after, credit, wallet)
+		given := recoverDebt(after, conclude(&after, credit, wallet), m)
 		change = change.Then(&given)
 	}
 	return change

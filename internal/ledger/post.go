@@ -211,7 +211,8 @@ type Moment struct {
 //  8. credit above the limit        BALANCE_LIMIT_EXCEEDED
 //
 // A refusal changes nothing and does not use up the key (law K7). The request
-// must have passed [PostRequest.Validate].
+// must have passed [PostRequest.Validate]. A credit to a wallet that owes pays
+// that first, see [recoverDebt].
 func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	fingerprint := r.Fingerprint()
 	if s.Prior != nil || s.PriorHold != nil {
@@ -245,7 +246,7 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	if err := move(&wallet, &entry); err != nil {
 		return Change{}, err
 	}
-	return conclude(&s, entry, wallet), nil
+	return recoverDebt(s, conclude(&s, entry, wallet), m), nil
 }
 
 // nextEntry is an entry in its place on top of a snapshot, and nothing else.
@@ -264,7 +265,7 @@ func nextEntry(s *Snapshot, now time.Time, random uint64) Entry {
 
 // conclude completes an entry by what it led to, and chains it to the one before.
 func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
-	entry.Available = wallet.Available(entry.CreatedAt)
+	entry.Available = wallet.availableAfter(&entry)
 	wallet.alert(s.Wallet.Alerts, &entry)
 	return concludeUntold(s, entry, wallet)
 }
@@ -274,7 +275,7 @@ func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
 func concludeUntold(s *Snapshot, entry Entry, wallet Wallet) Change {
 	wallet.Seq, wallet.UpdatedAt = entry.Seq, entry.CreatedAt
 	entry.After = wallet.Balance
-	entry.Available, entry.Held = wallet.Available(entry.CreatedAt), wallet.Held
+	entry.Available, entry.Held = wallet.availableAfter(&entry), wallet.Held
 	entry.Hash = entry.ChainHash(s.Chain.Hash)
 	return Change{Entry: entry, Wallet: wallet}
 }

@@ -33,6 +33,10 @@ type ReverseRequest struct {
 	// all. It is the business's setting and no part of what is asked for.
 	Grace time.Duration
 
+	// AllowDebt lets the reversal of a credit take all that is asked for, whatever its
+	// lot has left: the rest is owed. It is a setting as well.
+	AllowDebt bool
+
 	Reason            string
 	ReferenceObjectID string
 
@@ -122,7 +126,8 @@ func (e *Entry) undo() Direction {
 //
 // A credit gives from its own lot and from no other: what of it was spent, has
 // expired or is held cannot be taken back. The snapshot must have been asked for
-// the lot, see [Scope].
+// the lot, see [Scope]. Where the business allows a debt, the wallet is lent what is
+// missing, see [lend], unless a part will do.
 //
 // The money of a debit goes back to the very lots that the debit took, with their category
 // and expiry (law L5), and to the last that it took first: a debit of 500 of which
@@ -134,7 +139,8 @@ func (e *Entry) undo() Direction {
 // then moves to a lot that lives for it, see [extend]. Without, it is expired, so
 // the expiry entry of the lot follows in the same commit. It takes all that the lot has left,
 // as any does, and it is written for no other lot. Of more than [WrittenOffMax] such
-// lots the others are left to the sweep: nobody can spend them either way.
+// lots the others are left to the sweep: nobody can spend them either way. A wallet
+// that owes pays from what has not expired first, see [recoverDebt].
 func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, error) {
 	fingerprint := r.Fingerprint()
 	if s.Prior != nil || s.PriorHold != nil {
@@ -162,6 +168,15 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	if amount > left || left == 0 {
 		return Change{}, FieldErrorf(CodeReversalExceeds, "amount", "entry %s has %d minor units left to reverse", undone.ID, left)
 	}
+	available := wallet.Available(now)
+	var lent *Entry
+	if direction == Debit && r.AllowDebt && !r.AllowPartial {
+		var err error
+		if lent, err = s.lend(amount-takeable(&wallet, undone.Seq, now), now, m); err != nil {
+			return Change{}, err
+		}
+		wallet = s.Wallet
+	}
 	entry := nextEntry(&s, now, m.Random)
 	entry.Direction, entry.Amount, entry.Reverses = direction, amount, undone.ID
 	entry.EventType, entry.Account = undone.EventType.reversal(), undone.Account
@@ -170,42 +185,60 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	var returned []Lot
 	var err error
 	if direction == Debit {
-		err = takeBack(&wallet, &entry, undone, r.AllowPartial)
+		err = takeBack(&wallet, &entry, undone, lent, r.AllowPartial)
 	} else {
 		returned, err = giveBack(&wallet, &entry, undone, of.Lots, s.Reversed)
 	}
 	if err != nil {
 		return Change{}, err
 	}
-	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, s.Wallet.Available(now)); err != nil {
+	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, available); err != nil {
 		return Change{}, err
 	}
-	change := conclude(&s, entry, wallet)
+	change := recoverDebt(s, conclude(&s, entry, wallet), m)
+	change.Lent = lent
 	if r.Grace > 0 {
 		return extend(s, change, returned, r.Grace, m), nil
 	}
 	return expireReturned(s, change, returned, m), nil
 }
 
-// takeBack takes the entry's amount from the lot that a credit opened, or as much
-// as the lot can give if a part will do. It refuses by rule 7.
-func takeBack(wallet *Wallet, entry, credit *Entry, partial bool) error {
-	at := slices.IndexFunc(wallet.Lots, func(lot Lot) bool { return lot.Seq == credit.Seq })
-	var can money.Amount
-	if at >= 0 && !wallet.Lots[at].ExpiredAt(entry.CreatedAt) {
-		can = wallet.Lots[at].Remaining
+// takeable is what the lot of a credit can give at a time.
+func takeable(wallet *Wallet, seq int64, now time.Time) money.Amount {
+	for _, lot := range wallet.Lots {
+		if lot.Seq == seq && !lot.ExpiredAt(now) {
+			return lot.Remaining
+		}
 	}
-	if can < entry.Amount && (can == 0 || !partial) {
+	return 0
+}
+
+// takeBack takes the entry's amount from the lot that a credit opened, or as much
+// as the lot can give if a part will do, and all that was lent for it. It refuses by
+// rule 7.
+func takeBack(wallet *Wallet, entry, credit, lent *Entry, partial bool) error {
+	can := takeable(wallet, credit.Seq, entry.CreatedAt)
+	all := can
+	if lent != nil {
+		all += lent.Amount
+	}
+	if all < entry.Amount && (all == 0 || !partial) {
 		return FieldErrorf(CodeReversalExceedsLot, "amount",
 			"entry %s has %d minor units left that can be taken back; the others were spent, have expired or are held", credit.ID, can)
 	}
-	entry.Amount = min(entry.Amount, can)
-	entry.Allocations = []Allocation{{LotSeq: credit.Seq, Amount: entry.Amount}}
-	wallet.Lots = slices.Clone(wallet.Lots)
-	if wallet.Lots[at].Remaining -= entry.Amount; wallet.Lots[at].Remaining == 0 {
-		wallet.Lots = slices.Delete(wallet.Lots, at, at+1)
-	}
+	entry.Amount = min(entry.Amount, all)
 	wallet.Balance -= entry.Amount
+	if own := min(entry.Amount, can); own > 0 {
+		entry.Allocations = []Allocation{{LotSeq: credit.Seq, Amount: own}}
+		wallet.Lots = slices.Clone(wallet.Lots)
+		at := slices.IndexFunc(wallet.Lots, func(lot Lot) bool { return lot.Seq == credit.Seq })
+		if wallet.Lots[at].Remaining -= own; wallet.Lots[at].Remaining == 0 {
+			wallet.Lots = slices.Delete(wallet.Lots, at, at+1)
+		}
+	}
+	if lent != nil {
+		entry.Allocations = append(entry.Allocations, Allocation{LotSeq: LoanLot, Amount: lent.Amount})
+	}
 	return nil
 }
 

@@ -44,6 +44,7 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	capture HOLD [AMOUNT] [WORDS]    the first hold of the customer is 1; final, key K
 //	release HOLD [WORDS]             key K
 //	grace D                          what goes back to expired lots lives for so long
+//	debts allowed, debts refused     what becomes of a reversal beyond its credit's lot
 //	freeze SCOPE WALLET REASON       all for the customer as a whole, or a currency
 //	unfreeze WALLET REASON
 //	audit POSITION                   the line of the audit trail
@@ -95,6 +96,7 @@ type till struct {
 	disabled map[money.Currency]bool
 	posted   int
 	grace    time.Duration
+	debts    bool
 	quiet    bool // outcomes are not asked for
 }
 
@@ -196,6 +198,8 @@ func (l *till) do(words []string) string {
 		return l.do(rest[1:])
 	case "grace":
 		l.grace = l.duration(rest[0])
+	case "debts":
+		l.debts = rest[0] == "allowed"
 	case "reverse":
 		return l.reverse(rest)
 	case "move":
@@ -296,6 +300,7 @@ func (l *till) post(words []string) string {
 func (l *till) reverse(words []string) string {
 	r := ledger.ReverseRequest{
 		Tenant: l.tenant, CustomerID: l.customer, EntryID: l.at(l.number(words[0])).ID, CreatedBy: "key_1", Grace: l.grace,
+		AllowDebt: l.debts,
 	}
 	for rest := words[1:]; len(rest) > 0; rest = rest[1:] {
 		if rest[0] == "partial" {
@@ -338,6 +343,9 @@ func (l *till) reverse(words []string) string {
 // entry names.
 func (l *till) outcome(change ledger.Change, verb string) string {
 	outcome := fmt.Sprintf("ok #%d", change.Entry.Position)
+	if change.Lent != nil {
+		outcome = fmt.Sprintf("lent %d #%d then #%d", change.Entry.Owed(), change.Lent.Position, change.Entry.Position)
+	}
 	if change.Replayed {
 		return fmt.Sprintf("again #%d balance %d available %d", change.Entry.Position, change.Wallet.Balance, change.Entry.Available)
 	}
@@ -475,6 +483,9 @@ func (l *till) wallet(currency money.Currency, moved bool) string {
 	outcome := fmt.Sprintf("balance %d available %d", s.Wallet.Balance, s.Wallet.Available(at))
 	if s.Wallet.Held > 0 {
 		outcome += fmt.Sprintf(" held %d", s.Wallet.Held)
+	}
+	if s.Wallet.Debt > 0 {
+		outcome += fmt.Sprintf(" owed %d", s.Wallet.Debt)
 	}
 	if len(s.Wallet.Lots) > shownMax {
 		return outcome + fmt.Sprintf(" in %d lots", len(s.Wallet.Lots))

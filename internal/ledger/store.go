@@ -240,7 +240,7 @@ type Snapshot struct {
 	HoldNumber int64
 
 	// Reversed is how much of the entry that the scope names was undone before,
-	// 0 when it names none.
+	// 0 when it names none. What was taken from it for a debt is not undone.
 	Reversed money.Amount
 
 	// Transfer is the customer's row of the transfer that the scope names, nil when
@@ -268,6 +268,10 @@ type Change struct {
 	Entry   Entry
 	Follows []Entry
 
+	// Lent is the credit right before Entry that lends the wallet what a reversal
+	// takes beyond what there is, nil for none. It has no key either.
+	Lent *Entry
+
 	// Wallet has the new balance, seq and time, and what is left of the lots
 	// that the snapshot held, the lot that a credit opened among them. Lots
 	// that the snapshot did not hold are untouched, but for those that a reversal
@@ -283,7 +287,7 @@ type Change struct {
 // Entries are all entries of a change that is to be written, in their order.
 func (c *Change) Entries() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		if c.Entry.Position == 0 || !yield(&c.Entry) {
+		if c.Lent != nil && !yield(c.Lent) || c.Entry.Position == 0 || !yield(&c.Entry) {
 			return
 		}
 		for i := range c.Follows {
@@ -294,10 +298,11 @@ func (c *Change) Entries() iter.Seq[*Entry] {
 	}
 }
 
-// Answer is the wallet right after the entry that was asked for, without lots.
+// Answer is the wallet right after the entry that was asked for, without lots and
+// without what it owes, which the entry does not tell.
 func (c *Change) Answer() Wallet {
 	wallet := c.Wallet
-	wallet.Lots, wallet.Alerts = nil, ""
+	wallet.Lots, wallet.Alerts, wallet.Debt = nil, "", 0
 	if len(c.Follows) > 0 {
 		wallet.Balance, wallet.Seq, wallet.UpdatedAt = c.Entry.After, c.Entry.Seq, c.Entry.CreatedAt
 	}
@@ -309,7 +314,7 @@ func (c *Change) Answer() Wallet {
 func (s Snapshot) After(c *Change) Snapshot {
 	for e := range c.Entries() {
 		s.Chain = Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
-		if e.Reverses != "" && c.Entry.Reverses == e.Reverses {
+		if e.Reverses != "" && c.Entry.Reverses == e.Reverses && e.Account != AccountDebt {
 			s.Reversed += e.Amount
 		}
 	}

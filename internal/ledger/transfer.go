@@ -269,7 +269,7 @@ func ReceiveTransfer(s Snapshot, sent *Transfer, debit *Taken, m Moment) (Change
 		if err := move(&wallet, &entry); err != nil {
 			return Change{}, err
 		}
-		change := conclude(&s, entry, wallet)
+		change := recoverDebt(s, conclude(&s, entry, wallet), m)
 		s = s.After(&change)
 		if i == 0 {
 			all = change
@@ -315,7 +315,7 @@ func ReturnTransfer(s Snapshot, debit *Taken, refusal Code, m Moment) (Change, e
 	if err != nil {
 		return Change{}, err
 	}
-	change := conclude(&s, entry, wallet)
+	change := recoverDebt(s, conclude(&s, entry, wallet), m)
 	change = expireReturned(s, change, returned, m)
 	row := *s.Transfer
 	row.State, row.Refusal, row.UpdatedAt = TransferReturned, refusal, now

@@ -13,6 +13,7 @@ type Wallet struct {
 	Currency   money.Currency
 	Balance    money.Amount // 0 … money.BalanceMax
 	Held       money.Amount // promised by holds, 0 … Balance
+	Debt       money.Amount // owed to the business, 0 … money.BalanceMax, see [Reverse]
 	Seq        int64        // of the wallet's last entry, 0 when it has none
 
 	// Alerts are the thresholds in force, as the wallet's last entry left them.

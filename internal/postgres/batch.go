@@ -167,7 +167,7 @@ const lockInOrder = `
 const walletColumns = `
 	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
 	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum, coalesce(w.alerts, ''),
-	       w.hold_number, w.hold_at
+	       w.hold_number, w.hold_at, w.debt
 	  from wallets w`
 
 const readWalletsQuery = walletColumns + `
@@ -316,11 +316,11 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if err != nil {
 		return err
 	}
-	reversed, err := b.reversed(ctx, conn, key, cmd.scope.Reverses)
+	reversed, recovered, err := b.reversed(ctx, conn, key, cmd.scope.Reverses)
 	if err != nil {
 		return err
 	}
-	apart := wallet.Apart(n, cmd.scope.Lot, reversed)
+	apart := wallet.Apart(n, cmd.scope.Lot, reversed+recovered)
 	transfer, err := b.transfer(ctx, conn, key, cmd.scope.Transfer)
 	if err != nil {
 		return err
@@ -406,7 +406,8 @@ func readCredits(
 		}
 	}
 	for i := range lots {
-		lots[i].Remaining -= wallet.takenBack[lots[i].Seq]
+		// More was taken back where a part was lent.
+		lots[i].Remaining = max(lots[i].Remaining-wallet.takenBack[lots[i].Seq], 0)
 	}
 	return lots, nil
 }

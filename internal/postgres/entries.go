@@ -168,24 +168,26 @@ const updateWalletsQuery = `
 	       updated_at = u.updated_at, lots = u.lots, promotional_from = u.promotional_from,
 	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum,
 	       next_expiry = u.next_expiry, alerts = u.alerts, hold_number = u.hold_number,
-	       hold_at = u.hold_at` + fromWalletArrays + `
+	       hold_at = u.hold_at, debt = u.debt` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
 const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)`
+	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at,
+	                     debt)`
 
 const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number,
-	       hold_at` + fromWalletArrays
+	       hold_at, debt` + fromWalletArrays
 
 const fromWalletArrays = `
 	  from unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-	              $15::timestamptz[], $16::text[], $17::bigint[], $18::timestamptz[])
+	              $15::timestamptz[], $16::text[], $17::bigint[], $18::timestamptz[],
+	              $19::bigint[])
 	    as u (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)`
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt)`
 
 // walletArrays are the columns of wallets, one array each.
 type walletArrays struct {
@@ -196,7 +198,7 @@ type walletArrays struct {
 	updatedAt                                                                     []time.Time
 	nextExpiry, holdAt                                                            []*time.Time
 	alerts                                                                        []*string
-	holdNumbers                                                                   []int64
+	holdNumbers, debts                                                            []int64
 }
 
 func (a *walletArrays) add(key customerKey, w *walletState) {
@@ -212,13 +214,14 @@ func (a *walletArrays) add(key customerKey, w *walletState) {
 	a.nextExpiry = append(a.nextExpiry, timeOrNull(w.NextExpiry()))
 	a.alerts = append(a.alerts, textOrNull(string(w.Alerts), ""))
 	a.holdNumbers, a.holdAt = append(a.holdNumbers, w.HoldNumber), append(a.holdAt, timeOrNull(w.HoldAt))
+	a.debts = append(a.debts, int64(w.Debt))
 }
 
 func (a *walletArrays) args() []any {
 	return []any{
 		a.customers, a.tenants, a.currencies, a.balances, a.held, a.seqs, a.positions,
 		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry, a.alerts,
-		a.holdNumbers, a.holdAt,
+		a.holdNumbers, a.holdAt, a.debts,
 	}
 }
 

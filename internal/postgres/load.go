@@ -66,7 +66,7 @@ func scanWallet(row pgx.CollectableRow) (key customerKey, w walletrow.Row, err e
 	var holdAt *time.Time
 	err = row.Scan(&key.id, &key.tenant, &w.Currency, &w.Balance, &w.Held, &w.Seq, &w.Position, &hash, &updatedAt, &lots,
 		&w.Tails[0].From, &w.Tails[0].Sum, &w.Tails[1].From, &w.Tails[1].Sum, &w.Alerts,
-		&w.HoldNumber, &holdAt)
+		&w.HoldNumber, &holdAt, &w.Debt)
 	if err != nil {
 		return key, w, err
 	}

@@ -11,27 +11,33 @@ import (
 )
 
 const readReversedQuery = `
-	select coalesce(sum(amount), 0)::bigint
+	select coalesce(sum(amount) filter (where account <> 'debt'), 0)::bigint,
+	       coalesce(sum(amount) filter (where account = 'debt'), 0)::bigint
 	  from ledger_entries
 	 where customer_id = $1 and tenant = $2 and reverses = $3`
 
-// reversed returns how much of an entry was undone: by what is in the database,
-// and by this batch. It is a trip of its own, for the few that ask.
+// reversed returns how much of an entry was undone, and how much was taken from it
+// for a debt: by what is in the database, and by this batch. It is a trip of its own, for the few that ask.
 func (b *batch) reversed(
 	ctx context.Context, q querier, key customerKey, entryID string,
-) (sum money.Amount, err error) {
+) (undone, recovered money.Amount, err error) {
 	if !storable(entryID) || entryID == "" {
-		return 0, nil
+		return 0, 0, nil
 	}
-	if err := q.QueryRow(ctx, readReversedQuery, key.id, key.tenant, entryID).Scan(&sum); err != nil {
-		return 0, err
+	row := q.QueryRow(ctx, readReversedQuery, key.id, key.tenant, entryID)
+	if err := row.Scan(&undone, &recovered); err != nil {
+		return 0, 0, err
 	}
 	for _, e := range b.entries {
-		if e.tenant == key.tenant && e.entry.CustomerID == key.id && e.entry.Reverses == entryID {
-			sum += e.entry.Amount
+		switch {
+		case e.tenant != key.tenant || e.entry.CustomerID != key.id || e.entry.Reverses != entryID:
+		case e.entry.Account == ledger.AccountDebt:
+			recovered += e.entry.Amount
+		default:
+			undone += e.entry.Amount
 		}
 	}
-	return sum, nil
+	return undone, recovered, nil
 }
 
 // readOpenedQuery looks each credit up by the whole key, as [readPointsQuery] does.

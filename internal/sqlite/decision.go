@@ -30,13 +30,13 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err != nil {
 		return err
 	}
-	var reversed money.Amount
+	var reversed, recovered money.Amount
 	if cmd.scope.Reverses != "" {
-		if reversed, err = readReversed(c.conn, state.no, cmd.scope.Reverses); err != nil {
+		if reversed, recovered, err = readReversed(c.conn, state.no, cmd.scope.Reverses); err != nil {
 			return err
 		}
 	}
-	apart := w.Apart(n, cmd.scope.Lot, reversed)
+	apart := w.Apart(n, cmd.scope.Lot, reversed+recovered)
 	transfer, err := readTransfer(c.conn, state.customer, state.no, cmd.scope.Transfer)
 	if err != nil {
 		return err

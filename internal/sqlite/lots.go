@@ -109,11 +109,14 @@ func (s step) lot() ledger.Lot {
 	return ledger.Lot{Seq: s.seq, Category: s.category, ExpiresAt: s.expiresAt, Remaining: s.amount}
 }
 
-// readReversed returns how much of an entry was undone.
-func readReversed(conn *sqlite.Conn, customer int64, entryID string) (reversed money.Amount, err error) {
-	stmt, err := conn.Prepare(`select amount from ledger_entries where customer = ? and reverses = ?`)
+// readReversed returns how much of an entry was undone, and how much was taken from
+// it for a debt.
+func readReversed(
+	conn *sqlite.Conn, customer int64, entryID string,
+) (reversed, recovered money.Amount, err error) {
+	stmt, err := conn.Prepare(`select amount, account = 'debt' from ledger_entries where customer = ? and reverses = ?`)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer resetting(stmt, &err)
 	stmt.BindInt64(1, customer)
@@ -121,13 +124,18 @@ func readReversed(conn *sqlite.Conn, customer int64, entryID string) (reversed m
 	for {
 		row, err := stmt.Step()
 		if err != nil || !row {
-			return reversed, err
+			return reversed, recovered, err
 		}
-		reversed += money.Amount(stmt.ColumnInt64(0))
+		if stmt.ColumnBool(1) {
+			recovered += money.Amount(stmt.ColumnInt64(0))
+		} else {
+			reversed += money.Amount(stmt.ColumnInt64(0))
+		}
 	}
 }
 
-// readUndone returns how much of the entry with a number was undone.
+// readUndone returns how much of the entry with a number was undone, or taken for a
+// debt.
 func readUndone(conn *sqlite.Conn, no int64) (undone money.Amount, err error) {
 	stmt, err := conn.Prepare(`
 	  select coalesce(sum(r.amount), 0)
@@ -165,7 +173,7 @@ func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int
 			if err != nil {
 				return nil, err
 			}
-			lot.Remaining -= undone
+			lot.Remaining = max(lot.Remaining-undone, 0) // more was undone where a part was lent
 			lots = append(lots, lot)
 		}
 		no = step.walletPrevious

@@ -146,7 +146,7 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 	stmt, err := conn.Prepare(`
 	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
 	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry, alerts,
-	         hold_number, hold_at
+	         hold_number, hold_at, debt
 	    from wallets
 	   where customer = ?`)
 	if err != nil {
@@ -164,6 +164,7 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 		w.Currency = money.Currency(stmt.ColumnText(0))
 		w.Balance, w.Held = money.Amount(stmt.ColumnInt64(1)), money.Amount(stmt.ColumnInt64(2))
 		w.HoldNumber, w.HoldAt = stmt.ColumnInt64(16), timeOf(stmt.ColumnInt64(17))
+		w.Debt = money.Amount(stmt.ColumnInt64(18))
 		w.Seq, w.Position = stmt.ColumnInt64(3), stmt.ColumnInt64(4)
 		w.UpdatedAt, w.Alerts = timeOf(stmt.ColumnInt64(7)), ledger.Standings(stmt.ColumnText(15))
 		for i := range w.Tails {
@@ -182,14 +183,14 @@ const updateWalletQuery = `
 	  update wallets
 	     set balance = ?, held = ?, seq = ?, position = ?, last_entry = ?, hash = ?, updated_at = ?, lots = ?,
 	         promotional_from = ?, promotional_sum = ?, paid_from = ?, paid_sum = ?, alerts = ?,
-	         hold_number = ?, hold_at = ?
+	         hold_number = ?, hold_at = ?, debt = ?
 	   where no = ?`
 
 const insertWalletQuery = `
 	  insert into wallets (balance, held, seq, position, last_entry, hash, updated_at, lots,
-	                       promotional_from, promotional_sum, paid_from, paid_sum, alerts, hold_number, hold_at,
+	                       promotional_from, promotional_sum, paid_from, paid_sum, alerts, hold_number, hold_at, debt,
 	                       customer, currency)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // updateWallet stores a wallet's state by its row's number, without a look into
 // an index. It returns the buffer, grown if need be. When the next lot expires is
@@ -198,7 +199,7 @@ const insertWalletQuery = `
 func updateWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) (_ []byte, err error) {
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(16, w.no)
+	stmt.BindInt64(17, w.no)
 	_, err = stmt.Step()
 	return buffer, err
 }
@@ -230,8 +231,8 @@ func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []by
 	}
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(16, customer)
-	stmt.BindText(17, string(w.Currency))
+	stmt.BindInt64(17, customer)
+	stmt.BindText(18, string(w.Currency))
 	if _, err = stmt.Step(); err == nil {
 		w.no = conn.LastInsertRowID()
 	}
@@ -255,6 +256,7 @@ func bindWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) []byte {
 	bindOptional(stmt, 13, string(w.Alerts), "")
 	stmt.BindInt64(14, w.HoldNumber)
 	stmt.BindInt64(15, microsOf(w.HoldAt))
+	stmt.BindInt64(16, int64(w.Debt))
 	return buffer
 }
 

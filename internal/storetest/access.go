@@ -138,7 +138,7 @@ func accessSettings(w *world) {
 	want := access.Settings{
 		Currencies:  []money.Currency{"INR", "KWD", "USD"},
 		USDRates:    map[money.Currency]string{"INR": "0.0119"},
-		OnDuplicate: access.Replay, ReversalGraceSeconds: 3600,
+		OnDuplicate: access.Replay, ReversalGraceSeconds: 3600, CreditReversal: access.RecordDebt,
 	}
 	var seen access.Settings
 	got, err := w.access.UpdateSettings(w.Context(), w.shop, w.change(), func(s access.Settings) (access.Settings, error) {
@@ -156,7 +156,7 @@ func accessSettings(w *world) {
 		w.same("settings read back", access.Settings{
 			Currencies:  []money.Currency{"INR", "KWD", "USD"},
 			USDRates:    map[money.Currency]string{"INR": "0.0119"},
-			OnDuplicate: access.Replay, ReversalGraceSeconds: 3600,
+			OnDuplicate: access.Replay, ReversalGraceSeconds: 3600, CreditReversal: access.RecordDebt,
 		}, got)
 		got.Currencies[0], got.USDRates["INR"] = "YYY", "8"
 	}

@@ -93,8 +93,8 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 	lots := s.Wallet.Lots
 	if last := len(lots) - 1; last >= 0 && lots[last].Seq == scope.Lot.Seq {
 		if lots[last].Category != scope.Lot.Category || !lots[last].ExpiresAt.Equal(scope.Lot.ExpiresAt) ||
-			lots[last].Remaining > scope.Lot.Remaining-s.Reversed {
-			return fmt.Sprintf("got lot %+v, want no more than its credit %+v less %d", lots[last], scope.Lot, s.Reversed)
+			lots[last].Remaining > scope.Lot.Remaining {
+			return fmt.Sprintf("got lot %+v, want no more than its credit %+v", lots[last], scope.Lot)
 		}
 	}
 	for i, lot := range lots {

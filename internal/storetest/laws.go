@@ -23,7 +23,7 @@ func (v Violation) String() string {
 
 // CheckLaws recomputes a customer's history from its raw entries, slowly and
 // without the rules' own code, and returns every law that does not hold: M1,
-// M3, M4, M5, M7, O1, O2, K1, L1, L2, L3, L4, L5, L6, H1, H2, H3, R4, A1, N1 for
+// M3, M4, M5, M7, O1, O2, O3, K1, L1, L2, L3, L4, L5, L6, H1, H2, H3, R4, A1, N1 for
 // stray entries, and N5.
 func CheckLaws(h History) []Violation {
 	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
@@ -55,6 +55,10 @@ type audit struct {
 
 	movedLot   ledger.Lot // that it took from; of several their category alone
 	writtenOff int        // lots since the reversal
+
+	lent  *ledger.Entry // a credit against debt, which the next entry must take
+	payer *ledger.Entry // a credit to a wallet that owes, of which the next entry must take
+	pays  []ledger.Allocation
 }
 
 type auditWallet struct {
@@ -68,6 +72,7 @@ type auditWallet struct {
 	heldAt  time.Time   // of the last event about a hold
 	events  []holdEvent // about holds in it, those to come
 	holds   []*auditHold
+	debt    money.Amount
 }
 
 func (a *audit) blame(law string, format string, args ...any) {
@@ -103,7 +108,10 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	a.amounts(w, e)
 	free := w.spendable(e.CreatedAt)
 	a.settled(e)
+	a.recovered(e)
 	switch {
+	case e.Account == ledger.AccountDebt:
+		a.debtEntry(w, e)
 	case e.Account == ledger.AccountExpiryMoves:
 		a.move(w, e)
 	case e.Reverses != "" && ofGrace(e):
@@ -121,7 +129,8 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	default:
 		a.debit(w, e)
 	}
-	if got, want := e.Available, w.spendable(e.CreatedAt); got != want || got < 0 {
+	a.claim(w, e)
+	if got, want := e.Available, w.spendable(e.CreatedAt)-a.claimed(); got != want || got < 0 {
 		a.blame("O1", "got available %d, want %d", got, want)
 	}
 	a.alerts(w, e, free)
@@ -276,6 +285,9 @@ func (a *audit) heads(h History) {
 	if n := len(h.Events); n > 0 && h.Events[n-1].CreatedAt.After(lastAt) {
 		lastAt = h.Events[n-1].CreatedAt
 	}
+	if a.lent != nil || a.payer != nil {
+		a.blame("O3", "nothing takes the loan %+v, or pays the debt of %+v", a.lent, a.payer)
+	}
 	if len(a.due) > 0 || a.moved != nil {
 		a.blame("L5", "lots %v got money back after they had expired, and are not written off at once", a.due)
 	}
@@ -294,6 +306,9 @@ func (a *audit) heads(h History) {
 		if wallet.Balance != w.balance || wallet.Seq != w.seq || !wallet.UpdatedAt.Equal(w.lastAt) {
 			a.blame("M3", "got wallet %s with balance %d, seq %d, updated %v, want %d, %d, %v",
 				wallet.Currency, wallet.Balance, wallet.Seq, wallet.UpdatedAt, w.balance, w.seq, w.lastAt)
+		}
+		if wallet.Debt != w.debt {
+			a.blame("O3", "wallet %s owes %d, its entries say %d", wallet.Currency, wallet.Debt, w.debt)
 		}
 		a.lots(wallet, w)
 		if got, want := string(wallet.Alerts), standings(w.alerts, false); got != want {

@@ -31,6 +31,9 @@ func (a *audit) reversal(w *auditWallet, e ledger.Entry) {
 		a.blame("M1", "counts against %s, the entry that it reverses against %s", e.Account, entry.account)
 	}
 	want := entry.undo(e.Amount)
+	if a.lent != nil {
+		want = a.beyondLot(w, e, want)
+	}
 	if !slices.Equal(want, e.Allocations) {
 		a.blame("L5", "moves %v, want %v of entry %s", e.Allocations, want, e.Reverses)
 	}
@@ -82,7 +85,7 @@ func (a *audit) settled(e ledger.Entry) {
 	case a.moved != nil && e.Reverses != a.moved.ID:
 		a.blame(movedLaw(a.moved), "entry %s moved money that nothing brings back", a.moved.ID)
 		a.moved = nil
-	case len(a.due) == 0 || a.moved != nil || ofGrace(e):
+	case len(a.due) == 0 || a.moved != nil || ofGrace(e) || e.Account == ledger.AccountDebt:
 	case ofExpiry && e.Allocations[0].LotSeq == a.due[0].Seq:
 		a.due = a.due[1:]
 		if a.writtenOff++; a.writtenOff == 100 || len(a.due) == 0 {

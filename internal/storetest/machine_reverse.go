@@ -48,6 +48,7 @@ func (m *machine) drawReversal(rt *rapid.T, h History, direction ledger.Directio
 		}
 	}
 	r.AllowPartial = rapid.IntRange(0, 2).Draw(rt, "partial") == 0
+	r.AllowDebt = rapid.Bool().Draw(rt, "debt allowed")
 	r.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "k1", "k2", "u1", "u2", "u3"}).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
 	if r.Reason != "" {
@@ -134,8 +135,15 @@ func (m *machine) sendReversal(rt *rapid.T, before History, r ledger.ReverseRequ
 	if r.Amount != nil {
 		moves = *r.Amount
 	}
-	if undone.Direction == ledger.Credit {
-		moves = min(moves, inLot(before, undone, m.clock.Now()))
+	owed := money.Amount(0)
+	if can := inLot(before, undone, m.clock.Now()); undone.Direction == ledger.Credit && can < moves {
+		if r.AllowPartial || !r.AllowDebt {
+			moves = can
+		}
+		owed = moves - can
+	}
+	if got.Entry.Owed() != owed {
+		rt.Fatalf("reverse %s: got %d owed, want %d", r.EntryID, got.Entry.Owed(), owed)
 	}
 	if got.Entry.Amount != moves || got.Entry.Reverses != r.EntryID {
 		rt.Fatalf("reverse %s: got an entry of %d that reverses %q, want %d", r.EntryID, got.Entry.Amount, got.Entry.Reverses, moves)
@@ -149,7 +157,9 @@ func leftOf(h History, id string) (left money.Amount) {
 		case e.ID:
 			left += e.Amount
 		case e.Reverses:
-			left -= e.Amount
+			if e.Account != ledger.AccountDebt {
+				left -= e.Amount
+			}
 		}
 	}
 	return left
@@ -201,6 +211,7 @@ func reversalVerdict(
 		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
 			first.Conditions, r.Conditions = ledger.Conditions{}, ledger.Conditions{}
 			first.Grace, r.Grace = 0, 0 // settings of their time, as the next are
+			first.AllowDebt, r.AllowDebt = false, false
 			first.DefaultAlerts, r.DefaultAlerts = "", ""
 			if e.Reverses == r.EntryID && reflect.DeepEqual(first, r) {
 				return "", true
@@ -217,11 +228,12 @@ func reversalVerdict(
 	}
 	ofCredit := undone.Direction == ledger.Credit
 	can := inLot(h, undone, now)
+	lent := ofCredit && r.AllowDebt && !r.AllowPartial && can < amount
 	switch {
 	case usedByHold(h, r.IdempotencyKey):
 		return ledger.CodeKeyReused, false
 	case undone.Reverses != "" || undone.Account == ledger.AccountBreakage || undone.Account == ledger.AccountTransfers ||
-		undone.Account == ledger.AccountExpiryMoves:
+		undone.Account == ledger.AccountExpiryMoves || undone.Account == ledger.AccountDebt:
 		return ledger.CodeNotReversible, false
 	case frozen:
 		return ledger.CodeCustomerNotActive, false
@@ -229,6 +241,9 @@ func reversalVerdict(
 		return ledger.CodeConditionFailed, false
 	case left == 0 || amount > left:
 		return ledger.CodeReversalExceeds, false
+	case lent && amount-can > 9_007_199_254_740_991-max(wallet.balance, wallet.debt):
+		return ledger.CodeBalanceLimit, false
+	case lent:
 	case ofCredit && (can == 0 || can < amount && !r.AllowPartial):
 		return ledger.CodeReversalExceedsLot, false
 	case !ofCredit && amount > 9_007_199_254_740_991-wallet.balance:

@@ -131,7 +131,7 @@ func (c *modelCustomer) prior(key string) *ledger.Entry {
 // checkChange is the second guard over the rules, as a database has it in its
 // checks: arithmetic, range and sequence.
 func checkChange(s ledger.Snapshot, change ledger.Change) error {
-	position, seq, balance := s.Chain.Position, s.Wallet.Seq, s.Wallet.Balance
+	position, seq, balance, debt := s.Chain.Position, s.Wallet.Seq, s.Wallet.Balance, s.Wallet.Debt
 	for e := range change.Entries() {
 		signedAmount := e.Amount
 		if e.Direction == ledger.Debit {
@@ -142,8 +142,12 @@ func checkChange(s ledger.Snapshot, change ledger.Change) error {
 			return ledger.Errorf(ledger.CodeInternal, "the change does not stand on its snapshot")
 		}
 		position, seq, balance = e.Position, e.Seq, e.After
+		if e.Account == ledger.AccountDebt {
+			debt += signedAmount
+		}
 	}
-	if w := &change.Wallet; w.Held < 0 || w.Held > balance || w.Balance != balance || w.Seq != seq {
+	w := &change.Wallet
+	if w.Debt < 0 || w.Debt != debt || w.Held < 0 || w.Held > balance || w.Balance != balance || w.Seq != seq {
 		return ledger.Errorf(ledger.CodeInternal, "the wallet is not what its entries made of it")
 	}
 	return nil

@@ -43,7 +43,7 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 		s.Prior = c.prior(scope.Key)
 	}
 	for _, e := range c.entries {
-		if scope.Reverses != "" && e.Reverses == scope.Reverses {
+		if scope.Reverses != "" && e.Reverses == scope.Reverses && e.Account != ledger.AccountDebt {
 			s.Reversed += e.Amount
 		}
 	}

@@ -88,6 +88,7 @@ func contents() []topic {
 		{"expiry", expiryScenarios()},
 		{"reversals", reversalScenarios()},
 		{"takebacks", takebackScenarios()},
+		{"debts", debtScenarios()},
 		{"moves", moveScenarios()},
 		{"transfers", transferScenarios()},
 		{"holds", holdScenarios()},

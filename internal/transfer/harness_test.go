@@ -223,6 +223,7 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 			must(t, err)
 		}
 		holdSome(t, book, customer, text, key)
+		oweSome(t, book, customer, key)
 	}
 }
 
@@ -255,6 +256,27 @@ func holdSome(t testing.TB, book *ledger.Book, c ledger.Customer, text, key stri
 			must(t, err)
 		}
 	}
+}
+
+// oweSome leaves a customer's wallet in EUR with a debt of which a part is paid.
+func oweSome(t testing.TB, book *ledger.Book, c ledger.Customer, key string) {
+	t.Helper()
+	request := ledger.PostRequest{
+		Tenant: c.Tenant, CustomerID: c.ID, Currency: "EUR", Direction: ledger.Credit, Amount: 300, CreatedBy: key,
+		CurrencyEnabled: true,
+	}
+	spent, err := book.Post(t.Context(), request)
+	must(t, err)
+	request.Direction = ledger.Debit
+	_, err = book.Post(t.Context(), request)
+	must(t, err)
+	_, err = book.Reverse(t.Context(), ledger.ReverseRequest{
+		Tenant: c.Tenant, CustomerID: c.ID, EntryID: spent.Entry.ID, AllowDebt: true, CreatedBy: key,
+	})
+	must(t, err)
+	request.Direction, request.Amount = ledger.Credit, 100
+	_, err = book.Post(t.Context(), request)
+	must(t, err)
 }
 
 // freezeSome gives customers audit trails, leaves some frozen, and all with

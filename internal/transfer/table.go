@@ -81,6 +81,7 @@ var (
 		{"seq", Number}, {"position", Number}, {"hash", Bytes}, {"updated_at", Time}, {"lots", Bytes},
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
 		{"next_expiry", OptionalTime}, {"alerts", OptionalText}, {"hold_number", Number}, {"hold_at", OptionalTime},
+		{"debt", Number},
 	}}
 	Holds = &Table{Name: "holds", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"amount", Number},

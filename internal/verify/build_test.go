@@ -30,6 +30,7 @@ type ledgerFile struct {
 	conn      *sqlite.Conn
 	now       time.Time
 	grace     time.Duration // of reversals
+	debts     bool          // whether reversals may leave one
 	entries   int64
 	walletNo  int64
 	customers map[string]*customer
@@ -305,6 +306,7 @@ func (f *ledgerFile) keep(c *customer, w *wallet, change ledger.Change) {
 		w.last, w.lastNo = *e, f.entries
 		for _, part := range e.Allocations {
 			w.touched[part.LotSeq] = w.touched[part.LotSeq] || e.Reverses == "" || e.Direction == ledger.Credit
+			delete(w.touched, ledger.LoanLot)
 		}
 		w.entries = append(w.entries, *e)
 	}
@@ -409,12 +411,12 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 	f.walletNo++
 	e := &w.last
 	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at)
-	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		f.walletNo, c.no, e.Currency, int64(w.state.Balance), int64(w.state.Held), e.Seq, e.Position, w.lastNo,
 		e.Hash[:], micros(e.CreatedAt),
 		written, from[0], sum[0], from[1], sum[1], w.nextExpiry(), orNull(string(w.state.Alerts), ""),
-		w.holdNumber, micros(w.holdAt))
+		w.holdNumber, micros(w.holdAt), int64(w.state.Debt))
 }
 
 // nextExpiry is the soonest of the open lots' ends, 0 when none has one.

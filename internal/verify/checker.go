@@ -59,6 +59,8 @@ type customer struct {
 	moved      *entryMoved
 	writtenOff int
 
+	debtDue *debtDue // what the next entry must take, nil for nothing
+
 	trail    trail
 	standing *standing // of the row, nil when there is none
 
@@ -91,6 +93,7 @@ type walletBook struct {
 	holds    walletHolds
 	undone   map[string]*undone // by the id of the debit or credit
 	free     int64              // what was available before the last entry, at its time
+	debt     int64              // what the wallet owes
 	alerts   []alert
 	marks    marks
 	sides    *sides // of all wallets of the tenant in the currency
@@ -245,6 +248,9 @@ func (c *checker) finish(owner *customer) {
 	}
 	if moved := owner.moved; moved != nil {
 		c.found.add(moved.law, owner.where("", owner.last.position), "took money for a lot of its own, and no entry brings it back")
+	}
+	if due := owner.debtDue; due != nil {
+		c.found.add(LawDebt, owner.where(due.currency, owner.last.position), "no entry takes what entry %s has lent, or has to pay", due.id)
 	}
 	c.finishTrail(owner)
 	c.finishLegs(owner)

@@ -102,6 +102,7 @@ var walletCorruptions = []corruption{
 	{name: "next expiry where none is", column: "wallets.next_expiry", do: `update wallets set next_expiry = 1 where customer = 1`, law: "L4", customer: bob, position: 2, quick: true},
 	{name: "lots as a text", column: "wallets.lots", do: loosely("wallets") + setWallet("lots", "cast(lots as text)"), law: "M6", customer: ann, position: 72, quick: true},
 	{name: "currency as a blob", column: "wallets.currency", do: loosely("wallets") + setWallet("currency", "cast(currency as blob)"), law: "M6", customer: ann, position: 72},
+	{name: "a debt of nothing", column: "wallets.debt", do: setWallet("debt", "1"), law: "O3", customer: ann, position: 72},
 	{name: "tail of money that is not there", column: "wallets.promotional_sum", do: setWallet("promotional_sum", "1"), law: "L1", customer: ann, position: 72, quick: true},
 }
 

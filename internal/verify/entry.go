@@ -59,7 +59,8 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	}
 	c.checkChain(owner, e, report)
 	checkDue(owner, e, report)
-	c.checkLots(owner, book, e, report)
+	due := checkDebtDue(owner, e, report)
+	c.checkLots(owner, book, e, due, report)
 	if e.isCredit || !e.isMove() {
 		checkAlerts(book, e, report) // nobody sees the wallet in the midst of a move
 	} else if e.alerts != nil {
@@ -103,7 +104,7 @@ func (c *checker) checkShape(o *customer, e *entryRow, report reporter) {
 
 // opensLot reports whether the entry is a credit with a lot of its own.
 func (e *entryRow) opensLot() bool {
-	return e.isCredit && (e.reverses == nil || e.isGrace() || e.isMove())
+	return e.isCredit && !e.isDebt() && (e.reverses == nil || e.isGrace() || e.isMove())
 }
 
 func isEmpty(text []byte) bool { return text != nil && len(text) == 0 }
@@ -173,7 +174,7 @@ func checkAccount(book *walletBook, e *entryRow, report reporter) {
 		promotional = string(e.account) == "promotion"
 	}
 	account := slices.Index(accounts[:], string(e.account))
-	isPassage := string(e.account) == transfersAccount || e.isMove()
+	isPassage := string(e.account) == transfersAccount || e.isMove() || e.isDebt()
 	switch {
 	case account < 0:
 		report(LawDoubleEntry, "%q is not a counter account", e.account)
@@ -203,15 +204,18 @@ func (c *checker) checkChain(owner *customer, e *entryRow, report reporter) {
 func (e *entryRow) isExpiry() bool { return !e.isCredit && string(e.account) == breakage }
 
 // checkLots recomputes what the entry did to the lots and what was available
-// afterwards (laws O1, L1, L2, L3, L4, L5, L6).
-func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, report reporter) {
+// afterwards (laws O1, O3, L1, L2, L3, L4, L5, L6). Due is what the entry before has
+// left for this one to take, nil for nothing.
+func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, due *debtDue, report reporter) {
 	lots := &book.lots
 	lots.advance(e.createdAt)
-	book.free = book.balance - lots.expiredSum - book.holds.held
+	book.free = book.balance - lots.expiredSum - book.holds.held - due.claimed()
 	if !e.isCredit && (len(e.category) > 0 || e.expiresAt != 0) {
 		report(LawLots, "a debit has category %q and expires_at %d, want none", e.category, e.expiresAt)
 	}
 	switch {
+	case e.isDebt():
+		checkDebt(owner, book, e, due, report)
 	case e.isGrace() && e.isCredit:
 		checkGraceCredit(owner, e, report)
 		openLot(lots, e, report)
@@ -223,7 +227,7 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 	case e.isMove():
 		checkMoveDebit(owner, book, e, report)
 	case e.reverses != nil:
-		c.checkReversal(owner, book, e, report)
+		c.checkReversal(owner, book, e, due, report)
 	case e.holdID != nil:
 		c.capture(book, e, report)
 	case e.isCredit:
@@ -252,10 +256,13 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, repo
 			lots.record, lots.took = false, nil
 		}
 	}
+	if book.debt > 0 && e.opensLot() && !e.isMove() {
+		owner.claim(book, e, []lot{{seq: e.seq, remaining: e.amount, expiresAt: e.expiresAt, paid: string(e.category) != "promotional"}})
+	}
 	if e.held != book.holds.held {
 		report(LawHolds, "held is %d, want %d", e.held, book.holds.held)
 	}
-	if want := e.after - lots.expiredSum - book.holds.held; e.available != want && !lots.broken {
+	if want := e.after - lots.expiredSum - book.holds.held - owner.debtDue.claimed(); e.available != want && !lots.broken {
 		report(LawOverdraft, "available is %d, want %d", e.available, want)
 	}
 }

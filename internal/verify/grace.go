@@ -38,7 +38,7 @@ func checkDue(owner *customer, e *entryRow, report reporter) {
 		}
 		return
 	}
-	if len(owner.due) == 0 || e.isGrace() {
+	if len(owner.due) == 0 || e.isGrace() || e.isDebt() {
 		return
 	}
 	due := owner.due[0].seq

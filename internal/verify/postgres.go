@@ -205,7 +205,7 @@ const (
 
 	walletRowColumns = `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at
+	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt
 	  from wallets`
 
 	entryRowColumns = `

@@ -32,7 +32,7 @@ func (r *rowReader) scanWalletLine(row pgx.CollectableRow) (line walletLine, err
 	var alerts *string
 	err = row.Scan(&line.id, &line.tenant, &w.currency, &w.balance, &w.held, &w.seq, &w.position, &w.hash, &updatedAt,
 		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum, &nextExpiry, &alerts,
-		&w.holdNumber, &holdAt)
+		&w.holdNumber, &holdAt, &w.debt)
 	w.updatedAt, w.alerts = updatedAt.UnixMicro(), bytesOf(alerts)
 	if nextExpiry != nil {
 		w.nextExpiry = nextExpiry.UnixMicro()

@@ -51,6 +51,7 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 			if w := c.wallets["USD"]; w != nil && rapid.Bool().Draw(rt, "reverse") {
 				seq := rapid.IntRange(1, len(w.entries)).Draw(rt, "seq")
 				f.grace = rapid.SampledFrom([]time.Duration{0, time.Second, 5 * time.Minute}).Draw(rt, "grace")
+				f.debts = rapid.Bool().Draw(rt, "debts")
 				undone := money.Amount(rapid.IntRange(1, 100).Draw(rt, "undone"))
 				if err := f.reverse(c, int64(seq), undone); err != nil && !isRefusal(err) {
 					rt.Fatal(err)

@@ -19,6 +19,7 @@ const (
 	LawImmutable   Law = "M6" // a row is encoded as it was written
 	LawRange       Law = "M7" // amounts and balances stay within their limits
 	LawOverdraft   Law = "O1" // available is balance less held less expired, and never below zero
+	LawDebt        Law = "O3" // a reversal beyond its credit's lot is a debt, which the next credits pay
 	LawOnce        Law = "K1" // a customer's idempotency key has one entry
 	LawListing     Law = "R3" // links and marks lead a list to each entry once
 	LawTime        Law = "R4" // time never goes back along position
@@ -37,7 +38,7 @@ const (
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
-	LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawHolds, LawAlerts,
+	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawHolds, LawAlerts,
 	LawHoldParts, LawHoldEnd, LawAudit,
 }
 

@@ -114,6 +114,7 @@ type walletRow struct {
 	alerts     []byte
 	holdNumber int64 // of the last event about a hold, 0 for none
 	holdAt     int64 // when that was
+	debt       int64
 }
 
 const walletColumns = `
@@ -134,7 +135,8 @@ const walletColumns = `
 	       next_expiry,
 	       alerts,
 	       hold_number,
-	       hold_at
+	       hold_at,
+	       debt
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -156,6 +158,7 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		alerts:     b.column(stmt, 15),
 		holdNumber: stmt.ColumnInt64(16),
 		holdAt:     stmt.ColumnInt64(17),
+		debt:       stmt.ColumnInt64(18),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -268,7 +271,7 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTii"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii"
 	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbiT" + "TTI"
 )
 

@@ -120,6 +120,56 @@ func TestTheRealStoreIsSound(t *testing.T) {
 	}
 }
 
+// Reversals that leave debts, among credits that pay them and debits.
+func TestTheRealStoreIsSoundWithDebts(t *testing.T) {
+	t.Parallel()
+	db := realStore(t)
+	ids := addCustomers(t, db, 3)
+	var clock, random int64
+	now := func() time.Time { clock++; return start.Add(time.Duration(clock) * time.Minute) }
+	book := ledger.NewBook(db, now, func() uint64 { random++; return uint64(random) })
+	chance := rand.New(rand.NewPCG(3, 7))
+	var credits []ledger.Entry
+	owed, paid := 0, 0
+	for n := range 900 {
+		var change ledger.Change
+		var err error
+		if n%3 == 2 && len(credits) > 0 {
+			e := credits[chance.IntN(len(credits))]
+			amount := 1 + money.Amount(chance.IntN(int(e.Amount)))
+			change, err = book.Reverse(t.Context(), ledger.ReverseRequest{
+				Tenant: acmeTest, CustomerID: e.CustomerID, EntryID: e.ID, Amount: &amount, AllowDebt: true, CreatedBy: "key_load",
+			})
+		} else {
+			r := anyRequest(chance, book.Now(), n)
+			r.CustomerID = ids[chance.IntN(len(ids))]
+			change, err = book.Post(t.Context(), r)
+		}
+		if err != nil {
+			if !isRefusal(err) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if change.Entry.OpensLot() {
+			credits = append(credits, change.Entry)
+		}
+		if change.Lent != nil {
+			owed++
+		}
+		paid += len(change.Follows)
+	}
+	t.Logf("seed 3, 7: %d reversals left a debt, %d debits paid", owed, paid)
+	if owed < 50 || paid < 50 {
+		t.Errorf("got %d debts and %d payments, want at least 50 of each", owed, paid)
+	}
+	for _, quick := range []bool{false, true} {
+		if got := run(t, verify.Options{Path: db.Path(), Quick: quick}); !got.Clean() {
+			t.Errorf("quick %v: got findings %q, want none", quick, got.Findings)
+		}
+	}
+}
+
 // BenchmarkRun verifies ledgers of growing size. One operation is one entry.
 func BenchmarkRun(b *testing.B) {
 	for _, entries := range []int{100_000, 1_000_000} {

@@ -45,8 +45,8 @@ func (b *walletBook) remember(e *entryRow, moved []lot) {
 // checkReversal checks an entry that undoes another, never more than that (law
 // L5). It counts against the same account, and goes the other way: a credit gives
 // back to the very lots that a debit took, the last first; a debit takes from the
-// lot that a credit opened.
-func (c *checker) checkReversal(owner *customer, book *walletBook, e *entryRow, report reporter) {
+// lot that a credit opened, and what was lent beyond that.
+func (c *checker) checkReversal(owner *customer, book *walletBook, e *entryRow, due *debtDue, report reporter) {
 	if len(e.category) > 0 || e.expiresAt != 0 {
 		report(LawUndo, "a reversal has category %q and expires_at %d, want none", e.category, e.expiresAt)
 	}
@@ -74,17 +74,26 @@ func (c *checker) checkReversal(owner *customer, book *walletBook, e *entryRow, 
 	if missing > 0 {
 		report(LawUndo, "undoes %d more than entry %s has left", missing, e.reverses)
 	}
-	isPart := func(l lot, p part) bool { return l.seq == p.seq && l.remaining == p.amount }
-	if e.decodes && !slices.EqualFunc(moved, e.allocations, isPart) {
+	var parts []part
+	if of.isCredit {
+		var loan int64
+		if due != nil {
+			loan = due.loan
+		}
+		parts = book.lots.takeBeyond(moved, loan, report)
+	} else {
+		for _, l := range moved {
+			parts = append(parts, part{seq: l.seq, amount: l.remaining})
+		}
+	}
+	if e.decodes && !slices.Equal(parts, e.allocations) {
 		report(LawUndo, "undoes other parts of entry %s than those that are due", e.reverses)
 	}
 	if of.isCredit {
-		for _, l := range moved {
-			book.lots.takeBack(l, report)
-		}
 		return
 	}
 	book.lots.restore(moved, e.createdAt)
+	owner.claim(book, e, moved)
 	for _, l := range moved {
 		if l.expiresAt != 0 && l.expiresAt <= e.createdAt {
 			owner.due = append(owner.due, l)

@@ -11,23 +11,28 @@ import (
 )
 
 // reverse undoes so much of the entry at a seq of a wallet in USD by the rules,
-// with the file's grace period,
+// with the file's grace period and debts if it allows them,
 // and stores the entry. It returns the refusal, if it is one.
 func (f *ledgerFile) reverse(c *customer, seq int64, amount money.Amount) error {
 	f.t.Helper()
 	w := c.wallets["USD"]
 	undone := ledger.Reversible{Entry: w.entries[seq-1]}
 	for _, part := range undone.Entry.Allocations {
+		if part.LotSeq == ledger.LoanLot {
+			continue // of a reversal, which nothing undoes
+		}
 		credit := w.entries[part.LotSeq-1]
 		undone.Lots = append(undone.Lots, ledger.Lot{Seq: credit.Seq, Category: credit.Category, ExpiresAt: credit.ExpiresAt})
 	}
 	snapshot := ledger.Snapshot{Customer: ledger.Customer{Tenant: c.tenant, ID: c.id}, Chain: c.chain, Wallet: w.state}
 	for _, e := range w.entries {
-		if e.Reverses == undone.Entry.ID {
+		if e.Reverses == undone.Entry.ID && e.Account != ledger.AccountDebt {
 			snapshot.Reversed += e.Amount
 		}
 	}
-	r := ledger.ReverseRequest{EntryID: undone.Entry.ID, Amount: &amount, Grace: f.grace, CreatedBy: keyID(c.tenant)}
+	r := ledger.ReverseRequest{
+		EntryID: undone.Entry.ID, Amount: &amount, Grace: f.grace, AllowDebt: f.debts, CreatedBy: keyID(c.tenant),
+	}
 	change, err := ledger.Reverse(snapshot, &r, &undone, f.moment())
 	if err == nil {
 		f.keep(c, w, change)

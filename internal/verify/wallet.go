@@ -21,6 +21,9 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 
 	checkWalletEnd(w, book, report)
 	checkWalletAlerts(w, book, report)
+	if w.debt != book.debt {
+		report(LawDebt, "the wallet owes %d, its entries make it %d", w.debt, book.debt)
+	}
 	if !c.unlinked {
 		checkWalletLink(w, book, report)
 	}

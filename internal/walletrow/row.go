@@ -40,6 +40,7 @@ type Row struct {
 	Currency  money.Currency
 	Balance   money.Amount
 	Held      money.Amount
+	Debt      money.Amount
 	Seq       int64 // of the wallet's last entry, 0 when it has none
 	Position  int64 // of the wallet's last entry
 	Hash      ledger.Hash
@@ -58,9 +59,10 @@ type Row struct {
 }
 
 // Tail stands for lots that never expire and that nothing was taken from but what
-// reversals took back of their own credits: the wallet's credits of one category
-// without expiry from a seq upwards, less their reversals. The sum is kept, the
-// lots themselves are in the entries. The zero Tail is empty.
+// reversals took back of their own credits, or a debt at once: the wallet's credits
+// of one category without expiry from a seq upwards, less what of them was reversed
+// or recovered. The sum is kept, the lots themselves are in the entries. The zero
+// Tail is empty.
 type Tail struct {
 	From int64
 	Sum  money.Amount
@@ -76,8 +78,9 @@ func TailOf(category ledger.Category) int {
 }
 
 // Credits returns the lots that the wallet's credits with seq from … to opened,
-// oldest first, as they were before any debit, but less the reversals of these
-// very credits. Of a credit that was reversed whole the lot has nothing.
+// oldest first, as they were before any debit, but less the entries that reverse
+// these very credits, or recover a debt from them. Of a credit that was reversed
+// whole the lot has nothing.
 type Credits func(from, to int64) ([]ledger.Lot, error)
 
 // Wallet is the row as the rules see it, with the first n of its written lots.
@@ -88,6 +91,7 @@ func (r *Row) Wallet(customer *ledger.Customer, n int) ledger.Wallet {
 		Currency:   r.Currency,
 		Balance:    r.Balance,
 		Held:       r.Held,
+		Debt:       r.Debt,
 		Seq:        r.Seq,
 		Alerts:     r.Alerts,
 		CreatedAt:  customer.CreatedAt,
@@ -123,7 +127,8 @@ func HoldNumber(rows []Row) (number int64) {
 }
 
 // Apart returns the lot that a credit opened as it is now, if it is open and none
-// of the first n of the written lots. So much of the credit was reversed before.
+// of the first n of the written lots. So much of the credit was reversed or recovered
+// before.
 // Otherwise it returns nothing. Each lot of a tail has what was not reversed of
 // its credit, so this takes no longer in a wallet with many lots.
 func (r *Row) Apart(n int, credit ledger.Lot, reversed money.Amount) []ledger.Lot {
@@ -136,7 +141,7 @@ func (r *Row) Apart(n int, credit ledger.Lot, reversed money.Amount) []ledger.Lo
 	}
 	tail := r.Tails[TailOf(credit.Category)]
 	credit.Remaining -= reversed
-	if !credit.ExpiresAt.IsZero() || tail.Sum == 0 || credit.Seq < tail.From || credit.Remaining == 0 {
+	if !credit.ExpiresAt.IsZero() || tail.Sum == 0 || credit.Seq < tail.From || credit.Remaining <= 0 {
 		return nil
 	}
 	return []ledger.Lot{credit}
@@ -148,6 +153,7 @@ func (r *Row) Apart(n int, credit ledger.Lot, reversed money.Amount) []ledger.Lo
 func (r *Row) Apply(change *ledger.Change, n int, apart []ledger.Lot) {
 	r.take(change, n, apart)
 	r.Balance, r.Held, r.Alerts = change.Wallet.Balance, change.Wallet.Held, change.Wallet.Alerts
+	r.Debt = change.Wallet.Debt
 	if change.Hold != nil {
 		r.HoldNumber, r.HoldAt = change.Hold.Event.Number, change.Hold.Event.CreatedAt
 	}
@@ -333,8 +339,9 @@ func (r *Row) take(change *ledger.Change, n int, apart []ledger.Lot) {
 // lengthen puts the lot that an entry opened into the tail of its category. It
 // is the newest there, and joins the tail if there is one, because everything
 // from there upwards is the tail's; it begins one if the row is long enough
-// already. Of a lot that the same change has spent from again, there was no tail
-// to join: all that is older was spent before it.
+// already. What a debt took of it is no reason to write it out. Of a lot that the
+// same change has spent from in another way, there was no tail to join: all that is
+// older was spent before it.
 func (r *Row) lengthen(entry *ledger.Entry) {
 	if !entry.OpensLot() || !entry.ExpiresAt.IsZero() {
 		return
@@ -342,12 +349,13 @@ func (r *Row) lengthen(entry *ledger.Entry) {
 	isOpened := isLot(entry.Seq)
 	at := slices.IndexFunc(r.Written, isOpened)
 	tail := &r.Tails[TailOf(entry.Category)]
-	if at < 0 || r.Written[at].Remaining != entry.Amount || tail.Sum == 0 && len(r.Written) <= writtenMax {
+	if at < 0 || tail.Sum == 0 && (r.Written[at].Remaining != entry.Amount || len(r.Written) <= writtenMax) {
 		return
 	}
+	left := r.Written[at].Remaining
 	r.Written = slices.DeleteFunc(slices.Clone(r.Written), isOpened)
 	if tail.Sum == 0 {
 		tail.From = entry.Seq
 	}
-	tail.Sum += entry.Amount
+	tail.Sum += left
 }

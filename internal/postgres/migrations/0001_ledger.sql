@@ -149,6 +149,10 @@ create table wallets (
   hold_number      bigint      not null default 0 check (hold_number >= 0),
   hold_at          timestamptz, -- created_at of that event, null for none
 
+  -- What is owed after reversals of credits that were spent: the credits against
+  -- the account debt, less the debits.
+  debt             bigint      not null default 0 check (debt between 0 and 9007199254740991),
+
   primary key (customer_id, tenant, currency),
   foreign key (customer_id, tenant) references customers (customer_id, tenant)
 ) with (fillfactor = 70);

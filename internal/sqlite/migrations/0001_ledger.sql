@@ -135,6 +135,10 @@ create table wallets (
   hold_number integer not null default 0 check (hold_number >= 0),
   hold_at     integer not null default 0, -- created_at of that event
 
+  -- What is owed after reversals of credits that were spent: the credits against
+  -- the account debt, less the debits.
+  debt        integer not null default 0 check (debt between 0 and 9007199254740991),
+
   unique (customer, currency)
 ) strict;
 
