@@ -248,6 +248,11 @@ func (d *Directory) Business(ctx context.Context, id string) (Business, error) {
 	return d.store.Business(ctx, id)
 }
 
+// Audit returns lines of the audit trail of a business in one mode.
+func (d *Directory) Audit(ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage) (ledger.AuditList, error) {
+	return d.store.BusinessAudit(ctx, tenant, page)
+}
+
 // CreateKey makes a key and returns its text, which is shown once: nothing
 // keeps it.
 func (d *Directory) CreateKey(ctx context.Context, want NewKey) (key Key, text string, err error) {

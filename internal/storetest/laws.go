@@ -67,6 +67,7 @@ type auditWallet struct {
 	held    money.Amount
 	heldAt  time.Time   // of the last event about a hold
 	events  []holdEvent // about holds in it, those to come
+	holds   []*auditHold
 }
 
 func (a *audit) blame(law string, format string, args ...any) {
@@ -76,11 +77,7 @@ func (a *audit) blame(law string, format string, args ...any) {
 // entry checks one entry on top of those before it.
 func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	a.position++
-	w := a.wallets[e.Currency]
-	if w == nil {
-		w = &auditWallet{}
-		a.wallets[e.Currency] = w
-	}
+	w := a.wallet(e.Currency)
 	a.eventsBefore(w, e.Seq)
 	w.seq++
 	if e.Position != a.position || e.Seq != w.seq {
