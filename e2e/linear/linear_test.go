@@ -96,7 +96,7 @@ func TestLinearizableAcrossKills(t *testing.T) {
 // changed. Both checkers must find it.
 func TestStaleInstance(t *testing.T) {
 	const signature = `func (db *DB) Wallets(
-	ctx context.Context, tenant ledger.Tenant, customerID string,
+	ctx context.Context, tenant ledger.Tenant, customerID string, at time.Time,
 ) (list ledger.WalletList, err error) {
 `
 	binary := mutant.Build(t, mutant.Change{

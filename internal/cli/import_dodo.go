@@ -335,7 +335,7 @@ func (m *move) reconcile(ctx context.Context, read *sourceLedger) error {
 		return doubtf("%s missing here, the first is %s; run the same command again, while nobody posts there or here",
 			counted(len(read.entries)-len(entries), "entry is", "entries are"), read.entries[len(entries)].ID)
 	}
-	list, err := m.store.Wallets(ctx, read.customer.Tenant, read.customer.ID)
+	list, err := m.store.Wallets(ctx, read.customer.Tenant, read.customer.ID, time.Now())
 	if err != nil {
 		return err
 	}

@@ -203,7 +203,7 @@ func checkKilled(t *testing.T, dir, what string, at int, how string) {
 	}
 	for id, want := range map[string]int{"cus_from": from, "cus_to": to} {
 		balance := 0
-		wallets, err := db.Wallets(t.Context(), killedTenant, id)
+		wallets, err := db.Wallets(t.Context(), killedTenant, id, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,8 @@ func (s *Server) handleAlerts(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.book.Store().Wallets(c.r.Context(), c.tenant(), id)
+	now := s.book.Now()
+	list, err := s.book.Store().Wallets(c.r.Context(), c.tenant(), id, now)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (s *Server) handleAlerts(c *call) error {
 		source = "business"
 		thresholds, _ = c.settings.Alerts.Of(currency)
 	}
-	available := wallet.Available(list.Chain.At(s.book.Now()))
+	available := wallet.Available(list.Chain.At(now))
 	standings, err := wallet.Alerts.InForce(thresholds, available)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (s *instantStore) Transact(_ context.Context, scope ledger.Scope, decide le
 	return decide(ledger.Snapshot{Customer: s.customer, Wallet: wallet})
 }
 
-func (s *instantStore) Wallets(context.Context, ledger.Tenant, string) (ledger.WalletList, error) {
+func (s *instantStore) Wallets(context.Context, ledger.Tenant, string, time.Time) (ledger.WalletList, error) {
 	return ledger.WalletList{Customer: s.customer}, nil
 }
 

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
@@ -99,11 +100,13 @@ func (f *faultyStore) Customers(
 	return f.Store.Customers(ctx, tenant, filter, page)
 }
 
-func (f *faultyStore) Wallets(ctx context.Context, tenant ledger.Tenant, customerID string) (ledger.WalletList, error) {
+func (f *faultyStore) Wallets(
+	ctx context.Context, tenant ledger.Tenant, customerID string, at time.Time,
+) (ledger.WalletList, error) {
 	if err := f.fail(); err != nil {
 		return ledger.WalletList{}, err
 	}
-	return f.Store.Wallets(ctx, tenant, customerID)
+	return f.Store.Wallets(ctx, tenant, customerID, at)
 }
 
 func (f *faultyStore) Entry(
@@ -143,12 +146,13 @@ func (f *faultyStore) Audit(
 }
 
 func (f *faultyStore) Points(
-	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, at time.Time,
+	asOf []ledger.AsOf,
 ) (ledger.PointList, error) {
 	if err := f.fail(); err != nil {
 		return ledger.PointList{}, err
 	}
-	return f.Store.Points(ctx, tenant, customerID, currency, asOf)
+	return f.Store.Points(ctx, tenant, customerID, currency, at, asOf)
 }
 
 func (f *faultyStore) Totals(

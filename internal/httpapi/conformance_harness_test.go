@@ -34,7 +34,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 		},
 		"sqlite": func(t testing.TB) storetest.Stores {
 			t.Helper()
-			db, err := sqlite.Open(context.Background(), sqlite.Config{Dir: t.TempDir()})
+			db, err := sqlite.Open(context.Background(), sqlite.Config{Dir: t.TempDir(), LotsInRow: 2})
 			if err != nil {
 				t.Fatalf("open the store: got error %v, want none", err)
 			}
@@ -306,7 +306,7 @@ func (r *rig) digest() string {
 			endpoints, err := r.stores.Webhooks.Endpoints(ctx, tenant)
 			add(endpoints, err)
 			for _, customer := range r.customers(tenant) {
-				wallets, err := r.stores.Ledger.Wallets(ctx, tenant, customer.ID)
+				wallets, err := r.stores.Ledger.Wallets(ctx, tenant, customer.ID, time.Time{})
 				for i := range wallets.Wallets {
 					// The laws tie lots to entries; thousands of them would
 					// make every comparison slow.

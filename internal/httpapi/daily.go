@@ -30,7 +30,7 @@ func (s *Server) handleDailyHistory(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.points(c, dayEnds(from, to))
+	list, err := s.points(c, s.book.Now(), dayEnds(from, to))
 	if err != nil {
 		return err
 	}

@@ -102,9 +102,9 @@ type bentPast struct {
 }
 
 func (b *bentPast) Points(
-	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, at time.Time, asOf []ledger.AsOf,
 ) (ledger.PointList, error) {
-	list, err := b.Store.Points(ctx, tenant, id, currency, asOf)
+	list, err := b.Store.Points(ctx, tenant, id, currency, at, asOf)
 	for i := range list.Points {
 		if i > 0 {
 			list.Points[i].Seq += b.more

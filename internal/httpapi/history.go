@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
@@ -26,7 +27,8 @@ func (s *Server) handleWallet(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.points(c, []ledger.AsOf{asOf})
+	now := s.book.Now()
+	list, err := s.points(c, now, []ledger.AsOf{asOf})
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (s *Server) handleWallet(c *call) error {
 	if past {
 		out = appendPoint(out, wallet, point)
 	} else {
-		out = appendWallet(out, wallet, int64(wallet.Available(list.Chain.At(s.book.Now()))))
+		out = appendWallet(out, wallet, int64(wallet.Available(list.Chain.At(now))))
 		out = out[:len(out)-1]
 	}
 	out = append(out, `,"ledger_entry_id":`...)
@@ -64,8 +66,8 @@ func (q *query) asOf() (asOf ledger.AsOf, past bool, err error) {
 	return ledger.AsOf{Seq: math.MaxInt64}, false, nil
 }
 
-// points reads the wallet in the path as of points in its past.
-func (s *Server) points(c *call, asOf []ledger.AsOf) (ledger.PointList, error) {
+// points reads the wallet in the path as it is now and as of points in its past.
+func (s *Server) points(c *call, now time.Time, asOf []ledger.AsOf) (ledger.PointList, error) {
 	id, err := c.customerID()
 	if err != nil {
 		return ledger.PointList{}, err
@@ -75,7 +77,7 @@ func (s *Server) points(c *call, asOf []ledger.AsOf) (ledger.PointList, error) {
 	if !currency.Valid() {
 		return ledger.PointList{}, errNotFound
 	}
-	return s.book.Store().Points(c.r.Context(), c.tenant(), id, currency, asOf)
+	return s.book.Store().Points(c.r.Context(), c.tenant(), id, currency, now, asOf)
 }
 
 // appendPoint appends a wallet as it was, without the closing brace. What could

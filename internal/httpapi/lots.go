@@ -28,11 +28,13 @@ func (s *Server) handleLotList(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.book.Store().Lots(c.r.Context(), c.tenant(), id, currency, ledger.LotPage{Limit: limit, After: after})
+	now := s.book.Now()
+	page := ledger.LotPage{Limit: limit, After: after, At: now}
+	list, err := s.book.Store().Lots(c.r.Context(), c.tenant(), id, currency, page)
 	if err != nil {
 		return err
 	}
-	now := list.Chain.At(s.book.Now())
+	now = list.Chain.At(now)
 	out := append(c.scratch.out[:0], `{"items":[`...)
 	for i, lot := range list.Lots {
 		if i > 0 {

@@ -41,7 +41,7 @@ func (s *Server) handleStatement(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.points(c, []ledger.AsOf{
+	list, err := s.points(c, s.book.Now(), []ledger.AsOf{
 		{Time: from.Add(-time.Microsecond)}, {Time: to.Add(-time.Microsecond)},
 	})
 	if err != nil {

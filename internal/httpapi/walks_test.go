@@ -30,10 +30,12 @@ func (s *narrowStore) Entries(
 	return s.Store.Entries(ctx, tenant, id, filter, page)
 }
 
-func (s *narrowStore) Wallets(ctx context.Context, tenant ledger.Tenant, id string) (ledger.WalletList, error) {
+func (s *narrowStore) Wallets(
+	ctx context.Context, tenant ledger.Tenant, id string, at time.Time,
+) (ledger.WalletList, error) {
 	s.readers <- struct{}{}
 	defer func() { <-s.readers }()
-	return s.Store.Wallets(ctx, tenant, id)
+	return s.Store.Wallets(ctx, tenant, id, at)
 }
 
 // TestWalksLeaveRoom lets one business ask for many searches that take long:

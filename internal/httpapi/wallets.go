@@ -20,12 +20,13 @@ func (s *Server) handleWalletList(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.book.Store().Wallets(c.r.Context(), c.tenant(), id)
+	now := s.book.Now()
+	list, err := s.book.Store().Wallets(c.r.Context(), c.tenant(), id, now)
 	if err != nil {
 		return err
 	}
 	wallets := withEmptyWallets(list, c.settings.Currencies)
-	now := list.Chain.At(s.book.Now())
+	now = list.Chain.At(now)
 
 	out := append(c.scratch.out[:0], `{"items":[`...)
 	for i := range wallets {

@@ -45,7 +45,7 @@ func (c *Conditions) hold(wallet *Wallet, available money.Amount) error {
 		return nil
 	}
 	state := *wallet
-	state.Lots = nil
+	state.Lots, state.Lapsed = nil, 0
 	err.Wallet, err.Available = &state, available
 	if err.Param == "if_available_at_least" {
 		err.held = wallet.Held

@@ -31,7 +31,7 @@ var ErrNothingExpired = errors.New("no lot of the wallet has expired")
 // for each lot at the most, however often and by however many it is asked for.
 func Expire(s Snapshot, m Moment) (Change, error) {
 	now := s.Chain.At(m.Now)
-	// Spend order begins with the soonest expiry.
+	// Spend order begins with the soonest expiry, and the first lot is always here.
 	if len(s.Wallet.Lots) == 0 || !s.Wallet.Lots[0].ExpiredAt(now) {
 		return Change{}, ErrNothingExpired
 	}

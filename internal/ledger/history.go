@@ -38,8 +38,7 @@ type Point struct {
 type PointList struct {
 	Chain Chain
 
-	// Wallet is the wallet as it is now, with no lots but those that can
-	// expire, as in [Store.Wallets].
+	// Wallet is the wallet as it is now, as in [Store.Wallets].
 	Wallet Wallet
 
 	Points []Point // one for each that was asked for, in the same order

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 )
@@ -12,7 +13,7 @@ func TestHoldsCostNoMoreThanTwoEntries(t *testing.T) {
 	t.Parallel()
 	o := newOrders(t)
 	entries := func() int64 {
-		list, err := o.store.Wallets(t.Context(), o.tenant, ordersCustomer)
+		list, err := o.store.Wallets(t.Context(), o.tenant, ordersCustomer, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -243,7 +243,8 @@ func replayHold(s Snapshot, fingerprint Fingerprint) (Change, error) {
 		change.Entry = *s.Prior
 	}
 	wallet := &change.Wallet
-	wallet.Balance, wallet.Held, wallet.Seq, wallet.Lots = first.Event.Balance, first.Event.Held, first.Event.Seq, nil
+	wallet.Balance, wallet.Held, wallet.Seq = first.Event.Balance, first.Event.Held, first.Event.Seq
+	wallet.Lots, wallet.Lapsed = nil, 0
 	wallet.UpdatedAt = first.Event.MovedAt
 	return change, nil
 }

@@ -355,6 +355,7 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 		if err != nil {
 			return Change{}, err
 		}
+		scope.Returns = undone.Lots
 	}
 	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return Reverse(s, &request, &undone, moment)

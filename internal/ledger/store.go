@@ -75,9 +75,9 @@ type Store interface {
 	Customers(ctx context.Context, tenant Tenant, filter CustomerFilter, page Page) (CustomerList, error)
 
 	// Wallets returns the customer and the wallets that have at least one
-	// entry, sorted by currency. Each wallet's Lots contain at least those
-	// that can have expired.
-	Wallets(ctx context.Context, tenant Tenant, customerID string) (WalletList, error)
+	// entry, sorted by currency, so that what was available at a time can be told.
+	// The time that counts is Chain.At(at) of the chain that is returned.
+	Wallets(ctx context.Context, tenant Tenant, customerID string, at time.Time) (WalletList, error)
 
 	// Entry returns one entry by its id.
 	Entry(ctx context.Context, tenant Tenant, customerID, entryID string) (Entry, error)
@@ -97,12 +97,12 @@ type Store interface {
 	// such a credit, as those in an entry's allocations are.
 	Opened(ctx context.Context, tenant Tenant, customerID string, currency money.Currency, seqs []int64) ([]Lot, error)
 
-	// Points returns a customer's wallet in one currency, and what it was at each
-	// point of its past that asOf names. It takes no longer in a wallet with many
+	// Points returns a customer's wallet in one currency, for a time as in Wallets, and
+	// what it was at each point of its past that asOf names. It takes no longer in a wallet with many
 	// entries than in one with few, but for a search by halves. AsOf names at
 	// most [PointsMax].
 	Points(
-		ctx context.Context, tenant Tenant, customerID string, currency money.Currency, asOf []AsOf,
+		ctx context.Context, tenant Tenant, customerID string, currency money.Currency, at time.Time, asOf []AsOf,
 	) (PointList, error)
 
 	// Totals adds up the entries of a wallet between the seqs that are given, in
@@ -191,6 +191,10 @@ type Scope struct {
 	Reverses string
 	Lot      Lot
 
+	// Returns are lots of this wallet that the decision may give money back to, as
+	// their credits opened them; those of the hold that it names need not be here.
+	Returns []Lot
+
 	// Moves is the number of the lot in this wallet whose expiry is to be moved, 0 for
 	// none.
 	Moves int64
@@ -215,13 +219,15 @@ type Snapshot struct {
 	Chain    Chain
 
 	// Wallet is the wallet in the scope's currency; with Seq 0 and no balance
-	// when it has no entries yet. Its Lots hold, in spend order, every open
-	// lot up to the point where those that have not expired at
-	// Chain.At(Scope.At) sum to Scope.Need, and at least every lot that can
-	// expire. Where all together could not cover the need, those that can
-	// expire are enough, since the debit will be refused; NeedAll and a
-	// partial need always bring all open lots then. The lots that the scope names
-	// are among them, if they are open; that of Lot stands behind others that are not.
+	// when it has no entries yet. Its Lots hold, in spend order, the open lots
+	// that have not expired at Chain.At(Scope.At) up to the point where they sum to
+	// Scope.Need, and at least the first of all open lots, if it can expire. Where all
+	// together could not cover the need, that one is enough, since the debit will be
+	// refused; a partial need brings all that have not expired then, and NeedAll always
+	// brings all open lots. Those that the scope and the hold name are among them, if
+	// they are open and can expire, and those of Lot and Moves, whatever they are; there
+	// may be others before these that are not. What has expired and is not among them
+	// is in Lapsed.
 	Wallet Wallet
 
 	// Prior is the entry that was posted under the scope's key, nil when the
@@ -302,7 +308,7 @@ func (c *Change) Entries() iter.Seq[*Entry] {
 // without what it owes, which the entry does not tell.
 func (c *Change) Answer() Wallet {
 	wallet := c.Wallet
-	wallet.Lots, wallet.Alerts, wallet.Debt = nil, "", 0
+	wallet.Lots, wallet.Lapsed, wallet.Alerts, wallet.Debt = nil, 0, "", 0
 	if len(c.Follows) > 0 {
 		wallet.Balance, wallet.Seq, wallet.UpdatedAt = c.Entry.After, c.Entry.Seq, c.Entry.CreatedAt
 	}
@@ -409,6 +415,9 @@ type EntryList struct {
 type LotPage struct {
 	Limit int // 1 … 200
 
+	// At is the time for which to read the wallet, see [Store.Wallets].
+	At time.Time
+
 	// After is the cursor: a place in the spend order that the store gave as
 	// Next, 0 for the lot that is spent first.
 	After int64
@@ -418,7 +427,7 @@ type LotPage struct {
 type LotList struct {
 	Chain Chain
 
-	// Wallet has no lots but those that can expire, as in [Store.Wallets].
+	// Wallet is as of the page's At, as in [Store.Wallets].
 	Wallet Wallet
 
 	// Lots may be fewer than the limit even when Next says that more follow.

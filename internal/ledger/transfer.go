@@ -349,7 +349,7 @@ func (b *Book) Transfer(ctx context.Context, request TransferRequest) (Sent, err
 	if err := request.Validate(); err != nil {
 		return Sent{}, err
 	}
-	holdings, err := b.store.Wallets(ctx, request.Tenant, request.ToCustomerID)
+	holdings, err := b.store.Wallets(ctx, request.Tenant, request.ToCustomerID, b.Now())
 	if err != nil {
 		return Sent{}, err
 	}
@@ -412,7 +412,9 @@ func (b *Book) ResumeTransfer(ctx context.Context, tenant Tenant, customerID, id
 		return b.store.SettleTransfer(ctx, done)
 	}
 	moment := Moment{Now: b.Now(), Random: b.random()}
-	scope := Scope{Tenant: tenant, CustomerID: customerID, Currency: sent.Currency, At: moment.Now, Transfer: id}
+	scope := Scope{
+		Tenant: tenant, CustomerID: customerID, Currency: sent.Currency, At: moment.Now, Transfer: id, Returns: debit.Lots,
+	}
 	change, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return ReturnTransfer(s, &debit, decided.Refusal, moment)
 	})

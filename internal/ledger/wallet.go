@@ -24,10 +24,12 @@ type Wallet struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 
-	// Lots are open lots in spend order: a prefix of all open lots that
-	// contains at least every lot that can have expired and as many others as
-	// the [Scope] it was loaded for needs.
-	Lots []Lot
+	// Lots are open lots in spend order: the first of all open lots, if it can expire,
+	// and as many others as the [Scope] it was loaded for needs. Lapsed is what those
+	// open lots have left that had expired at the time it was loaded for and are not
+	// among them.
+	Lots   []Lot
+	Lapsed money.Amount
 }
 
 // Lot is what one credit left to spend.
@@ -45,10 +47,11 @@ func (l Lot) ExpiredAt(t time.Time) bool {
 	return !l.ExpiresAt.IsZero() && !t.Before(l.ExpiresAt)
 }
 
-// Available returns what a debit may take at t: the balance, less what is
-// held, less what has expired and was not yet written off (law O1).
+// Available returns what a debit may take at t, the time that the wallet was loaded
+// for: the balance, less what is held, less what has expired and was not yet written
+// off (law O1).
 func (w Wallet) Available(t time.Time) money.Amount {
-	available := w.Balance - w.Held
+	available := w.Balance - w.Held - w.Lapsed
 	for _, lot := range w.Lots {
 		// Spend order begins with the soonest expiry, so the first lot that
 		// has not expired ends the search.

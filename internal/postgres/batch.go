@@ -64,6 +64,9 @@ type walletState struct {
 
 	// takenBack is what reversals of credits took in this batch, by the credits' seqs.
 	takenBack map[int64]money.Amount
+
+	// shelved are the changes of this batch to the wallet's shelf, by the lots' seqs.
+	shelved map[int64]shelving
 }
 
 // wallet returns the state of a wallet. The pointer holds until the next call.
@@ -167,7 +170,7 @@ const lockInOrder = `
 const walletColumns = `
 	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
 	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum, coalesce(w.alerts, ''),
-	       w.hold_number, w.hold_at, w.debt
+	       w.hold_number, w.hold_at, w.debt, w.shelved_sum, w.lapsed_sum, w.lapsed_at
 	  from wallets w`
 
 const readWalletsQuery = walletColumns + `
@@ -306,21 +309,10 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		return nil
 	}
 	wallet := state.wallet(cmd.scope.Currency)
-	credits := func(from, to int64) ([]ledger.Lot, error) {
-		return readCredits(ctx, conn, key, wallet, from, to)
-	}
-	if err := wallet.Reach(cmd.scope.Moves, credits); err != nil {
-		return err
-	}
-	n, err := wallet.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
-	if err != nil {
-		return err
-	}
 	reversed, recovered, err := b.reversed(ctx, conn, key, cmd.scope.Reverses)
 	if err != nil {
 		return err
 	}
-	apart := wallet.Apart(n, cmd.scope.Lot, reversed+recovered)
 	transfer, err := b.transfer(ctx, conn, key, cmd.scope.Transfer)
 	if err != nil {
 		return err
@@ -328,20 +320,26 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	snapshot := ledger.Snapshot{
 		Customer: state.customer,
 		Chain:    state.chain,
-		Wallet:   wallet.Wallet(&state.customer, n),
 		Prior:    b.priors[priorKey{key, cmd.scope.Key}],
 		Reversed: reversed,
 		Transfer: transfer,
 	}
-	snapshot.Wallet.Lots = append(snapshot.Wallet.Lots, apart...)
 	if err := b.snapshotHolds(ctx, conn, key, &cmd.scope, &snapshot); err != nil {
 		return err
 	}
+	source := &lotSource{ctx: ctx, q: conn, key: key, wallet: wallet}
+	look, err := wallet.Look(walletrow.WantOf(&cmd.scope, &snapshot, recovered), source)
+	if err != nil {
+		return err
+	}
+	snapshot.Wallet = wallet.Wallet(&state.customer, &look)
 	change, refusal := groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
 	}
-	wallet.Apply(&change, n, apart)
+	if err := wallet.Apply(&change, &look, source, b.db.config.LotsInRow); err != nil {
+		return err
+	}
 	b.apply(key, state, wallet, change)
 	return nil
 }
@@ -385,18 +383,12 @@ const readCreditsQuery = `
 	 where e.customer_id = $1 and e.tenant = $2 and e.currency = $3 and e.seq between $4 and $5 and e.category <> ''
 	 order by e.seq`
 
-// readCredits returns the lots that a wallet's credits opened, as
-// [walletrow.Credits] has them: those in the database, and those of this batch.
-func readCredits(
-	ctx context.Context, q querier, key customerKey, wallet *walletState, from, to int64,
-) ([]ledger.Lot, error) {
-	var lots []ledger.Lot
+// Credits implements walletrow.Source: the credits in the database, and those of this
+// batch.
+func (s *lotSource) Credits(from, to int64) (lots []ledger.Lot, err error) {
+	wallet := s.wallet
 	if from <= wallet.stored {
-		rows, err := q.Query(ctx, readCreditsQuery, key.id, key.tenant, wallet.Currency, from, to)
-		if err != nil {
-			return nil, err
-		}
-		if lots, err = pgx.CollectRows(rows, scanLot); err != nil {
+		if lots, err = s.query(readCreditsQuery, from, to); err != nil {
 			return nil, err
 		}
 	}

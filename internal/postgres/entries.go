@@ -168,26 +168,28 @@ const updateWalletsQuery = `
 	       updated_at = u.updated_at, lots = u.lots, promotional_from = u.promotional_from,
 	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum,
 	       next_expiry = u.next_expiry, alerts = u.alerts, hold_number = u.hold_number,
-	       hold_at = u.hold_at, debt = u.debt` + fromWalletArrays + `
+	       hold_at = u.hold_at, debt = u.debt, shelved_sum = u.shelved_sum, lapsed_sum = u.lapsed_sum,
+	       lapsed_at = u.lapsed_at` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
 const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at,
-	                     debt)`
+	                     debt, shelved_sum, lapsed_sum, lapsed_at)`
 
 const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number,
-	       hold_at, debt` + fromWalletArrays
+	       hold_at, debt, shelved_sum, lapsed_sum, lapsed_at` + fromWalletArrays
 
 const fromWalletArrays = `
 	  from unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
 	              $15::timestamptz[], $16::text[], $17::bigint[], $18::timestamptz[],
-	              $19::bigint[])
+	              $19::bigint[], $20::bigint[], $21::bigint[], $22::timestamptz[])
 	    as u (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt)`
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
+	          shelved_sum, lapsed_sum, lapsed_at)`
 
 // walletArrays are the columns of wallets, one array each.
 type walletArrays struct {
@@ -196,9 +198,9 @@ type walletArrays struct {
 	balances, held, seqs, positions, promotionalFrom, promotional, paidFrom, paid []int64
 	hashes, lots                                                                  [][]byte
 	updatedAt                                                                     []time.Time
-	nextExpiry, holdAt                                                            []*time.Time
+	nextExpiry, holdAt, lapsedAt                                                  []*time.Time
 	alerts                                                                        []*string
-	holdNumbers, debts                                                            []int64
+	holdNumbers, debts, shelved, lapsed                                           []int64
 }
 
 func (a *walletArrays) add(key customerKey, w *walletState) {
@@ -215,13 +217,15 @@ func (a *walletArrays) add(key customerKey, w *walletState) {
 	a.alerts = append(a.alerts, textOrNull(string(w.Alerts), ""))
 	a.holdNumbers, a.holdAt = append(a.holdNumbers, w.HoldNumber), append(a.holdAt, timeOrNull(w.HoldAt))
 	a.debts = append(a.debts, int64(w.Debt))
+	a.shelved, a.lapsed = append(a.shelved, int64(w.Shelf.Sum)), append(a.lapsed, int64(w.Shelf.Lapsed))
+	a.lapsedAt = append(a.lapsedAt, timeOrNull(w.Shelf.LapsedAt))
 }
 
 func (a *walletArrays) args() []any {
 	return []any{
 		a.customers, a.tenants, a.currencies, a.balances, a.held, a.seqs, a.positions,
 		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry, a.alerts,
-		a.holdNumbers, a.holdAt, a.debts,
+		a.holdNumbers, a.holdAt, a.debts, a.shelved, a.lapsed, a.lapsedAt,
 	}
 }
 
@@ -233,6 +237,7 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	} else {
 		b.queueArrays(trip)
 	}
+	b.queueShelves(trip)
 	b.queueTransfers(trip)
 	b.queueHolds(trip)
 	return b.db.finish(ctx, conn, trip)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -53,7 +54,8 @@ const readEntriesBetweenQuery = `
 
 // Points implements ledger.Store.
 func (db *DB) Points(
-	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, at time.Time,
+	asOf []ledger.AsOf,
 ) (list ledger.PointList, err error) {
 	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
 		wallet := walletrow.Row{Currency: currency}
@@ -62,9 +64,9 @@ func (db *DB) Points(
 				wallet = row
 			}
 		}
-		list = ledger.PointList{
-			Chain:  walletrow.Chain(found.wallets),
-			Wallet: wallet.Wallet(&found.customer, wallet.Prefix()),
+		list = ledger.PointList{Chain: walletrow.Chain(found.wallets)}
+		if list.Wallet, err = found.shown(ctx, q, &wallet, at); err != nil {
+			return err
 		}
 		s := newPointSearch(q, found.key, &wallet, asOf)
 		if err := s.run(ctx); err != nil {

@@ -63,7 +63,7 @@ func (i *installation) post(ctx context.Context, instance int, r ledger.PostRequ
 
 func (i *installation) balance(customer string) money.Amount {
 	i.t.Helper()
-	list, err := i.instances[0].Wallets(i.t.Context(), i.tenant, customer)
+	list, err := i.instances[0].Wallets(i.t.Context(), i.tenant, customer, time.Now())
 	if err != nil || len(list.Wallets) != 1 {
 		i.t.Fatalf("wallets: got %+v, %v; want one", list.Wallets, err)
 	}

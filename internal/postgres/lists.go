@@ -21,17 +21,30 @@ const scanMax = 100_000
 
 // Wallets implements ledger.Store.
 func (db *DB) Wallets(
-	ctx context.Context, tenant ledger.Tenant, customerID string,
+	ctx context.Context, tenant ledger.Tenant, customerID string, at time.Time,
 ) (list ledger.WalletList, err error) {
+	show := func(ctx context.Context, q querier, found *holdings) error {
+		list = ledger.WalletList{Customer: found.customer, Chain: walletrow.Chain(found.wallets)}
+		for i := range found.wallets {
+			wallet, err := found.shown(ctx, q, &found.wallets[i], at)
+			if err != nil {
+				return err
+			}
+			list.Wallets = append(list.Wallets, wallet)
+		}
+		return nil
+	}
+	// Mostly the rows tell all, and one trip will do.
 	found, err := db.readHoldings(ctx, tenant, customerID, nil)
 	if err != nil {
 		return list, err
 	}
-	list = ledger.WalletList{Customer: found.customer, Chain: walletrow.Chain(found.wallets)}
-	for i := range found.wallets {
-		list.Wallets = append(list.Wallets, found.wallets[i].Wallet(&found.customer, found.wallets[i].Prefix()))
+	lapsing := func(w walletrow.Row) bool { return w.Lapsing(walletrow.Chain(found.wallets).At(at)) }
+	if slices.ContainsFunc(found.wallets, lapsing) {
+		_, err = db.readHoldings(ctx, tenant, customerID, show)
+		return list, err
 	}
-	return list, nil
+	return list, show(ctx, nil, &found)
 }
 
 // Lots implements ledger.Store.
@@ -45,14 +58,12 @@ func (db *DB) Lots(
 				wallet = walletState{Row: row, stored: row.Seq}
 			}
 		}
-		credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(ctx, q, found.key, &wallet, from, to) }
-		lots, next, err := wallet.Page(page.After, page.Limit, credits)
-		list = ledger.LotList{
-			Chain:  walletrow.Chain(found.wallets),
-			Wallet: wallet.Wallet(&found.customer, wallet.Prefix()),
-			Lots:   lots,
-			Next:   next,
+		list = ledger.LotList{Chain: walletrow.Chain(found.wallets)}
+		if list.Wallet, err = found.shown(ctx, q, &wallet.Row, page.At); err != nil {
+			return err
 		}
+		source := &lotSource{ctx: ctx, q: q, key: found.key, wallet: &wallet}
+		list.Lots, list.Next, err = wallet.Page(page.After, page.Limit, source)
 		return err
 	})
 	return list, err

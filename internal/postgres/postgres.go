@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/billfold/billfold/internal/groupcommit"
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // Config says which database to use and how much of it.
@@ -59,6 +60,10 @@ type Config struct {
 	// longer is treated as one whose answer was lost. 0 means 10 seconds.
 	CommitWithin time.Duration
 
+	// LotsInRow is about how many lots that can expire are written out in a wallet's
+	// row, where there are more. 0 means [walletrow.LotsInRow]; tests have few.
+	LotsInRow int
+
 	// ReplicaApplies asks each commit to wait until the synchronous standby
 	// shows it, not only keeps it.
 	ReplicaApplies bool
@@ -77,6 +82,9 @@ func (c Config) withDefaults(sharded bool) Config {
 	}
 	if c.CommittersMax <= 0 {
 		c.CommittersMax = committers
+	}
+	if c.LotsInRow <= 0 {
+		c.LotsInRow = walletrow.LotsInRow
 	}
 	if c.QueueMax <= 0 {
 		c.QueueMax = 65_536

@@ -192,6 +192,7 @@ func (s server) share(n int) int {
 func (s server) at(url string) postgres.Config {
 	config := s.config
 	config.URL, config.ConnectionsMax = url, 8
+	config.LotsInRow = 2 // so that most lots that can expire are shelved
 	return config
 }
 

@@ -129,6 +129,8 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 		`select 1 from customers where customer_id = $1 or tenant = $2`,
 		`insert into ledger_entries (customer_id) values ($1), ($1) on conflict do nothing`,
 		`delete from wallets where customer_id = $1`,
+		`delete from wallet_lots where seq = $1`,
+		`update wallet_lots set remaining = $2 where seq = $1`,
 		`select e.seq, (select sum(r.amount) from ledger_entries r where r.reverses = e.id) from ledger_entries e where e.customer_id = $1 and e.tenant = $2`,
 	} {
 		if crossing(planted) == "" {
@@ -140,14 +142,17 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 var (
 	ofSession = regexp.MustCompile(`^(begin isolation level read committed|commit|rollback|set local [a-z_.]+ = '[a-z0-9_]+')$`)
 	ofTenant  = regexp.MustCompile(`^select no from tenants where business_id = \$1 and mode = \$2$`)
-	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
-	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
+	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets|wallet_lots) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
+	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|wallet_lots|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
 	ofKeys    = regexp.MustCompile(`^select [^;]* from unnest\(\$3::text\[\]\) as u \(idempotency_key\) cross join lateral \( ` +
 		`select \* from ledger_entries e where e.customer_id = \$1 and e.tenant = \$2 and e.idempotency_key = u.idempotency_key offset 0\) as e$`)
 	ofCredits = regexp.MustCompile(`^select e.seq, [a-z_., ]*, \(e.amount - coalesce\(\(select sum\(r.amount\) from ledger_entries r ` +
 		`where r.customer_id = \$1 and r.tenant = \$2 and r.reverses = e.id\), 0\)\)::bigint from ledger_entries e ` +
 		`where e.customer_id = \$1 and e.tenant = \$2 and e.currency = \$3 and e.seq between \$4 and \$5 and e.category <> '' order by e.seq$`)
-	updating = regexp.MustCompile(`^update wallets set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
+	ofShelf = regexp.MustCompile(`^select [^;]* from unnest\(\$4::timestamptz\[\], [^;]* u \(expires_at, category, seq\) cross join lateral \( ` +
+		`select \* from wallet_lots l where l.customer_id = \$1 and l.tenant = \$2 and [^;]* offset 0\) as l$`)
+	taking   = regexp.MustCompile(`^delete from wallet_lots where customer_id = \$1 and tenant = \$2 and [^;]+$`)
+	updating = regexp.MustCompile(`^update (wallets|wallet_lots) set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
 	ofShard  = regexp.MustCompile(`^select [^;]* from unnest\(\$1::text\[\], [^;]* u \(customer_id, tenant\) join customers c ` +
 		`on [^;]* where c\.customer_id = any\(\$1::text\[\]\) order by [^;]* for no key update of c$`)
 	ofWallets     = regexp.MustCompile(`^select [^;]* from wallets w join unnest\(\$1::text\[\], [^;]* where w\.customer_id = any\(\$1::text\[\]\)$`)
@@ -161,7 +166,7 @@ var (
 func crossing(statement string) string {
 	text := strings.Join(strings.Fields(strings.ToLower(statement)), " ")
 	for _, form := range []*regexp.Regexp{
-		ofSession, ofTenant, ofKeys, ofCredits, ofShard, ofWallets, ofKeysOfShard, updatingShard,
+		ofSession, ofTenant, ofKeys, ofCredits, ofShelf, taking, ofShard, ofWallets, ofKeysOfShard, updatingShard,
 	} {
 		if form.MatchString(text) {
 			return ""
@@ -222,6 +227,7 @@ func hotStatements(t *testing.T, s server) []string {
 		t.Fatal(err)
 	}
 	running.Wait()
+	i.shelve(db, post)
 	i.postSeveral(db, holder)
 	last := post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5})
 	if there, err := db.Happened(last); err != nil || !there {
@@ -235,6 +241,7 @@ func hotStatements(t *testing.T, s server) []string {
 	for _, part := range []string{
 		"begin", "set local synchronous_commit", "from customers c", "from wallets w", "u.idempotency_key",
 		"seq between", "insert into ledger_entries", "$1792)", "$224)", "reverses = $3", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
+		"limit $7", "u.category", "sum(l.remaining)", "insert into wallet_lots", "update wallet_lots", "delete from wallet_lots",
 	} {
 		if !slices.ContainsFunc(statements, func(statement string) bool { return strings.Contains(statement, part) }) {
 			t.Errorf("no statement with %q was run, so it was not looked at; got %q", part, statements)
@@ -260,6 +267,40 @@ func (i *installation) reverse(db *postgres.DB, debit *ledger.Entry) {
 	scope := ledger.Scope{Tenant: i.tenant, CustomerID: debit.CustomerID, Currency: "USD", At: now, Reverses: debit.ID}
 	_, err = db.Transact(i.t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
 		return ledger.Reverse(s, &ledger.ReverseRequest{EntryID: debit.ID}, &undone, ledger.Moment{Now: now})
+	})
+	if err != nil {
+		i.t.Error(err)
+	}
+}
+
+// shelve does all that is done with lots of the shelf, by transactions of db. Posting
+// is the customer's.
+func (i *installation) shelve(db *postgres.DB, post func(r ledger.PostRequest) *ledger.Entry) {
+	i.t.Helper()
+	var last *ledger.Entry
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for n := range 12 {
+		expires := now.Add(time.Duration(n+1) * time.Hour)
+		last = post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5, ExpiresAt: expires})
+	}
+	post(ledger.PostRequest{Direction: ledger.Debit, Amount: 22})
+	amount := last.Amount - 1
+	scope := ledger.Scope{
+		Tenant: i.tenant, CustomerID: last.CustomerID, Currency: "USD", At: now, Reverses: last.ID,
+		Lot: ledger.Lot{Seq: last.Seq, Category: last.Category, ExpiresAt: last.ExpiresAt, Remaining: last.Amount},
+	}
+	_, err := db.Transact(i.t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		request := ledger.ReverseRequest{EntryID: last.ID, Amount: &amount}
+		return ledger.Reverse(s, &request, &ledger.Reversible{Entry: *last}, ledger.Moment{Now: now})
+	})
+	if err != nil {
+		i.t.Error(err)
+	}
+	later := now.Add(10 * time.Hour)
+	scope = ledger.Scope{Tenant: i.tenant, CustomerID: last.CustomerID, Currency: "USD", At: later, Need: 3}
+	_, err = db.Transact(i.t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		request := ledger.PostRequest{Currency: "USD", Direction: ledger.Debit, Amount: 3, CurrencyEnabled: true}
+		return ledger.Post(s, &request, ledger.Moment{Now: later})
 	})
 	if err != nil {
 		i.t.Error(err)

@@ -120,6 +120,11 @@ var HotStatements = []struct {
 	{"read the lots that credits opened", readOpenedQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"add entries up", readTotalsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"read entries between", readEntriesBetweenQuery, []string{"customer_id", "tenant", "currency", "seq"}},
+	{"read the next lots of the shelf", shelvedQuery, walletKeyColumns},
+	{"find lots of the shelf", findShelvedQuery, shelvedKeyColumns},
+	{"add up what has lapsed", lapsingQuery, []string{"customer_id", "tenant", "currency", "expires_at"}},
+	{"change a lot of the shelf", updateShelvedQuery, shelvedKeyColumns},
+	{"take a lot from the shelf", deleteShelvedQuery, shelvedKeyColumns},
 }
 
 // ShardStatements are those that run on the tables of one shard. The first column
@@ -147,6 +152,7 @@ var (
 	customerKeyColumns = []string{"customer_id", "tenant"}
 	priorKeyColumns    = []string{"customer_id", "tenant", "idempotency_key"}
 	walletKeyColumns   = []string{"customer_id", "tenant", "currency"}
+	shelvedKeyColumns  = []string{"customer_id", "tenant", "currency", "expires_at", "category", "seq"}
 )
 
 // HappenedHold looks for a hold event as after a lost answer to its commit.

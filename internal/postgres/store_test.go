@@ -92,13 +92,13 @@ func BenchmarkDeliveries(b *testing.B) {
 func BenchmarkLots(b *testing.B) {
 	for _, s := range servers {
 		for _, c := range storetest.LotCases {
-			b.Run(fmt.Sprintf("%s/lots=%d/expire=%t", s.name, c.Lots, c.Expires), func(b *testing.B) {
+			b.Run(s.name+"/"+c.String(), func(b *testing.B) {
 				db, err := postgres.Open(b.Context(), postgres.Config{URL: s.database(b)})
 				if err != nil {
 					b.Fatal(err)
 				}
 				b.Cleanup(func() { _ = db.Close() })
-				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db}, c.Lots, c.Expires)
+				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db}, c)
 			})
 		}
 	}

@@ -164,7 +164,7 @@ func TestDamagedKeyIndexIsMadeAgain(t *testing.T) {
 			t.Fatalf("key %d: got %v, want none", n, err)
 		}
 	}
-	list, err := db.Wallets(t.Context(), batchTenant, batchCustomer(0).ID)
+	list, err := db.Wallets(t.Context(), batchTenant, batchCustomer(0).ID, time.Now())
 	if err != nil || list.Wallets[0].Seq != 2*keys {
 		t.Errorf("got wallets %+v, %v; want one entry for each of %d keys", list.Wallets, err, 2*keys)
 	}

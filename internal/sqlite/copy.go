@@ -176,6 +176,10 @@ var shapes = map[*transfer.Table]shape{
 		from:    "customers c join wallets w on w.customer = c.no",
 		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "updated_at": "w.updated_at", "alerts": "w.alerts"},
 	},
+	transfer.WalletLots: {
+		from:    "customers c join wallet_lots l on l.customer = c.no",
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant"},
+	},
 	transfer.AuditEntries: {
 		from: "customers c join audit_entries a on a.customer = c.no",
 		columns: map[string]string{

@@ -4,6 +4,7 @@ import (
 	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // executeDecision loads what the command's scope names, lets it decide, and
@@ -18,14 +19,6 @@ func (c *committer) executeDecision(cmd *command) error {
 		return nil
 	}
 	w := state.wallet(cmd.scope.Currency)
-	credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(c.conn, state.no, w, from, to) }
-	if err := w.Reach(cmd.scope.Moves, credits); err != nil {
-		return err
-	}
-	n, err := w.Cover(cmd.scope.Need, cmd.scope.Partial, state.chain.At(cmd.scope.At), credits)
-	if err != nil {
-		return err
-	}
 	prior, err := c.prior(state, cmd.scope)
 	if err != nil {
 		return err
@@ -36,7 +29,6 @@ func (c *committer) executeDecision(cmd *command) error {
 			return err
 		}
 	}
-	apart := w.Apart(n, cmd.scope.Lot, reversed+recovered)
 	transfer, err := readTransfer(c.conn, state.customer, state.no, cmd.scope.Transfer)
 	if err != nil {
 		return err
@@ -44,15 +36,19 @@ func (c *committer) executeDecision(cmd *command) error {
 	snapshot := ledger.Snapshot{
 		Customer: *state.customer,
 		Chain:    state.chain,
-		Wallet:   w.Wallet(state.customer, n),
 		Prior:    prior,
 		Reversed: reversed,
 		Transfer: transfer,
 	}
-	snapshot.Wallet.Lots = append(snapshot.Wallet.Lots, apart...)
 	if err := snapshotHolds(c.conn, state, cmd.scope, &snapshot); err != nil {
 		return err
 	}
+	source := &lotSource{conn: c.conn, customer: state.no, wallet: w}
+	look, err := w.Look(walletrow.WantOf(&cmd.scope, &snapshot, recovered), source)
+	if err != nil {
+		return err
+	}
+	snapshot.Wallet = w.Wallet(state.customer, &look)
 	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
@@ -60,9 +56,10 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err := c.apply(state, w, &cmd.change); err != nil {
 		return err
 	}
-	w.Apply(&cmd.change, n, apart)
 	w.dirty = true
-	return nil
+	err = w.Apply(&cmd.change, &look, source, c.db.config.LotsInRow)
+	c.logPages += source.written
+	return err
 }
 
 // apply appends the entries of a change and moves the customer's state in memory,

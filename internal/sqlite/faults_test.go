@@ -128,7 +128,7 @@ func (f *faulty) wantRefused(key string, code ledger.Code) {
 // wantBalance reads the wallet, which must have had so many credits.
 func (f *faulty) wantBalance(credits int64) {
 	f.t.Helper()
-	list, err := f.db.Wallets(f.t.Context(), faultTenant, faultCustomer)
+	list, err := f.db.Wallets(f.t.Context(), faultTenant, faultCustomer, time.Now())
 	if err != nil || len(list.Wallets) != 1 {
 		f.t.Fatalf("wallets: got %+v, %v; want one", list, err)
 	}

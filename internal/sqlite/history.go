@@ -14,11 +14,15 @@ import (
 
 // Points implements ledger.Store.
 func (db *DB) Points(
-	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, at time.Time,
+	asOf []ledger.AsOf,
 ) (list ledger.PointList, err error) {
 	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
 		w := state.wallet(currency)
-		list = ledger.PointList{Chain: state.chain, Wallet: w.Wallet(state.customer, w.Prefix())}
+		list = ledger.PointList{Chain: state.chain}
+		if list.Wallet, err = w.shown(conn, state, at); err != nil {
+			return err
+		}
 		for _, at := range asOf {
 			point, err := findPoint(conn, state.no, w, at)
 			if err != nil {

@@ -15,13 +15,16 @@ const scanMax = 100_000
 
 // Wallets implements ledger.Store.
 func (db *DB) Wallets(
-	ctx context.Context, tenant ledger.Tenant, customerID string,
+	ctx context.Context, tenant ledger.Tenant, customerID string, at time.Time,
 ) (list ledger.WalletList, err error) {
-	err = db.readCustomerState(ctx, directly, tenant, customerID, func(_ *sqlite.Conn, state *customerState) error {
+	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
 		list = ledger.WalletList{Customer: *state.customer, Chain: state.chain}
 		for i := range state.wallets {
-			w := &state.wallets[i]
-			list.Wallets = append(list.Wallets, w.Wallet(state.customer, w.Prefix()))
+			wallet, err := state.wallets[i].shown(conn, state, at)
+			if err != nil {
+				return err
+			}
+			list.Wallets = append(list.Wallets, wallet)
 		}
 		return nil
 	})

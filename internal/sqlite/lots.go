@@ -46,9 +46,12 @@ func (db *DB) Lots(
 ) (list ledger.LotList, err error) {
 	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
 		w := state.wallet(currency)
-		credits := func(from, to int64) ([]ledger.Lot, error) { return readCredits(conn, state.no, w, from, to) }
-		lots, next, err := w.Page(page.After, page.Limit, credits)
-		list = ledger.LotList{Chain: state.chain, Wallet: w.Wallet(state.customer, w.Prefix()), Lots: lots, Next: next}
+		list.Chain = state.chain
+		if list.Wallet, err = w.shown(conn, state, page.At); err != nil {
+			return err
+		}
+		source := &lotSource{conn: conn, customer: state.no, wallet: w}
+		list.Lots, list.Next, err = w.Page(page.After, page.Limit, source)
 		return err
 	})
 	return list, err
@@ -151,10 +154,10 @@ func readUndone(conn *sqlite.Conn, no int64) (undone money.Amount, err error) {
 	return money.Amount(stmt.ColumnInt64(0)), err
 }
 
-// readCredits returns the lots that a wallet's credits with seq from … to
-// opened, oldest first, as [walletrow.Credits] has them.
-func readCredits(conn *sqlite.Conn, customer int64, w *walletState, from, to int64) ([]ledger.Lot, error) {
-	no, err := locateSeq(conn, customer, w, to)
+// Credits implements walletrow.Source.
+func (s *lotSource) Credits(from, to int64) ([]ledger.Lot, error) {
+	conn := s.conn
+	no, err := locateSeq(conn, s.customer, s.wallet, to)
 	if err != nil {
 		return nil, err
 	}

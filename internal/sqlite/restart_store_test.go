@@ -42,8 +42,10 @@ func (r *restarting) Customers(
 	return r.read().Customers(ctx, tenant, filter, page)
 }
 
-func (r *restarting) Wallets(ctx context.Context, tenant ledger.Tenant, id string) (ledger.WalletList, error) {
-	return r.read().Wallets(ctx, tenant, id)
+func (r *restarting) Wallets(
+	ctx context.Context, tenant ledger.Tenant, id string, at time.Time,
+) (ledger.WalletList, error) {
+	return r.read().Wallets(ctx, tenant, id, at)
 }
 
 func (r *restarting) Entry(ctx context.Context, tenant ledger.Tenant, customer, entry string) (ledger.Entry, error) {
@@ -75,9 +77,9 @@ func (r *restarting) Audit(
 }
 
 func (r *restarting) Points(
-	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, at time.Time, asOf []ledger.AsOf,
 ) (ledger.PointList, error) {
-	return r.read().Points(ctx, tenant, id, currency, asOf)
+	return r.read().Points(ctx, tenant, id, currency, at, asOf)
 }
 
 func (r *restarting) Totals(

@@ -23,7 +23,7 @@ func TestMachine(t *testing.T) {
 func TestMachineWithoutCache(t *testing.T) {
 	t.Parallel()
 	storetest.RunMachine(t, func(t testing.TB) storetest.Stores {
-		store := &restarting{t: t, dir: t.TempDir(), config: sqlite.Config{CustomersCached: 1}}
+		store := &restarting{t: t, dir: t.TempDir(), config: sqlite.Config{CustomersCached: 1, LotsInRow: 2}}
 		store.open()
 		t.Cleanup(store.close)
 		return storetest.Stores{Ledger: store, Access: store}

@@ -26,6 +26,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // The names of the files in the data directory.
@@ -57,6 +59,10 @@ type Config struct {
 	// with CodeOverloaded. 0 means 65,536.
 	QueueMax int
 
+	// LotsInRow is about how many lots that can expire are written out in a wallet's
+	// row, where there are more. 0 means [walletrow.LotsInRow]; tests have few.
+	LotsInRow int
+
 	// Synchronous is the sync level, FULL unless a test of power cuts proves
 	// with NORMAL that the test can tell the difference.
 	Synchronous string
@@ -78,6 +84,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueueMax <= 0 {
 		c.QueueMax = 65_536
+	}
+	if c.LotsInRow <= 0 {
+		c.LotsInRow = walletrow.LotsInRow
 	}
 	if c.Synchronous == "" {
 		c.Synchronous = "FULL"

@@ -146,7 +146,7 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 	stmt, err := conn.Prepare(`
 	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
 	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry, alerts,
-	         hold_number, hold_at, debt
+	         hold_number, hold_at, debt, shelved_sum, lapsed_sum, lapsed_at
 	    from wallets
 	   where customer = ?`)
 	if err != nil {
@@ -170,6 +170,8 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 		for i := range w.Tails {
 			w.Tails[i] = walletrow.Tail{From: stmt.ColumnInt64(9 + 2*i), Sum: money.Amount(stmt.ColumnInt64(10 + 2*i))}
 		}
+		w.Shelf.Sum, w.Shelf.Lapsed = money.Amount(stmt.ColumnInt64(19)), money.Amount(stmt.ColumnInt64(20))
+		w.Shelf.LapsedAt = timeOf(stmt.ColumnInt64(21))
 		stmt.ColumnBytes(6, w.Hash[:])
 		w.Written, err = walletrow.DecodeLots(columnBytes(stmt, 8))
 		if err != nil {
@@ -183,14 +185,14 @@ const updateWalletQuery = `
 	  update wallets
 	     set balance = ?, held = ?, seq = ?, position = ?, last_entry = ?, hash = ?, updated_at = ?, lots = ?,
 	         promotional_from = ?, promotional_sum = ?, paid_from = ?, paid_sum = ?, alerts = ?,
-	         hold_number = ?, hold_at = ?, debt = ?
+	         hold_number = ?, hold_at = ?, debt = ?, shelved_sum = ?, lapsed_sum = ?, lapsed_at = ?
 	   where no = ?`
 
 const insertWalletQuery = `
 	  insert into wallets (balance, held, seq, position, last_entry, hash, updated_at, lots,
 	                       promotional_from, promotional_sum, paid_from, paid_sum, alerts, hold_number, hold_at, debt,
-	                       customer, currency)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	                       shelved_sum, lapsed_sum, lapsed_at, customer, currency)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // updateWallet stores a wallet's state by its row's number, without a look into
 // an index. It returns the buffer, grown if need be. When the next lot expires is
@@ -199,7 +201,7 @@ const insertWalletQuery = `
 func updateWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) (_ []byte, err error) {
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(17, w.no)
+	stmt.BindInt64(20, w.no)
 	_, err = stmt.Step()
 	return buffer, err
 }
@@ -231,8 +233,8 @@ func insertWallet(conn *sqlite.Conn, customer int64, w *walletState, buffer []by
 	}
 	defer resetting(stmt, &err)
 	buffer = bindWallet(stmt, w, buffer)
-	stmt.BindInt64(17, customer)
-	stmt.BindText(18, string(w.Currency))
+	stmt.BindInt64(20, customer)
+	stmt.BindText(21, string(w.Currency))
 	if _, err = stmt.Step(); err == nil {
 		w.no = conn.LastInsertRowID()
 	}
@@ -257,6 +259,9 @@ func bindWallet(stmt *sqlite.Stmt, w *walletState, buffer []byte) []byte {
 	stmt.BindInt64(14, w.HoldNumber)
 	stmt.BindInt64(15, microsOf(w.HoldAt))
 	stmt.BindInt64(16, int64(w.Debt))
+	stmt.BindInt64(17, int64(w.Shelf.Sum))
+	stmt.BindInt64(18, int64(w.Shelf.Lapsed))
+	stmt.BindInt64(19, microsOf(w.Shelf.LapsedAt))
 	return buffer
 }
 

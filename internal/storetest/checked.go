@@ -91,6 +91,9 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 	}
 	var all, spendable money.Amount
 	lots := s.Wallet.Lots
+	if lapsed := s.Wallet.Lapsed; lapsed < 0 || lapsed > 0 && (scope.Need == ledger.NeedAll || len(lots) == 0) {
+		return fmt.Sprintf("got %d lapsed beside %d lots for a need of %d", lapsed, len(lots), scope.Need)
+	}
 	if last := len(lots) - 1; last >= 0 && lots[last].Seq == scope.Lot.Seq {
 		if lots[last].Category != scope.Lot.Category || !lots[last].ExpiresAt.Equal(scope.Lot.ExpiresAt) ||
 			lots[last].Remaining > scope.Lot.Remaining {
@@ -109,9 +112,9 @@ func checkLots(scope ledger.Scope, s ledger.Snapshot) string {
 			spendable += lot.Remaining
 		}
 	}
-	expired := all - spendable
+	expired := all - spendable + s.Wallet.Lapsed
 	beyond := scope.Need != ledger.NeedAll && !scope.Partial && s.Wallet.Balance-s.Wallet.Held-expired < scope.Need
-	if spendable < scope.Need && all != s.Wallet.Balance-s.Wallet.Held && !beyond {
+	if spendable < scope.Need && all+s.Wallet.Lapsed != s.Wallet.Balance-s.Wallet.Held && !beyond {
 		return fmt.Sprintf("got lots of %d spendable and %d in all, want the need %d covered or all that is not held, %d",
 			spendable, all, scope.Need, s.Wallet.Balance-s.Wallet.Held)
 	}

@@ -41,7 +41,7 @@ func customerReadsBack(w *world) {
 		if got.CreatedAt.Location() != time.UTC || got.UpdatedAt.Location() != time.UTC {
 			w.Errorf("got times in %v and %v, want UTC", got.CreatedAt.Location(), got.UpdatedAt.Location())
 		}
-		wallets, err := w.ledger.Wallets(w.Context(), w.shop, want.ID)
+		wallets, err := w.ledger.Wallets(w.Context(), w.shop, want.ID, w.book.Now())
 		w.wantCode(err, "")
 		w.same("wallets of a new customer", ledger.WalletList{Customer: want}, wallets)
 	}
@@ -72,7 +72,7 @@ func (w *world) everyUse(c ledger.Customer) map[string]error {
 	ctx := w.Context()
 	uses := map[string]error{}
 	_, uses["Customer"] = w.ledger.Customer(ctx, c.Tenant, c.ID)
-	_, uses["Wallets"] = w.ledger.Wallets(ctx, c.Tenant, c.ID)
+	_, uses["Wallets"] = w.ledger.Wallets(ctx, c.Tenant, c.ID, epoch)
 	_, uses["Entry"] = w.ledger.Entry(ctx, c.Tenant, c.ID, ledger.EntryID(epoch, 1, 1))
 	_, uses["Entries"] = w.ledger.Entries(ctx, c.Tenant, c.ID, ledger.EntryFilter{}, ledger.Page{Limit: 10})
 	_, uses["Audit"] = w.ledger.Audit(ctx, c.Tenant, c.ID, ledger.AuditPage{Limit: 10})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
@@ -39,7 +40,7 @@ func Peek(ctx context.Context, store ledger.Store, scope ledger.Scope) (ledger.S
 // ReadHistory reads a customer through every read that the contract has. It is
 // one moment only when nobody writes meanwhile.
 func ReadHistory(ctx context.Context, store ledger.Store, tenant ledger.Tenant, customerID string) (History, error) {
-	list, err := store.Wallets(ctx, tenant, customerID)
+	list, err := store.Wallets(ctx, tenant, customerID, time.Time{})
 	if err != nil {
 		return History{}, err
 	}
@@ -51,7 +52,7 @@ func ReadHistory(ctx context.Context, store ledger.Store, tenant ledger.Tenant, 
 		if err != nil {
 			return History{}, err
 		}
-		h.Wallets[i].Lots = snapshot.Wallet.Lots
+		h.Wallets[i].Lots, h.Wallets[i].Lapsed = snapshot.Wallet.Lots, snapshot.Wallet.Lapsed
 	}
 	page := ledger.Page{Limit: 200}
 	for {

@@ -311,7 +311,7 @@ func walletsInOneMoment(w *world) {
 		defer done.Store(true)
 		seen := int64(0)
 		for range reads {
-			list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+			list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 			var seqs int64
 			for _, wallet := range list.Wallets {
 				seqs += wallet.Seq

@@ -190,7 +190,7 @@ func (m *machine) sendHold(rt *rapid.T, before History, call holdCall) {
 	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
 		rt.Fatalf("hold %s %s: got error %v, want %v", holdID, call.kind(), gotErr, wantErr)
 	}
-	want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+	bare(&want.Wallet, &got.Wallet)
 	if diff := difference(want, got); diff != "" {
 		rt.Fatalf("hold %s %s: answers differ (-want +got):\n%s", holdID, call.kind(), diff)
 	}

@@ -74,7 +74,7 @@ func (m *machine) sendMove(rt *rapid.T, before History, r ledger.MoveRequest) {
 	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
 		rt.Fatalf("move lot %d: got error %v, want %v", r.LotSeq, gotErr, wantErr)
 	}
-	want.Change.Wallet.Lots, got.Change.Wallet.Lots = nil, nil // a store may show more lots than another
+	bare(&want.Change.Wallet, &got.Change.Wallet)
 	if diff := difference(want, got); diff != "" {
 		rt.Fatalf("move lot %d: answers differ (-want +got):\n%s", r.LotSeq, diff)
 	}

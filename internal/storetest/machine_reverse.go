@@ -113,7 +113,7 @@ func (m *machine) sendReversal(rt *rapid.T, before History, r ledger.ReverseRequ
 	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
 		rt.Fatalf("reverse %s: got error %v, want %v", r.EntryID, gotErr, wantErr)
 	}
-	want.Wallet.Lots, got.Wallet.Lots = nil, nil // a store may show more lots than another
+	bare(&want.Wallet, &got.Wallet)
 	if diff := difference(want, got); diff != "" {
 		rt.Fatalf("reverse %s: answers differ (-want +got):\n%s", r.EntryID, diff)
 	}

@@ -321,7 +321,11 @@ func cut[T any](all []T, page ledger.Page, place func(T) int64) (part []T, next 
 }
 
 // Wallets implements [ledger.Store].
-func (m *Model) Wallets(_ context.Context, tenant ledger.Tenant, customerID string) (ledger.WalletList, error) {
+//
+// Each wallet has all its lots, so that it can be told for every time what is available.
+func (m *Model) Wallets(
+	_ context.Context, tenant ledger.Tenant, customerID string, _ time.Time,
+) (ledger.WalletList, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.customer(tenant, customerID)

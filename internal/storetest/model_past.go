@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
@@ -10,7 +11,7 @@ import (
 
 // Points implements [ledger.Store].
 func (m *Model) Points(
-	_ context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, asOf []ledger.AsOf,
+	_ context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, _ time.Time, asOf []ledger.AsOf,
 ) (ledger.PointList, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -86,7 +86,7 @@ func moveKeepsMoney(w *world) {
 	lot := ledger.Lot{Seq: 5, Category: ledger.Promotional, ExpiresAt: later, Remaining: 400}
 	w.same("lots", []ledger.Lot{lot, {Seq: 2, Category: ledger.Paid, Remaining: 200}}, h.Wallets[0].Lots)
 	wallet := h.Wallets[0]
-	wallet.Lots = nil
+	bare(&wallet)
 	w.same("the answer", ledger.Moved{Change: moved.Change, Lot: lot, Wallet: wallet, Available: 600}, moved)
 	for _, e := range h.Entries[3:] {
 		_, err := w.book.Reverse(w.Context(), ledger.ReverseRequest{Tenant: c.Tenant, CustomerID: c.ID, EntryID: e.ID})

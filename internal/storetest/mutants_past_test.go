@@ -57,7 +57,7 @@ func openBentPoints(
 }
 
 func (b bentPoints) Points(
-	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, asOf []ledger.AsOf,
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, at time.Time, asOf []ledger.AsOf,
 ) (ledger.PointList, error) {
 	b.mu.Lock()
 	var entries []ledger.Entry
@@ -69,7 +69,7 @@ func (b bentPoints) Points(
 		bent[i] = b.bend(entries, currency, at)
 	}
 	b.mu.Unlock()
-	return b.Model.Points(ctx, tenant, id, currency, bent)
+	return b.Model.Points(ctx, tenant, id, currency, at, bent)
 }
 
 // beforeTheInstant leaves out what happened at the instant itself.

@@ -54,7 +54,7 @@ func openStaleReads(testing.TB) Stores {
 }
 
 func (s staleReads) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
-	before, err := s.Model.Wallets(ctx, scope.Tenant, scope.CustomerID)
+	before, err := s.Model.Wallets(ctx, scope.Tenant, scope.CustomerID, scope.At)
 	if err == nil {
 		s.mu.Lock()
 		s.stale[scope.CustomerID] = before
@@ -63,14 +63,16 @@ func (s staleReads) Transact(ctx context.Context, scope ledger.Scope, decide led
 	return s.Model.Transact(ctx, scope, decide)
 }
 
-func (s staleReads) Wallets(ctx context.Context, tenant ledger.Tenant, id string) (ledger.WalletList, error) {
+func (s staleReads) Wallets(
+	ctx context.Context, tenant ledger.Tenant, id string, at time.Time,
+) (ledger.WalletList, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stale, found := s.stale[id]; found && stale.Customer.Tenant == tenant {
 		delete(s.stale, id)
 		return stale, nil
 	}
-	return s.Model.Wallets(ctx, tenant, id)
+	return s.Model.Wallets(ctx, tenant, id, at)
 }
 
 // bentReads is the model with one planted bug in a read or in a rare write.

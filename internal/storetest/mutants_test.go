@@ -163,11 +163,15 @@ func seqByMax(g *gap, m *Model, _ context.Context, scope ledger.Scope, decide le
 
 // keyConsumed remembers a refusal under its key and gives it again.
 func keyConsumed(testing.TB) Stores {
-	refused := map[ledger.Scope]error{}
+	type place struct {
+		tenant        ledger.Tenant
+		customer, key string
+	}
+	refused := map[place]error{}
 	m := NewModel()
 	return Stores{Access: m,
 		Ledger: bent{m, func(m *Model, ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
-			at := ledger.Scope{Tenant: scope.Tenant, CustomerID: scope.CustomerID, Key: scope.Key}
+			at := place{scope.Tenant, scope.CustomerID, scope.Key}
 			m.mu.Lock()
 			refusal := refused[at]
 			m.mu.Unlock()

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -11,12 +12,12 @@ func snapshotScenarios() []scenario {
 	return []scenario{
 		{"of a customer without entries", snapshotOfNobody},
 		{"of a wallet without entries beside one that has some", snapshotOfAnotherWallet},
-		{"lots are a prefix that covers the need and holds all expired", snapshotLots},
+		{"lots cover the need, and what has expired is in them or lapsed", snapshotLots},
 		{"a debit far beyond a wallet of many lots is refused and harms nothing", snapshotHopeless},
 		{"a partial debit sees all that there is", snapshotPartial},
 		{"lots beyond the snapshot are untouched by its change", snapshotUntouchedLots},
 		{"the prior entry is found by its key alone", snapshotPrior},
-		{"a wallet's read has every lot that can expire", walletReadLots},
+		{"a wallet's read tells what is available at its time", walletReadLots},
 	}
 }
 
@@ -37,7 +38,7 @@ func snapshotOfNobody(w *world) {
 		Customer: c,
 		Wallet:   ledger.Wallet{Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", CreatedAt: c.CreatedAt},
 	}, s)
-	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 	w.wantCode(err, "")
 	w.same("wallets after a look", ledger.WalletList{Customer: c}, list)
 }
@@ -104,13 +105,13 @@ func snapshotLots(w *world) {
 		for _, need := range []money.Amount{sum - 1, sum, sum + 1} {
 			s := w.peek(w.scopeOf(debit(c, need)))
 			lots := s.Wallet.Lots
-			if len(lots) > len(all) {
+			if len(lots) == 0 || len(lots) > len(all) {
 				w.Fatalf("need %d: got %d lots of %d", need, len(lots), len(all))
 			}
-			w.same("lots of the snapshot as a prefix of all", all[:len(lots)], lots)
-			if len(lots) < expiredLots {
-				w.Errorf("need %d: got %d lots, want at least the %d expired", need, len(lots), expiredLots)
-			}
+			w.same("the first lot of the snapshot", all[0], lots[0])
+			gone := func(lot ledger.Lot) bool { return lot.ExpiredAt(w.book.Now()) }
+			live, allLive := slices.DeleteFunc(slices.Clone(lots), gone), slices.DeleteFunc(slices.Clone(all), gone)
+			w.same("lots of the snapshot that have not expired, as the first of all such", allLive[:len(live)], live)
 			if got, want := s.Wallet.Available(w.book.Now()), h.Wallets[0].Balance-expired; got != want {
 				w.Errorf("need %d: got available %d, want %d", need, got, want)
 			}
@@ -202,23 +203,20 @@ func snapshotPrior(w *world) {
 func walletReadLots(w *world) {
 	c := w.mixedWallet()
 	all := w.history(c).Wallets[0].Lots
-	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 	w.wantCode(err, "")
 	lots := list.Wallets[0].Lots
-	if len(lots) > len(all) {
-		w.Fatalf("got %d lots, want at most all %d", len(lots), len(all))
+	if len(lots) == 0 || len(lots) > len(all) {
+		w.Fatalf("got %d lots, want one at the least and at most all %d", len(lots), len(all))
 	}
 	w.same("lots of the read as a prefix of all", all[:len(lots)], lots)
-	for _, lot := range all[len(lots):] {
-		if !lot.ExpiresAt.IsZero() {
-			w.Errorf("lot %+v can expire and is not in the read", lot)
-		}
-	}
-	// So the available balance can be said for every moment to come.
+	// The available balance can be said for every moment to come, each by a read for it.
 	for _, later := range []time.Duration{0, time.Hour, 60 * time.Hour, 1000 * time.Hour} {
 		at := w.book.Now().Add(later)
+		list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, at)
+		w.wantCode(err, "")
 		whole := list.Wallets[0]
-		whole.Lots = all
+		whole.Lots, whole.Lapsed = all, 0
 		if got, want := list.Wallets[0].Available(at), whole.Available(at); got != want {
 			w.Errorf("available %v later: got %d, want %d", later, got, want)
 		}

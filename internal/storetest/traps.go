@@ -105,7 +105,7 @@ func trapAcceptedNotApplied(w *world) {
 	c := w.customer()
 	for i := range 20 {
 		posted := w.post(credit(c, 10))
-		list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+		list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 		w.wantCode(err, "")
 		if got := list.Wallets[0]; got.Balance != moneyOf(10*(i+1)) || got.Seq != posted.Entry.Seq {
 			w.Errorf("right after an answer: got balance %d at seq %d, want %d at %d", got.Balance, got.Seq, 10*(i+1), posted.Entry.Seq)
@@ -128,7 +128,7 @@ func trapCompensation(w *world) {
 					w.wantCode(err, ledger.CodeInsufficientFunds)
 					continue
 				}
-				list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+				list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 				w.wantCode(err, "")
 				if got := list.Wallets[0]; got.Balance != 100 || got.Seq != 1 {
 					w.Errorf("beside bulks that fail: got balance %d at seq %d, want 100 at 1", got.Balance, got.Seq)
@@ -142,7 +142,7 @@ func trapLateExpiry(w *world) {
 	c := w.customer()
 	w.post(credit(c, 100, expires(w.clock.Now().Add(time.Hour))))
 	w.clock.Move(time.Hour)
-	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID)
+	list, err := w.ledger.Wallets(w.Context(), c.Tenant, c.ID, w.book.Now())
 	w.wantCode(err, "")
 	if got := list.Wallets[0].Available(w.clock.Now()); got != 0 {
 		w.Errorf("a sweep that has not come: got %d available, want 0", got)

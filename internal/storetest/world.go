@@ -294,6 +294,21 @@ func difference(want, got any) string {
 	return cmp.Diff(want, got, cmpopts.EquateEmpty())
 }
 
+// bare takes the lots from wallets: a store may show more of them than another.
+func bare(wallets ...*ledger.Wallet) {
+	for _, wallet := range wallets {
+		wallet.Lots, wallet.Lapsed = nil, 0
+	}
+}
+
+// bareAt takes the lots from wallets, which are then the same only if the same was
+// available of them at a time.
+func bareAt(t time.Time, wallets ...*ledger.Wallet) {
+	for _, wallet := range wallets {
+		wallet.Lots, wallet.Lapsed = nil, wallet.Balance-wallet.Held-wallet.Available(t)
+	}
+}
+
 // together runs n calls of f at once and returns when all have ended.
 func together(n int, f func(i int)) {
 	start := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -86,7 +87,7 @@ func TestResumerFinishesWhatItCan(t *testing.T) {
 	if left, err := s.store.UnfinishedTransfers(t.Context(), "", 1); err != nil || len(left) != 0 {
 		t.Errorf("got %v in transit and error %v, want none", left, err)
 	}
-	list, err := s.store.Wallets(t.Context(), shop, "to")
+	list, err := s.store.Wallets(t.Context(), shop, "to", time.Now())
 	if err != nil || list.Wallets[0].Balance != 10*(all-blocked) {
 		t.Errorf("got %+v and error %v, want each transfer to have arrived once", list.Wallets, err)
 	}

@@ -70,7 +70,7 @@ type store interface {
 
 func openEmbedded(t testing.TB, dir string) store {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, LotsInRow: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func openEmbedded(t testing.TB, dir string) store {
 
 func openPostgres(t testing.TB, url string) store {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, ConnectionsMax: 4})
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, ConnectionsMax: 4, LotsInRow: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +223,15 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 			must(t, err)
 		}
 		holdSome(t, book, customer, text, key)
+		for n := range 10 + i { // more lots that can expire than stand in a wallet's row
+			request := ledger.PostRequest{
+				Tenant: tenant, CustomerID: customer.ID, Currency: "USD", Direction: ledger.Credit, Amount: 100, CreatedBy: key,
+				CurrencyEnabled: true, ExpiresAt: began.Add(time.Duration(1000-n) * time.Hour), Category: ledger.Promotional,
+				DefaultAlerts: "USD\t200:300 100000:100000\n",
+			}
+			_, err := book.Post(t.Context(), request)
+			must(t, err)
+		}
 		oweSome(t, book, customer, key)
 	}
 }

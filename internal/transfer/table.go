@@ -81,8 +81,12 @@ var (
 		{"seq", Number}, {"position", Number}, {"hash", Bytes}, {"updated_at", Time}, {"lots", Bytes},
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
 		{"next_expiry", OptionalTime}, {"alerts", OptionalText}, {"hold_number", Number}, {"hold_at", OptionalTime},
-		{"debt", Number},
+		{"debt", Number}, {"shelved_sum", Number}, {"lapsed_sum", Number}, {"lapsed_at", OptionalTime},
 	}}
+	WalletLots = &Table{Name: "wallet_lots", Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"expires_at", Time}, {"category", Number},
+		{"seq", Number}, {"remaining", Number},
+	}, Key: []string{"tenant", "customer_id", "currency", "seq"}}
 	Holds = &Table{Name: "holds", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"amount", Number},
 		{"captured", Number}, {"released", Number}, {"state", Text}, {"expires_at", Time}, {"lots", Bytes},
@@ -124,7 +128,8 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, Holds, HoldEvents,
+		Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

@@ -31,6 +31,7 @@ type ledgerFile struct {
 	now       time.Time
 	grace     time.Duration // of reversals
 	debts     bool          // whether reversals may leave one
+	inRow     int           // how many lots that can expire are written out, 0 for all
 	entries   int64
 	walletNo  int64
 	customers map[string]*customer
@@ -392,11 +393,22 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 	f.t.Helper()
 	var written []byte
 	var from, sum [2]int64
+	var shelved, lapsed, lapsedAt int64
 	for category := range from {
 		from[category] = w.tailFrom(category)
 	}
-	for _, lot := range w.state.Lots {
+	e := &w.last
+	for i, lot := range w.state.Lots {
 		category := categoryOf(lot)
+		if f.inRow > 0 && i >= f.inRow && !lot.ExpiresAt.IsZero() {
+			f.exec(`insert into wallet_lots (customer, currency, expires_at, category, seq, remaining) values (?, ?, ?, ?, ?, ?)`,
+				c.no, e.Currency, micros(lot.ExpiresAt), category, lot.Seq, int64(lot.Remaining))
+			shelved, lapsedAt = shelved+int64(lot.Remaining), micros(e.CreatedAt)
+			if lot.ExpiredAt(e.CreatedAt) {
+				lapsed += int64(lot.Remaining)
+			}
+			continue
+		}
 		if lot.ExpiresAt.IsZero() && from[category] != 0 && lot.Seq >= from[category] {
 			sum[category] += int64(lot.Remaining)
 			continue
@@ -409,14 +421,14 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 		written = []byte{}
 	}
 	f.walletNo++
-	e := &w.last
 	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
-	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt)
-	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
+	          shelved_sum, lapsed_sum, lapsed_at)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		f.walletNo, c.no, e.Currency, int64(w.state.Balance), int64(w.state.Held), e.Seq, e.Position, w.lastNo,
 		e.Hash[:], micros(e.CreatedAt),
 		written, from[0], sum[0], from[1], sum[1], w.nextExpiry(), orNull(string(w.state.Alerts), ""),
-		w.holdNumber, micros(w.holdAt), int64(w.state.Debt))
+		w.holdNumber, micros(w.holdAt), int64(w.state.Debt), shelved, lapsed, lapsedAt)
 }
 
 // nextExpiry is the soonest of the open lots' ends, 0 when none has one.

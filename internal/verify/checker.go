@@ -90,6 +90,7 @@ type walletBook struct {
 	sum      total // of the signed amounts
 	last     lastEntry
 	lots     lotBook
+	shelf    []lot // rows of wallet_lots
 	holds    walletHolds
 	undone   map[string]*undone // by the id of the debit or credit
 	free     int64              // what was available before the last entry, at its time
@@ -112,7 +113,7 @@ func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
 
 // batch checks rows in the order in which they were read.
 func (c *checker) batch(b *batch) {
-	var customers, entries, wallets, marks, keys, audits, transfers, holds, events int
+	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events int
 	for _, step := range b.steps {
 		switch step {
 		case stepCustomer:
@@ -129,6 +130,10 @@ func (c *checker) batch(b *batch) {
 			w := &b.wallets[wallets]
 			c.wallet(c.customer(w.customer), w)
 			wallets++
+		case stepShelved:
+			row := b.shelved[shelved]
+			c.shelve(c.customer(row.customer), row)
+			shelved++
 		case stepCustomerMark:
 			m := b.marks[marks]
 			c.customerMark(c.customer(m.customer), m)

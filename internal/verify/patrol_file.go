@@ -79,7 +79,7 @@ func (m *fileMoments) close() error {
 func (m *fileMoments) restart() {
 	m.tables = []fileTable{{query: `select no from customers where no > ? order by no limit 1`}}
 	for _, table := range []string{
-		"wallets", "customer_marks", "wallet_marks", "audit_entries", "transfers", "holds", "hold_events",
+		"wallets", "wallet_lots", "customer_marks", "wallet_marks", "audit_entries", "transfers", "holds", "hold_events",
 	} {
 		query := `select customer from ` + table + ` where customer > ? order by customer limit 1`
 		m.tables = append(m.tables, fileTable{query: query})
@@ -201,6 +201,7 @@ func (m *fileMoments) rest(_ context.Context, s *sender, w whom) (transfers bool
 		query string
 		read  func(b *batch, stmt *sqlite.Stmt)
 	}{
+		{shelvedColumns + ` where customer = ?` + shelvedOrder, m.readShelved},
 		{walletColumns + ` where customer = ? order by currency`, m.readWallet},
 		{customerMarkColumns + ` where customer = ? order by position`, m.readMark(stepCustomerMark)},
 		{walletMarkColumns + ` where customer = ? order by currency, seq`, m.readMark(stepWalletMark)},

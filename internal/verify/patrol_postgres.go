@@ -66,7 +66,7 @@ func (m *rowMoments) close() error { return m.conn.Close(context.Background()) }
 func (m *rowMoments) restart() {
 	m.tables = nil
 	for _, table := range []string{
-		"customers", "wallets", "ledger_entries", "audit_entries", "transfers", "holds", "hold_events",
+		"customers", "wallets", "wallet_lots", "ledger_entries", "audit_entries", "transfers", "holds", "hold_events",
 	} {
 		m.tables = append(m.tables, rowTable{query: `
 		  select customer_id, tenant
@@ -178,7 +178,16 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 	if err != nil {
 		return false, err
 	}
+	shelved, err := lines(ctx, m.tx, scanShelvedLine, shelvedRowColumns+ofCustomer+shelvedRowOrder, w.id, w.tenant)
+	if err != nil {
+		return false, err
+	}
 	b := s.batch
+	for _, line := range shelved {
+		line.row.customer = w.no
+		b.steps, b.shelved = append(b.steps, stepShelved), append(b.shelved, line.row)
+		s.sent()
+	}
 	for _, line := range wallets {
 		line.row.customer = w.no
 		b.steps, b.wallets = append(b.steps, stepWallet), append(b.wallets, line.row)

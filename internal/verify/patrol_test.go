@@ -101,6 +101,7 @@ func TestAPatrolFindsEachCorruption(t *testing.T) {
 		{scene, corruptions()},
 		{transferScene, transferCorruptions},
 		{holdScene, holdCorruptions},
+		{shelfScene, shelfCorruptions},
 	} {
 		for _, c := range group.corruptions {
 			t.Run(c.name, func(t *testing.T) {

@@ -116,6 +116,7 @@ type rowReader struct {
 
 	customers stream[customerLine]
 	wallets   stream[walletLine]
+	shelved   stream[shelvedLine]
 	entries   stream[entryLine]
 	audits    stream[auditLine]
 	transfers stream[transferLine]
@@ -205,7 +206,8 @@ const (
 
 	walletRowColumns = `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
-	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt
+	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
+	       shelved_sum, lapsed_sum, lapsed_at
 	  from wallets`
 
 	entryRowColumns = `
@@ -228,6 +230,7 @@ func (r *rowReader) read() error {
 		open(r, &r.events, "hold_events_in_order", holdEventRowColumns+` order by customer_id, tenant, number`, scanHoldEventLine),
 		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
+		open(r, &r.shelved, "wallet_lots_in_order", shelvedRowColumns+shelvedRowOrder, scanShelvedLine),
 		open(r, &r.entries, "entries_in_order", entryRowColumns+` order by customer_id, tenant, position`, r.scanEntryLine),
 		open(r, &r.audits, "audits_in_order", auditRowColumns+` order by customer_id, tenant, position`, scanAuditLine),
 		open(r, &r.transfers, "transfers_in_order", transferRowColumns+` order by customer_id, tenant, id`, scanTransferLine),
@@ -250,13 +253,14 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	transfer, err5 := r.transfers.next(r.ctx, r.tx)
 	hold, err6 := r.holds.next(r.ctx, r.tx)
 	event, err7 := r.events.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
+	shelved, err8 := r.shelved.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		return false, err
 	}
 	var whose *owner
 	candidates := []*owner{
 		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
-		ownerOfHold(hold), ownerOfHoldEvent(event),
+		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved),
 	}
 	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
@@ -279,6 +283,9 @@ func (r *rowReader) readOwner() (more bool, err error) {
 		return false, err
 	}
 	if err := r.readEntries(now); err != nil {
+		return false, err
+	}
+	if err := r.readShelved(now); err != nil {
 		return false, err
 	}
 	if err := r.readWallets(now); err != nil {

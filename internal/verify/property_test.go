@@ -25,6 +25,7 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newLedgerFile(t)
+		f.inRow = rapid.IntRange(0, 3).Draw(rt, "in the row")
 		f.exec(`begin`)
 		const thresholds = "INR\t50:50\nUSD\t100:150 200:200\n"
 		for range rapid.IntRange(0, 60).Draw(rt, "requests") {
@@ -166,6 +167,9 @@ func changeCell(t *testing.T, chance *rand.Rand, path, table, column, where stri
 		was, is = changeValue(chance, stmt, column == "allocations")
 		if column == "no" || table == "wallets" && column == "customer" {
 			is = int64(1000) // the others are taken
+		}
+		if column == "paid_from" || column == "promotional_from" {
+			is = was.(int64) + 1 // where the entry before is no such credit, a tail may begin there as well
 		}
 		if column == "held" && was == nil {
 			is = int64(1)

@@ -26,6 +26,7 @@ type reader struct {
 
 	customers     *cursor
 	wallets       *cursor
+	shelved       *cursor
 	customerMarks *cursor
 	walletMarks   *cursor
 	audits        *cursor
@@ -151,6 +152,7 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 	}{
 		{&r.customers, customerColumns + ` order by no`},
 		{&r.wallets, walletColumns + ` order by customer, currency`},
+		{&r.shelved, shelvedColumns + shelvedOrder},
 		{&r.customerMarks, customerMarkColumns + ` order by customer, position`},
 		{&r.walletMarks, walletMarkColumns + ` order by customer, currency, seq`},
 		{&r.audits, auditColumns + ` order by customer, position`},
@@ -198,6 +200,9 @@ func (r *reader) readRange(customers customerRange, total int64) (entries int64,
 		return 0, err
 	}
 	if err := r.repeatedKeys(customers); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.shelved, customers, total, r.readShelved); err != nil {
 		return 0, err
 	}
 	if err := r.readAll(r.wallets, customers, total, r.readWallet); err != nil {

@@ -14,6 +14,7 @@ const (
 	stepCustomer     kind = iota // the customers of a range, by number
 	stepEntry                    // their entries, in the order of commits
 	stepRepeatedKey              // a key that several entries of a customer have
+	stepShelved                  // lots of their wallets that have rows of their own, in spend order
 	stepWallet                   // their wallet rows, by customer and currency
 	stepCustomerMark             // their marks, by customer and position
 	stepWalletMark               // their wallets' marks, by customer, currency and seq
@@ -30,6 +31,7 @@ type batch struct {
 	customers []customerRow
 	entries   []entryRow
 	wallets   []walletRow
+	shelved   []shelvedRow
 	marks     []markRow
 	audits    []auditRow
 	transfers []transferRow
@@ -57,6 +59,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.steps, b.customers, b.entries = b.steps[:0], b.customers[:0], b.entries[:0]
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
+	b.shelved = b.shelved[:0]
 	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
 }
 
@@ -111,6 +114,9 @@ type walletRow struct {
 	misfit    string  // the column that is not stored as it should be
 
 	nextExpiry int64 // of the lots, 0 when none can expire
+	shelvedSum int64 // of the lots in wallet_lots
+	lapsedSum  int64 // of those that had expired at lapsedAt
+	lapsedAt   int64
 	alerts     []byte
 	holdNumber int64 // of the last event about a hold, 0 for none
 	holdAt     int64 // when that was
@@ -136,7 +142,10 @@ const walletColumns = `
 	       alerts,
 	       hold_number,
 	       hold_at,
-	       debt
+	       debt,
+	       shelved_sum,
+	       lapsed_sum,
+	       lapsed_at
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -159,6 +168,9 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		holdNumber: stmt.ColumnInt64(16),
 		holdAt:     stmt.ColumnInt64(17),
 		debt:       stmt.ColumnInt64(18),
+		shelvedSum: stmt.ColumnInt64(19),
+		lapsedSum:  stmt.ColumnInt64(20),
+		lapsedAt:   stmt.ColumnInt64(21),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -271,7 +283,7 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii" + "iii"
 	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbiT" + "TTI"
 )
 

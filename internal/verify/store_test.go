@@ -20,7 +20,7 @@ import (
 // realStore opens the embedded store with one business.
 func realStore(t testing.TB) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: filepath.Join(t.TempDir(), "data")})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: filepath.Join(t.TempDir(), "data"), LotsInRow: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 		checkWalletLink(w, book, report)
 	}
 	stored, ok := checkWalletSums(w, report)
+	stored = withShelf(w, stored, book.shelf, report)
 	if book.lots.broken {
 		return
 	}
@@ -81,6 +82,10 @@ func checkWalletSums(w *walletRow, report reporter) (stored []lot, ok bool) {
 		return nil, false
 	}
 	var sum total
+	sum.add(w.shelvedSum)
+	if w.lapsedSum < 0 || w.lapsedSum > w.shelvedSum || w.shelvedSum == 0 && w.lapsedAt != 0 {
+		report(LawLots, "the wallet's lots in wallet_lots sum to %d, of which %d had expired at %d", w.shelvedSum, w.lapsedSum, w.lapsedAt)
+	}
 	for category, tail := range w.tails {
 		sum.add(tail.sum)
 		if (tail.sum == 0) != (tail.from == 0) || tail.sum < 0 {

@@ -31,7 +31,7 @@ func placeAfter(lot ledger.Lot) int64 {
 
 // lotAt returns a lot that stands where a place is, and false for a place that
 // this wallet does not have.
-func (r *Row) lotAt(place int64, credits Credits) (lot ledger.Lot, known bool, err error) {
+func (r *Row) lotAt(place int64, source Source) (lot ledger.Lot, known bool, err error) {
 	lot = ledger.Lot{Seq: place >> 2, Category: ledger.Paid}
 	switch place & 3 {
 	case placePromotional:
@@ -40,7 +40,7 @@ func (r *Row) lotAt(place int64, credits Credits) (lot ledger.Lot, known bool, e
 		if lot.Seq > r.Seq {
 			return lot, false, nil
 		}
-		opened, err := credits(lot.Seq, lot.Seq)
+		opened, err := source.Credits(lot.Seq, lot.Seq)
 		if err != nil || len(opened) != 1 {
 			return lot, false, err
 		}
@@ -53,16 +53,19 @@ func (r *Row) lotAt(place int64, credits Credits) (lot ledger.Lot, known bool, e
 // place, 0 for the first, and the place after them, 0 when none are left. Lots in
 // the tails are read from the credits, but not very many at a time: where few of
 // a wallet's entries opened one, a page may be short and yet not be the last.
-func (r *Row) Page(after int64, limit int, credits Credits) (lots []ledger.Lot, next int64, err error) {
+func (r *Row) Page(after int64, limit int, source Source) (lots []ledger.Lot, next int64, err error) {
 	begin := ledger.Lot{}
 	if after != 0 {
 		known := false
-		if begin, known, err = r.lotAt(after, credits); err != nil || !known {
+		if begin, known, err = r.lotAt(after, source); err != nil || !known {
 			return nil, 0, err
 		}
 	}
-	p := &pager{row: r, begin: begin, begun: after == 0, limit: limit, credits: credits}
+	p := &pager{row: r, begin: begin, begun: after == 0, limit: limit, source: source}
 	p.written(func(lot ledger.Lot) bool { return !lot.ExpiresAt.IsZero() })
+	if err := p.shelf(); err != nil {
+		return nil, 0, err
+	}
 	for _, category := range []ledger.Category{ledger.Promotional, ledger.Paid} {
 		p.written(func(lot ledger.Lot) bool { return lot.ExpiresAt.IsZero() && lot.Category == category })
 		if err := p.tail(category); err != nil {
@@ -78,7 +81,7 @@ type pager struct {
 	begin   ledger.Lot
 	begun   bool // there is no lot to begin after
 	limit   int
-	credits Credits
+	source  Source
 	lots    []ledger.Lot
 	next    int64
 	scanned int64
@@ -103,6 +106,23 @@ func (p *pager) written(belongs func(ledger.Lot) bool) {
 	}
 }
 
+// shelf adds the lots of the shelf. The page begins before all of them, among them, or
+// with the lots that never expire.
+func (p *pager) shelf() error {
+	behind := beforeAll
+	switch {
+	case p.row.Shelf.Sum == 0 || p.next != 0 || !p.begun && p.begin.ExpiresAt.IsZero():
+		return nil
+	case !p.begun:
+		behind = p.begin
+	}
+	lots, err := p.source.Shelved(behind, p.limit-len(p.lots)+1)
+	for _, lot := range lots {
+		p.add(lot)
+	}
+	return err
+}
+
 // tail adds the lots of a tail. All of them are younger than the written ones of
 // their category.
 func (p *pager) tail(category ledger.Category) error {
@@ -120,7 +140,7 @@ func (p *pager) tail(category ledger.Category) error {
 			p.next = placeAfter(ledger.Lot{Seq: from - 1, Category: category})
 			return nil
 		}
-		opened, err := p.credits(from, min(from+pageSpan-1, p.row.Seq))
+		opened, err := p.source.Credits(from, min(from+pageSpan-1, p.row.Seq))
 		if err != nil {
 			return err
 		}

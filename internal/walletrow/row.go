@@ -6,10 +6,26 @@
 // back are written out until they are spent again.
 //
 // A row is written with every commit that touches its wallet, so it writes out
-// only the lots that are next in spend order and those that can expire. Lots
-// that never expire and were never spent from are the wallet's credits of one
-// category from a seq upwards; two numbers stand for all of them, and they are
-// read from the entries when a debit comes to them.
+// only the lots that are next in spend order. The others are kept in two ways.
+//
+// Lots that never expire and were never spent from are the wallet's credits of one
+// category from a seq upwards; two numbers stand for all of them, see [Tail], and
+// they are read from the entries when a debit comes to them.
+//
+// Lots that can expire are spent in the order of their expiry, which is not that of
+// their credits. Those beyond the first few are shelved: each has a row of its own,
+// which is found by its place in spend order, see [Shelf] and [Source]. What holds:
+//
+//   - A lot is written out, shelved or in a tail, and in one of them only.
+//   - Every shelved lot can expire, and comes after every lot that can expire and is
+//     written out. So the written ones begin the spend order.
+//   - While lots are shelved, one that can expire is written out at the least. So the
+//     row tells when the next lot expires.
+//   - [Shelf] has the sum of the shelved lots, and of those that had expired at an
+//     instant. So what is available is known without a look at them.
+//
+// However many lots are shelved, a decision reads those that it takes from, and a few
+// at a time when written ones have been spent.
 package walletrow
 
 import (
@@ -52,9 +68,10 @@ type Row struct {
 	HoldNumber int64
 	HoldAt     time.Time
 
-	// Written are the open lots that are written out, in spend order. Tails
-	// are the others, one for each category, see [TailOf].
+	// Written are the open lots that are written out, in spend order. Shelf and
+	// Tails stand for the others; there is a tail for each category, see [TailOf].
 	Written []ledger.Lot
+	Shelf   Shelf
 	Tails   [2]Tail
 }
 
@@ -77,14 +94,19 @@ func TailOf(category ledger.Category) int {
 	return 1
 }
 
-// Credits returns the lots that the wallet's credits with seq from … to opened,
-// oldest first, as they were before any debit, but less the entries that reverse
-// these very credits, or recover a debt from them. Of a credit that was reversed
-// whole the lot has nothing.
-type Credits func(from, to int64) ([]ledger.Lot, error)
+// Read is the row as it is shown at a time, which is not before the customer's last
+// entry: with those written lots that begin the spend order.
+func (r *Row) Read(customer *ledger.Customer, at time.Time, source Source) (ledger.Wallet, error) {
+	lapsed, err := r.lapsed(at, source)
+	return r.wallet(customer, r.Written[:r.prefix(false)], lapsed), err
+}
 
-// Wallet is the row as the rules see it, with the first n of its written lots.
-func (r *Row) Wallet(customer *ledger.Customer, n int) ledger.Wallet {
+// Wallet is the row as the rules see it, with the lots of a look.
+func (r *Row) Wallet(customer *ledger.Customer, look *Look) ledger.Wallet {
+	return r.wallet(customer, look.lots, look.lapsed)
+}
+
+func (r *Row) wallet(customer *ledger.Customer, lots []ledger.Lot, lapsed money.Amount) ledger.Wallet {
 	wallet := ledger.Wallet{
 		Tenant:     customer.Tenant,
 		CustomerID: customer.ID,
@@ -96,7 +118,8 @@ func (r *Row) Wallet(customer *ledger.Customer, n int) ledger.Wallet {
 		Alerts:     r.Alerts,
 		CreatedAt:  customer.CreatedAt,
 		UpdatedAt:  r.UpdatedAt,
-		Lots:       r.Written[:n:n],
+		Lots:       slices.Clip(lots),
+		Lapsed:     lapsed,
 	}
 	if r.Seq == 0 {
 		wallet.UpdatedAt = customer.CreatedAt
@@ -126,32 +149,13 @@ func HoldNumber(rows []Row) (number int64) {
 	return number
 }
 
-// Apart returns the lot that a credit opened as it is now, if it is open and none
-// of the first n of the written lots. So much of the credit was reversed or recovered
-// before.
-// Otherwise it returns nothing. Each lot of a tail has what was not reversed of
-// its credit, so this takes no longer in a wallet with many lots.
-func (r *Row) Apart(n int, credit ledger.Lot, reversed money.Amount) []ledger.Lot {
-	ofCredit := func(lot ledger.Lot) bool { return lot.Seq == credit.Seq }
-	if at := slices.IndexFunc(r.Written, ofCredit); at >= 0 {
-		if at < n {
-			return nil
-		}
-		return []ledger.Lot{r.Written[at]}
+// Apply makes the row what it is after a change that was decided on a look at it,
+// and puts lots onto the shelf of the source and takes them from there. About inRow
+// lots that can expire are written out where there are more.
+func (r *Row) Apply(change *ledger.Change, look *Look, source Source, inRow int) error {
+	if err := r.take(change, look, source); err != nil {
+		return err
 	}
-	tail := r.Tails[TailOf(credit.Category)]
-	credit.Remaining -= reversed
-	if !credit.ExpiresAt.IsZero() || tail.Sum == 0 || credit.Seq < tail.From || credit.Remaining <= 0 {
-		return nil
-	}
-	return []ledger.Lot{credit}
-}
-
-// Apply makes the row what it is after a change that was decided on the first n
-// of its written lots, and on one that stands apart if there is one, see
-// [Row.Apart].
-func (r *Row) Apply(change *ledger.Change, n int, apart []ledger.Lot) {
-	r.take(change, n, apart)
 	r.Balance, r.Held, r.Alerts = change.Wallet.Balance, change.Wallet.Held, change.Wallet.Alerts
 	r.Debt = change.Wallet.Debt
 	if change.Hold != nil {
@@ -161,10 +165,11 @@ func (r *Row) Apply(change *ledger.Change, n int, apart []ledger.Lot) {
 		r.Seq, r.Position = entry.Seq, entry.Position
 		r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
 	}
+	return r.balanceShelf(source, inRow)
 }
 
-// NextExpiry is when the next of the open lots expires, zero when none can. Every
-// lot that can expire is written out, and the soonest stands first.
+// NextExpiry is when the next of the open lots expires, zero when none can. While
+// one can, the soonest is written out and stands first.
 func (r *Row) NextExpiry() time.Time {
 	if len(r.Written) == 0 {
 		return time.Time{}
@@ -172,13 +177,26 @@ func (r *Row) NextExpiry() time.Time {
 	return r.Written[0].ExpiresAt
 }
 
-// Prefix returns how many of the written lots begin the spend order without a
-// gap: all of them, or those before the first lot that comes after a tail.
+// expiring is how many of the written lots can expire. They come first.
+func (r *Row) expiring() int {
+	never := func(lot ledger.Lot) bool { return lot.ExpiresAt.IsZero() }
+	if n := slices.IndexFunc(r.Written, never); n >= 0 {
+		return n
+	}
+	return len(r.Written)
+}
+
+// prefix returns how many of the written lots begin the spend order without a
+// gap: those that can expire, if others are shelved and were not all read, or all
+// before the first lot that comes after a tail.
 //
 //	written:   A (expires)  B (promotional)  D (paid)
 //	tail:                   C (promotional)
 //	in order:  A B C D, so the prefix is A B
-func (r *Row) Prefix() int {
+func (r *Row) prefix(shelfRead bool) int {
+	if r.Shelf.Sum > 0 && !shelfRead {
+		return r.expiring()
+	}
 	if r.Tails[0].Sum == 0 {
 		return len(r.Written)
 	}
@@ -190,142 +208,31 @@ func (r *Row) Prefix() int {
 	return len(r.Written)
 }
 
-// Cover draws lots from the tails until the lots that begin the spend order and
-// have not expired at t sum to need. It returns how many lots the prefix has
-// then. It draws nothing when all lots together could not cover need: the debit
-// will be refused, and a caller who asks for a fortune must not make the store
-// read every lot of the wallet. A partial need is then for all that there is.
-func (r *Row) Cover(need money.Amount, partial bool, t time.Time, credits Credits) (int, error) {
-	if need != 0 && need != ledger.NeedAll {
-		if spendable := r.spendable(t); spendable < need {
-			need = 0
-			if partial {
-				need = spendable
-			}
-		}
-	}
-	if need == 0 {
-		return r.Prefix(), nil
-	}
-	for {
-		n := r.Prefix()
-		var covered money.Amount
-		for _, lot := range r.Written[:n] {
-			if !lot.ExpiredAt(t) {
-				covered += lot.Remaining
-			}
-		}
-		if covered >= need {
-			return n, nil
-		}
-		category := ledger.Promotional
-		if r.Tails[0].Sum == 0 {
-			category = ledger.Paid
-		}
-		if r.Tails[TailOf(category)].Sum == 0 {
-			return n, nil
-		}
-		if err := r.draw(category, need-covered, 0, credits); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// Reach draws lots from the tails until the lot with a seq is in the prefix, if it
-// is open. Who never asks for a lot that never expires draws nothing: the others
-// are all in the prefix. For one that does not, all lots before it in spend order
-// are written out.
-func (r *Row) Reach(seq int64, credits Credits) error {
-	if seq < 1 || seq > r.Seq || slices.ContainsFunc(r.Written[:r.Prefix()], isLot(seq)) {
-		return nil
-	}
-	opened, err := credits(seq, seq)
-	if err != nil || len(opened) == 0 || !opened[0].ExpiresAt.IsZero() {
-		return err
-	}
-	category := opened[0].Category
-	if tail := r.Tails[TailOf(category)]; tail.Sum > 0 && tail.From <= seq {
-		if err := r.draw(category, 0, seq, credits); err != nil {
-			return err
-		}
-	}
-	if category == ledger.Promotional || r.Tails[0].Sum == 0 || !slices.ContainsFunc(r.Written, isLot(seq)) {
-		return nil
-	}
-	return r.draw(ledger.Promotional, 0, r.Seq, credits) // all of which are spent before it
-}
-
-func isLot(seq int64) func(ledger.Lot) bool {
-	return func(lot ledger.Lot) bool { return lot.Seq == seq }
-}
-
-// spendable is what all lots that have not expired at t sum to. Lots that can
-// expire are always written out, so the tails count in full.
-func (r *Row) spendable(t time.Time) money.Amount {
-	sum := r.Balance - r.Held
-	for _, lot := range r.Written {
-		if lot.ExpiredAt(t) {
-			sum -= lot.Remaining
-		}
-	}
-	return sum
-}
-
-// draw writes out the oldest lots of a tail: at least drawnMin, enough for an
-// amount, and all up to a seq, as far as the tail has them.
-func (r *Row) draw(category ledger.Category, amount money.Amount, through int64, credits Credits) error {
-	tail := r.Tails[TailOf(category)]
-	lots := slices.Clone(r.Written)
-	drawn := 0
-	for tail.Sum > 0 && (drawn < drawnMin || amount > 0 || tail.From <= through) {
-		to := min(tail.From+drawnSpan-1, r.Seq)
-		opened, err := credits(tail.From, to)
-		if err != nil {
-			return err
-		}
-		for _, lot := range opened {
-			if lot.Category != category || !lot.ExpiresAt.IsZero() || lot.Remaining == 0 {
-				continue
-			}
-			lots = append(lots, lot)
-			tail.Sum -= lot.Remaining
-			amount -= lot.Remaining
-			drawn++
-		}
-		tail.From = to + 1
-		if tail.Sum < 0 || (tail.Sum > 0 && tail.From > r.Seq) {
-			return ErrLots
-		}
-	}
-	if tail.Sum == 0 {
-		tail.From = 0
-	}
-	slices.SortFunc(lots, ledger.CompareLots)
-	r.Written, r.Tails[TailOf(category)] = lots, tail
-	return nil
-}
-
-// take makes the row's lots what a change left of the first n of them and of one
-// that stands apart. A lot that a reversal gave money back to was drawn from its
-// tail by the debit, so it is none of a tail's.
-func (r *Row) take(change *ledger.Change, n int, apart []ledger.Lot) {
-	lots, rest := change.Wallet.Lots, r.Written[n:]
-	for _, lot := range apart {
-		isLot := func(l ledger.Lot) bool { return l.Seq == lot.Seq }
-		if slices.ContainsFunc(rest, isLot) {
-			rest = slices.DeleteFunc(slices.Clone(rest), isLot)
+// take makes the row's lots what a change left of those of a look. A lot that a
+// reversal gave money back to was drawn from its tail by the debit, so it is none of
+// a tail's.
+func (r *Row) take(change *ledger.Change, look *Look, source Source) error {
+	lots, rest := change.Wallet.Lots, r.Written[look.n:]
+	for _, lot := range look.apart {
+		is := isLot(lot.Seq)
+		if slices.ContainsFunc(rest, is) {
+			rest = slices.DeleteFunc(slices.Clone(rest), is)
 			continue
 		}
 		// What is left of it stays in its tail.
 		tail := &r.Tails[TailOf(lot.Category)]
 		tail.Sum -= lot.Remaining
-		if at := slices.IndexFunc(lots, isLot); at >= 0 {
+		if at := slices.IndexFunc(lots, is); at >= 0 {
 			tail.Sum += lots[at].Remaining
 			lots = slices.Delete(slices.Clone(lots), at, at+1)
 		}
 		if tail.Sum == 0 {
 			tail.From = 0
 		}
+	}
+	lots, err := r.takeShelved(lots, look, source)
+	if err != nil {
+		return err
 	}
 	if len(rest) > 0 {
 		lots = ledger.MergeLots(lots, rest)
@@ -334,6 +241,7 @@ func (r *Row) take(change *ledger.Change, n int, apart []ledger.Lot) {
 	for entry := range change.Entries() {
 		r.lengthen(entry)
 	}
+	return nil
 }
 
 // lengthen puts the lot that an entry opened into the tail of its category. It

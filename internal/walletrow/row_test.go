@@ -22,34 +22,67 @@ type wallet struct {
 	credits  []ledger.Lot // by seq
 	reversed map[int64]money.Amount
 	now      time.Time
+
+	source  walletrow.Source // this wallet, or one with a planted bug
+	inRow   int
+	shelf   []ledger.Lot // in spend order
+	shelved int          // how many lots were ever shelved
+	asked   int          // how often the shelf was looked at
 }
 
-func (w *wallet) between(from, to int64) (lots []ledger.Lot, _ error) {
-	for _, lot := range w.credits {
-		if lot.Seq >= from && lot.Seq <= to {
-			lot.Remaining -= w.reversed[lot.Seq]
-			lots = append(lots, lot)
+// look is what a decision on the row sees.
+func (w *wallet) look(t failer, want walletrow.Want) (walletrow.Look, []ledger.Lot) {
+	want.At = w.now
+	look, err := w.row.Look(&want, w.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := w.row.Wallet(&ledger.Customer{}, &look)
+	var gone money.Amount
+	for _, lot := range w.all {
+		if lot.ExpiredAt(w.now) {
+			gone += lot.Remaining
 		}
 	}
-	return lots, nil
+	if got, want := seen.Available(w.now), w.row.Balance-w.row.Held-gone; got != want {
+		t.Fatalf("got available %d, want %d", got, want)
+	}
+	if len(w.all) > 0 && !w.all[0].ExpiresAt.IsZero() && (len(seen.Lots) == 0 || seen.Lots[0] != w.all[0]) {
+		t.Fatalf("got lots %v, want the first of %v among them", seen.Lots, w.all)
+	}
+	for i, lot := range seen.Lots {
+		if open := find(w.all, lot.Seq); len(open) == 0 || open[0] != lot ||
+			i > 0 && ledger.CompareLots(seen.Lots[i-1], lot) >= 0 {
+			t.Fatalf("got lots %v, want some of %v in order", seen.Lots, w.all)
+		}
+	}
+	return look, seen.Lots
 }
 
-// apply gives the row a change that was decided on the first n of its lots, and on
-// one that stands apart.
+// failer is what rapid's tests and others have in common.
+type failer interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// apply gives the row a change that was decided on a look.
 func (w *wallet) apply(
-	direction ledger.Direction, amount money.Amount, credit ledger.Lot, left []ledger.Lot, n int, apart ...ledger.Lot,
+	t failer, direction ledger.Direction, amount money.Amount, credit ledger.Lot, left []ledger.Lot, look *walletrow.Look,
 ) {
 	balance := w.row.Balance + amount
 	if direction == ledger.Debit {
 		balance = w.row.Balance - amount
 	}
-	w.row.Apply(&ledger.Change{
+	err := w.row.Apply(&ledger.Change{
 		Entry: ledger.Entry{
 			Direction: direction, Amount: amount, Seq: w.row.Seq + 1, Position: w.row.Seq + 1, CreatedAt: w.now,
 			Category: credit.Category, ExpiresAt: credit.ExpiresAt,
 		},
 		Wallet: ledger.Wallet{Balance: balance, Lots: left},
-	}, n, apart)
+	}, look, w.source, w.inRow)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *wallet) credit(t *rapid.T) {
@@ -58,28 +91,28 @@ func (w *wallet) credit(t *rapid.T) {
 		Category:  rapid.SampledFrom([]ledger.Category{ledger.Paid, ledger.Promotional}).Draw(t, "category"),
 		Remaining: money.Amount(rapid.Int64Range(1, 50).Draw(t, "amount")),
 	}
-	if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "expires") > 0 {
 		lot.ExpiresAt = w.now.Add(time.Duration(rapid.IntRange(1, 20).Draw(t, "minutes")) * time.Minute)
 	}
-	n := w.row.Prefix()
-	left := ledger.OpenLot(w.row.Written[:n:n], lot)
-	w.apply(ledger.Credit, lot.Remaining, lot, left, n)
+	w.open(t, lot)
+}
+
+func (w *wallet) open(t failer, lot ledger.Lot) {
+	look, seen := w.look(t, walletrow.Want{})
+	w.apply(t, ledger.Credit, lot.Remaining, lot, ledger.OpenLot(seen, lot), &look)
 	w.all, w.credits = ledger.OpenLot(w.all, lot), append(w.credits, lot)
 }
 
 func (w *wallet) debit(t *rapid.T) {
 	amount := money.Amount(rapid.Int64Range(1, 400).Draw(t, "amount"))
-	need, partial := amount, rapid.Bool().Draw(t, "partial")
-	if partial {
+	want := walletrow.Want{Need: amount, Partial: rapid.Bool().Draw(t, "partial")}
+	if want.Partial {
 		_, _, missing := ledger.SpendLots(w.all, amount, w.now)
 		amount -= missing
 	}
 	wantSpent, wantLeft, missing := ledger.SpendLots(w.all, amount, w.now)
-	n, err := w.row.Cover(need, partial, w.now, w.between)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spent, left, short := ledger.SpendLots(w.row.Written[:n:n], amount, w.now)
+	look, seen := w.look(t, want)
+	spent, left, short := ledger.SpendLots(seen, amount, w.now)
 	if (short > 0) != (missing > 0) {
 		t.Fatalf("debit of %d: the row is short of %d, all lots of %d", amount, short, missing)
 	}
@@ -90,7 +123,7 @@ func (w *wallet) debit(t *rapid.T) {
 		t.Fatalf("debit of %d: got %v, want %v", amount, spent, wantSpent)
 	}
 	w.all = wantLeft
-	w.apply(ledger.Debit, amount, ledger.Lot{}, left, n)
+	w.apply(t, ledger.Debit, amount, ledger.Lot{}, left, &look)
 }
 
 // takeBack takes some of the lot of a credit, out of its turn.
@@ -99,31 +132,56 @@ func (w *wallet) takeBack(t *rapid.T) {
 		return
 	}
 	credit := rapid.SampledFrom(w.credits).Draw(t, "of")
-	at := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.Seq == credit.Seq })
-	n := w.row.Prefix()
-	apart := w.row.Apart(n, credit, w.reversed[credit.Seq])
-	seen := append(w.row.Written[:n:n], apart...)
-	place := slices.IndexFunc(seen, func(l ledger.Lot) bool { return l.Seq == credit.Seq })
-	if at < 0 {
-		if place >= 0 {
-			t.Fatalf("lot %d is not open: got %v", credit.Seq, seen[place])
-		}
+	look, seen := w.look(t, walletrow.Want{Credit: credit, Reversed: w.reversed[credit.Seq]})
+	open := find(w.all, credit.Seq)
+	if !slices.Equal(find(seen, credit.Seq), open) {
+		t.Fatalf("lot %d: got %v among those that are seen, want %v", credit.Seq, find(seen, credit.Seq), open)
+	}
+	if len(open) == 0 {
 		return
 	}
-	if place < 0 || seen[place] != w.all[at] || !slices.IsSortedFunc(seen, ledger.CompareLots) {
-		t.Fatalf("lot %d: got lots %v, want them in order with %v", credit.Seq, seen, w.all[at])
-	}
-	amount := money.Amount(rapid.Int64Range(1, int64(w.all[at].Remaining)).Draw(t, "taken back"))
-	take := func(lots []ledger.Lot, at int) []ledger.Lot {
-		lots = slices.Clone(lots)
-		if lots[at].Remaining -= amount; lots[at].Remaining == 0 {
-			return slices.Delete(lots, at, at+1)
-		}
-		return lots
-	}
-	w.apply(ledger.Debit, amount, ledger.Lot{}, take(seen, place), n, apart...)
-	w.all = take(w.all, at)
+	amount := money.Amount(rapid.Int64Range(1, int64(open[0].Remaining)).Draw(t, "taken back"))
+	w.apply(t, ledger.Debit, amount, ledger.Lot{}, without(seen, credit.Seq, amount), &look)
+	w.all = without(w.all, credit.Seq, amount)
 	w.reversed[credit.Seq] += amount
+}
+
+// without returns lots without some of one of them.
+func without(lots []ledger.Lot, seq int64, amount money.Amount) []ledger.Lot {
+	at := slices.IndexFunc(lots, func(l ledger.Lot) bool { return l.Seq == seq })
+	lots = slices.Clone(lots)
+	if lots[at].Remaining -= amount; lots[at].Remaining == 0 {
+		return slices.Delete(lots, at, at+1)
+	}
+	return lots
+}
+
+// giveBack gives money back to some lots that were spent from, open or not.
+func (w *wallet) giveBack(t *rapid.T) {
+	var spent, returned []ledger.Lot
+	for _, credit := range w.credits {
+		left := credit.Remaining - w.reversed[credit.Seq]
+		for _, open := range find(w.all, credit.Seq) {
+			left -= open.Remaining
+		}
+		if credit.Remaining = left; left > 0 && !credit.ExpiresAt.IsZero() {
+			spent = append(spent, credit)
+		}
+	}
+	var sum money.Amount
+	for range rapid.IntRange(0, len(spent)).Draw(t, "returned") {
+		lot := rapid.SampledFrom(spent).Draw(t, "lot")
+		if len(find(returned, lot.Seq)) == 0 {
+			returned, sum = ledger.OpenLot(returned, lot), sum+lot.Remaining
+		}
+	}
+	if sum == 0 {
+		return
+	}
+	look, seen := w.look(t, walletrow.Want{Returns: returned})
+	w.apply(t, ledger.Credit, sum, ledger.Lot{}, ledger.MergeLots(seen, returned), &look)
+	w.all = ledger.MergeLots(w.all, returned)
+	w.credits = append(w.credits, ledger.Lot{Seq: w.row.Seq}) // that opened no lot
 }
 
 // move asks for some lot and takes it away, in whatever part of the row it is.
@@ -132,21 +190,26 @@ func (w *wallet) move(t *rapid.T) {
 		return
 	}
 	seq := rapid.Int64Range(1, w.row.Seq).Draw(t, "lot")
-	if err := w.row.Reach(seq, w.between); err != nil {
-		t.Fatal(err)
+	look, seen := w.look(t, walletrow.Want{Moves: seq})
+	open := find(w.all, seq)
+	if !slices.Equal(find(seen, seq), open) {
+		t.Fatalf("lot %d: got %v among those that are seen, want %v", seq, find(seen, seq), open)
 	}
-	isLot := func(lot ledger.Lot) bool { return lot.Seq == seq }
-	n := w.row.Prefix()
-	at, all := slices.IndexFunc(w.row.Written[:n], isLot), slices.IndexFunc(w.all, isLot)
-	if at != all {
-		t.Fatalf("lot %d: got place %d in the prefix, want %d in spend order", seq, at, all)
-	}
-	if at < 0 {
+	if len(open) == 0 {
 		return
 	}
-	lot := w.all[all]
-	w.all = slices.Concat(w.all[:all], w.all[all+1:])
-	w.apply(ledger.Debit, lot.Remaining, ledger.Lot{}, slices.Concat(w.row.Written[:at], w.row.Written[at+1:n]), n)
+	w.apply(t, ledger.Debit, open[0].Remaining, ledger.Lot{}, without(seen, seq, open[0].Remaining), &look)
+	w.all = without(w.all, seq, open[0].Remaining)
+}
+
+// sweep takes the first lot when it has expired.
+func (w *wallet) sweep(t *rapid.T) {
+	look, seen := w.look(t, walletrow.Want{})
+	if len(seen) == 0 || !seen[0].ExpiredAt(w.now) {
+		return
+	}
+	w.apply(t, ledger.Debit, seen[0].Remaining, ledger.Lot{}, seen[1:], &look)
+	w.all = w.all[1:]
 }
 
 // check wants the row to stand for the very lots that are open, in a form that
@@ -156,14 +219,14 @@ func (w *wallet) check(t *rapid.T) {
 	if err != nil || cmp.Diff(decoded, w.row.Written) != "" && len(decoded)+len(w.row.Written) > 0 {
 		t.Fatalf("encoding: got %v, %v; want %v", decoded, err, w.row.Written)
 	}
-	whole := w.row
-	n, err := whole.Cover(ledger.NeedAll, false, w.now, w.between)
-	if err != nil || n != len(w.all) || !slices.Equal(whole.Written[:n], w.all) {
-		t.Fatalf("all lots: got %v, %v; want %v", whole.Written, err, w.all)
+	whole := *w
+	if _, seen := whole.look(t, walletrow.Want{Need: ledger.NeedAll}); !slices.Equal(seen, w.all) {
+		t.Fatalf("all lots: got %v, want %v", seen, w.all)
 	}
+	w.checkShelf(t)
 	limit := rapid.IntRange(1, 9).Draw(t, "limit")
 	for after, shown := int64(0), 0; ; {
-		lots, place, err := w.row.Page(after, limit, w.between)
+		lots, place, err := w.row.Page(after, limit, w.source)
 		if err != nil || !slices.Equal(lots, w.all[shown:min(shown+limit, len(w.all))]) {
 			t.Fatalf("page of %d after %d lots: got %v, %v; want of %v", limit, shown, lots, err, w.all)
 		}
@@ -182,9 +245,38 @@ func (w *wallet) check(t *rapid.T) {
 	if got := w.row.NextExpiry(); !got.Equal(next) {
 		t.Fatalf("next expiry: got %v, want %v", got, next)
 	}
-	expiring := slices.IndexFunc(w.all, func(l ledger.Lot) bool { return l.ExpiresAt.IsZero() })
-	if expiring > w.row.Prefix() {
-		t.Fatalf("%d lots can expire, and the prefix has %d", expiring, w.row.Prefix())
+	for _, later := range []time.Duration{0, 5 * time.Minute, time.Hour} {
+		at := w.now.Add(later)
+		read, err := w.row.Read(&ledger.Customer{}, at, w.source)
+		plain := ledger.Wallet{Balance: w.row.Balance, Held: w.row.Held, Lots: w.all}
+		if got, want := read.Available(at), plain.Available(at); err != nil || got != want {
+			t.Fatalf("read for %v: got available %d, %v; want %d", at, got, err, want)
+		}
+	}
+}
+
+// checkShelf wants the shelf to be what the package says of it.
+func (w *wallet) checkShelf(t *rapid.T) {
+	never := slices.IndexFunc(w.row.Written, func(l ledger.Lot) bool { return l.ExpiresAt.IsZero() })
+	if never < 0 {
+		never = len(w.row.Written)
+	}
+	written := w.row.Written[:never]
+	var shelf walletrow.Shelf
+	for _, lot := range w.shelf {
+		shelf.Sum += lot.Remaining
+		if !lot.ExpiresAt.After(w.row.Shelf.LapsedAt) {
+			shelf.Lapsed += lot.Remaining
+		}
+		if len(written) == 0 || ledger.CompareLots(written[len(written)-1], lot) >= 0 {
+			t.Fatalf("lot %+v is shelved beside written lots %v", lot, written)
+		}
+	}
+	if shelf.LapsedAt = w.row.Shelf.LapsedAt; shelf != w.row.Shelf {
+		t.Fatalf("got a shelf of %+v, want %+v", w.row.Shelf, shelf)
+	}
+	if len(written) > 2*w.inRow {
+		t.Fatalf("got %d written lots that can expire, want at most %d", len(written), 2*w.inRow)
 	}
 }
 
@@ -193,16 +285,23 @@ func (w *wallet) check(t *rapid.T) {
 func TestRowSpendsAsAllLotsWould(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &wallet{row: walletrow.Row{Currency: "USD"}, reversed: map[int64]money.Amount{}, now: epoch}
-		t.Repeat(map[string]func(*rapid.T){
-			"credit": w.credit,
-			"more":   w.credit,
-			"debit":  w.debit,
-			"back":   w.takeBack,
-			"move":   w.move,
-			"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
-			"":       w.check,
-		})
+		spendsAsAllLotsWould(t, func(w *wallet) walletrow.Source { return w })
+	})
+}
+
+func spendsAsAllLotsWould(t *rapid.T, source func(w *wallet) walletrow.Source) {
+	w := &wallet{row: walletrow.Row{Currency: "USD"}, reversed: map[int64]money.Amount{}, now: epoch}
+	w.inRow, w.source = rapid.IntRange(1, 5).Draw(t, "in the row"), source(w)
+	t.Repeat(map[string]func(*rapid.T){
+		"credit": w.credit,
+		"more":   w.credit,
+		"debit":  w.debit,
+		"back":   w.takeBack,
+		"move":   w.move,
+		"give":   w.giveBack,
+		"sweep":  w.sweep,
+		"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
+		"":       w.check,
 	})
 }
 
@@ -213,15 +312,7 @@ func TestPagesEndEarly(t *testing.T) {
 	const every, lots = 3000, 5
 	row := walletrow.Row{Seq: every * lots, Tails: [2]walletrow.Tail{{}, {From: 1, Sum: lots}}}
 	read := int64(0)
-	credits := func(from, to int64) (opened []ledger.Lot, _ error) {
-		read += to - from + 1
-		for seq := from; seq <= to; seq++ {
-			if seq%every == 0 {
-				opened = append(opened, ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 1})
-			}
-		}
-		return opened, nil
-	}
+	credits := sparse{every: every, read: &read}
 	var got []int64
 	pages := 0
 	for after := int64(0); pages == 0 || after != 0; pages++ {
@@ -246,38 +337,92 @@ func TestPagesEndEarly(t *testing.T) {
 	}
 }
 
+// sparse are the credits of a wallet in which only each so-and-so-many entry is one.
+type sparse struct {
+	walletrow.Source
+	every int64
+	read  *int64 // how many entries were read
+}
+
+// Credits implements walletrow.Source.
+func (s sparse) Credits(from, to int64) (opened []ledger.Lot, _ error) {
+	*s.read += to - from + 1
+	for seq := from; seq <= to; seq++ {
+		if seq%s.every == 0 {
+			opened = append(opened, ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 1})
+		}
+	}
+	return opened, nil
+}
+
 // A row stays short however many lots are open, and of however many of them
 // something was taken back.
 func TestRowStaysShort(t *testing.T) {
 	t.Parallel()
-	w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch}
+	w := &wallet{row: walletrow.Row{Currency: "USD"}, reversed: map[int64]money.Amount{}, now: epoch, inRow: 2}
+	w.source = w
 	short := func(lots string) {
-		if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 100 {
-			t.Errorf("1000 %s: got a row of %d bytes, want at most 100", lots, size)
+		if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 200 {
+			t.Errorf("1000 %s: got a row of %d bytes, want at most 200", lots, size)
 		}
 	}
 	for range 1000 {
-		lot := ledger.Lot{Seq: w.row.Seq + 1, Category: ledger.Paid, Remaining: 7}
-		n := w.row.Prefix()
-		w.apply(ledger.Credit, 7, lot, ledger.OpenLot(w.row.Written[:n:n], lot), n)
+		w.open(t, ledger.Lot{Seq: w.row.Seq + 1, Category: ledger.Paid, Remaining: 7})
 	}
 	short("open lots")
-	n := w.row.Prefix()
+	_, seen := w.look(t, walletrow.Want{})
+	n := len(seen)
 	for seq := int64(1000); seq > int64(n); seq-- {
-		apart := w.row.Apart(n, ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 7}, 0)
-		if len(apart) != 1 || apart[0].Remaining != 7 {
-			t.Fatalf("lot %d: got %v, want it", seq, apart)
-		}
-		left := slices.Clone(w.row.Written[:n])
-		if seq%2 == 0 {
-			left = append(left, apart[0])
-			left[n].Remaining = 4
-		}
-		w.apply(ledger.Debit, 3, ledger.Lot{}, left, n, apart...)
+		credit := ledger.Lot{Seq: seq, Category: ledger.Paid, Remaining: 7}
+		look, seen := w.look(t, walletrow.Want{Credit: credit})
+		amount := 3 + 4*money.Amount(seq%2)
+		w.apply(t, ledger.Debit, amount, ledger.Lot{}, without(seen, seq, amount), &look)
+		w.all = without(w.all, seq, amount)
 	}
 	short("lots of which something was taken back")
 	if tail := w.row.Tails[1]; int(tail.Sum) != 4*(1000-n+n%2)/2 {
 		t.Errorf("got a tail of %d, want 4 of every second lot behind %d", tail.Sum, n)
+	}
+}
+
+// However many lots that can expire are open, the row stays short, and hardly a debit,
+// credit or sweep looks at the others.
+func TestRowStaysShortWithExpiries(t *testing.T) {
+	t.Parallel()
+	const lots = 800
+	w := &wallet{row: walletrow.Row{Currency: "USD"}, now: epoch, inRow: walletrow.LotsInRow}
+	w.source = w
+	for i := range lots {
+		expires := epoch.Add(time.Hour + time.Duration(i*7%lots)*time.Second)
+		w.open(t, ledger.Lot{Seq: w.row.Seq + 1, Category: ledger.Paid, ExpiresAt: expires, Remaining: 3})
+	}
+	check := func(when string, steps int) {
+		if size := len(walletrow.AppendLots(nil, w.row.Written)); size > 600 {
+			t.Errorf("%s: got a row of %d bytes, want at most 600", when, size)
+		}
+		if w.asked > steps/10 {
+			t.Errorf("%s: the shelf was looked at %d times in %d steps, want at most a tenth", when, w.asked, steps)
+		}
+		w.asked = 0
+	}
+	check("credits", lots)
+	for range lots {
+		look, seen := w.look(t, walletrow.Want{Need: 1})
+		_, left, _ := ledger.SpendLots(seen, 1, w.now)
+		w.apply(t, ledger.Debit, 1, ledger.Lot{}, left, &look)
+		_, w.all, _ = ledger.SpendLots(w.all, 1, w.now)
+	}
+	check("debits", lots)
+	w.now = epoch.Add(24 * time.Hour)
+	swept := len(w.all)
+	for range swept {
+		look, seen := w.look(t, walletrow.Want{})
+		w.apply(t, ledger.Debit, seen[0].Remaining, ledger.Lot{}, seen[1:], &look)
+		w.all = w.all[1:]
+	}
+	check("sweeps", swept)
+	if len(w.shelf) > 0 || w.row.Shelf != (walletrow.Shelf{}) || w.row.Balance != 0 {
+		t.Errorf("in the end: got %d shelved lots, a shelf of %+v and balance %d, want none", len(w.shelf), w.row.Shelf, w.row.Balance)
 	}
 }
 

@@ -138,6 +138,12 @@ create table wallets (
   paid_from        bigint      not null,
   paid_sum         bigint      not null check (paid_sum >= 0),
 
+  -- Open lots that can expire and have rows of their own, in wallet_lots: their
+  -- sum, and the sum of those that had expired at an instant, null for never.
+  shelved_sum      bigint      not null default 0 check (shelved_sum >= 0),
+  lapsed_sum       bigint      not null default 0 check (lapsed_sum between 0 and shelved_sum),
+  lapsed_at        timestamptz,
+
   next_expiry      timestamptz, -- when the next of the open lots expires, null when none can
 
   -- Thresholds in force, with where the wallet stands at each, such as
@@ -161,6 +167,20 @@ create table wallets (
 -- here for its work, once a minute, for all customers at once; an entry that does
 -- not change the time changes nothing in the index.
 create index wallets_by_expiry on wallets (next_expiry) where next_expiry is not null;
+
+-- Open lots that can expire, beyond the first few of a wallet, which stand in its
+-- row: in the order in which they are spent. Only wallets with many have any. There is
+-- one index, by which each is found, so that no planner can take another.
+create table wallet_lots (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  currency    text collate "C" not null,
+  expires_at  timestamptz      not null,
+  category    smallint         not null check (category in (0, 1)), -- 0 for promotional, 1 for paid
+  seq         bigint           not null check (seq > 0),            -- of the credit that opened it
+  remaining   bigint           not null check (remaining > 0),
+  primary key (customer_id, tenant, currency, expires_at, category, seq)
+);
 
 create table ledger_entries (
   customer_id     text collate "C" not null,

@@ -122,6 +122,12 @@ create table wallets (
   paid_from        integer not null default 0,
   paid_sum         integer not null default 0 check (paid_sum >= 0),
 
+  -- Open lots that can expire and have rows of their own, in wallet_lots: their
+  -- sum, and the sum of those that had expired at an instant.
+  shelved_sum integer not null default 0 check (shelved_sum >= 0),
+  lapsed_sum  integer not null default 0 check (lapsed_sum between 0 and shelved_sum),
+  lapsed_at   integer not null default 0,
+
   -- When the next of the open lots expires. Most wallets have none that can,
   -- and are not in the index.
   next_expiry integer not null default 0,
@@ -143,6 +149,18 @@ create table wallets (
 ) strict;
 
 create index wallets_by_expiry on wallets (next_expiry) where next_expiry > 0;
+
+-- Open lots that can expire, beyond the first few of a wallet, which stand in its
+-- row: in the order in which they are spent. Only wallets with many have any.
+create table wallet_lots (
+  customer   integer not null references customers (no),
+  currency   text    not null,
+  expires_at integer not null check (expires_at > 0),
+  category   integer not null check (category in (0, 1)), -- 0 for promotional, 1 for paid
+  seq        integer not null check (seq > 0),            -- of the credit that opened it
+  remaining  integer not null check (remaining > 0),
+  primary key (customer, currency, expires_at, category, seq)
+) strict, without rowid;
 
 create table ledger_entries (
   no              integer primary key, -- grows by one, in commit order
