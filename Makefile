@@ -107,6 +107,14 @@ campaign/linear: deps ## Record OPERATIONS (500000) on every deployment, and his
 campaign/mutants: deps ## Build the store with every mistake that the tests must notice, ROUNDS times (10)
 	$(GOTEST) -count=$(or $(ROUNDS),10) -timeout=0 ./e2e/mutants
 
+.PHONY: campaign/calendar
+campaign/calendar: ## Compare the billing calendar with its oracle for every day of 28 years
+	$(GOTEST) -count=1 -timeout=0 ./internal/billing/calendar -run TestOracle -stride=1
+
+.PHONY: campaign/collections
+campaign/collections: ## Take WALKS (1000000) random walks of an invoice from wallet and card to its end, from SEED (1)
+	$(GOTEST) -count=1 -timeout=0 ./internal/billing -run TestWalks -walks=$(or $(WALKS),1000000) -walk-seed=$(or $(SEED),1)
+
 .PHONY: campaign/properties
 campaign/properties: ## Try CHECKS (20000) random cases of every property
 	$(GOTEST) -count=1 -timeout=0 $$(grep -rl --include="*.go" "pgregory.net/rapid" internal | xargs -n1 dirname | sort -u | grep -v house | sed "s,^,./,") -rapid.checks=$(or $(CHECKS),20000)

@@ -45,6 +45,8 @@ func TestRaces(t *testing.T) {
 		{"updates beside debits", updatesBesideDebits},
 		{"read what others wrote", readWhatOthersWrote},
 		{"pages while written to", pagesWhileWritten},
+		{"holds end once", endHoldsOnce},
+		{"money is promised once", makeHoldsOnce},
 	}
 	harness.Deployments(t, harness.DeployOptions{Secure: true}, func(t *testing.T, d *harness.Deployment) {
 		for _, race := range races {

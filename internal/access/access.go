@@ -31,31 +31,33 @@ const (
 // it.
 type CreditReversal string
 
-// The two ways. The empty CreditReversal is the first, and is what is kept for it.
+// The two ways. RefuseDebt is the default.
 const (
 	RefuseDebt CreditReversal = "refuse" // it is refused
 	RecordDebt CreditReversal = "debt"   // what is missing is owed (law O3)
 )
 
-// Settings of a business in one mode.
+// Settings of a business in one mode. A store keeps them as the JSON that
+// encoding/json makes of them.
 type Settings struct {
 	// Currencies are enabled, sorted by code. USD and INR at first.
-	Currencies []money.Currency
+	Currencies []money.Currency `json:"enabled_currencies"`
 
 	// USDRates say what one major unit of a currency is worth in US dollars,
 	// as decimal text such as "0.0119". They serve display only.
-	USDRates map[money.Currency]string
+	USDRates map[money.Currency]string `json:"usd_rates"`
 
-	OnDuplicate OnDuplicate
+	OnDuplicate OnDuplicate `json:"on_duplicate"`
 
 	// Alerts are the thresholds of wallets that have none of their own set.
-	Alerts ledger.Alerts
+	Alerts ledger.Alerts `json:"alerts"`
 
 	// ReversalGraceSeconds is how long money can be spent that a reversal gives back
 	// to a lot which has expired meanwhile, 0 … [ReversalGraceMax]; 0: not at all.
-	ReversalGraceSeconds int64 `json:",omitempty"`
+	ReversalGraceSeconds int64 `json:"reversal_grace_seconds"`
 
-	CreditReversal CreditReversal `json:",omitempty"`
+	// CreditReversal is what becomes of reversals beyond the lot of their credit.
+	CreditReversal CreditReversal `json:"credit_reversal"`
 }
 
 // ReversalGraceMax is the longest grace period, in seconds: 366 days.
@@ -105,22 +107,29 @@ func (k *Key) Usable(t time.Time) bool {
 // acknowledged before they began. A missing object is a [ledger.Error] with
 // CodeNotFound.
 type Store interface {
-	// CreateBusiness adds a business with settings for both modes and its
-	// first keys, all or nothing.
+	// CreateBusiness adds a business with settings for both modes, its first
+	// keys and the lines of [Opening] in its audit trails, all or nothing.
 	CreateBusiness(ctx context.Context, business Business, settings Settings, keys []Key) error
 	Businesses(ctx context.Context) ([]Business, error)
 	Business(ctx context.Context, id string) (Business, error)
 
 	Settings(ctx context.Context, tenant ledger.Tenant) (Settings, error)
-	// UpdateSettings commits what change makes of the settings. Change is
-	// pure and may be called more than once.
-	UpdateSettings(ctx context.Context, tenant ledger.Tenant, change func(Settings) (Settings, error)) (Settings, error)
+	// UpdateSettings commits what change makes of the settings, with the line
+	// of [Trail.SettingsUpdated]. Change is pure and may be called more than once.
+	UpdateSettings(
+		ctx context.Context, tenant ledger.Tenant, by Change, change func(Settings) (Settings, error),
+	) (Settings, error)
 
+	// CreateKey adds a key with the line of [Trail.KeyCreated].
 	CreateKey(ctx context.Context, key Key) error
 	// Keys lists the keys of a business in both modes, newest first; of all
 	// businesses when businessID is empty.
 	Keys(ctx context.Context, businessID string) ([]Key, error)
 	KeyByHash(ctx context.Context, hash KeyHash) (Key, error)
-	// RevokeKey sets RevokedAt once; revoking again keeps the first time.
+	// RevokeKey sets RevokedAt once, with the line of [Trail.KeyRevoked]; revoking
+	// again keeps the first time and writes nothing.
 	RevokeKey(ctx context.Context, id string, at time.Time) (Key, error)
+
+	// BusinessAudit returns lines of the audit trail of a business in one mode.
+	BusinessAudit(ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage) (ledger.AuditList, error)
 }

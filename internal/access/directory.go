@@ -195,7 +195,7 @@ type CreatedBusiness struct {
 
 // DefaultSettings are those of a new business.
 func DefaultSettings() Settings {
-	return Settings{Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict}
+	return Settings{Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict, CreditReversal: RefuseDebt}
 }
 
 // CreateBusiness makes a business in both modes, with one write key in each.
@@ -246,6 +246,11 @@ func (d *Directory) Businesses(ctx context.Context) ([]Business, error) {
 // Business returns one business.
 func (d *Directory) Business(ctx context.Context, id string) (Business, error) {
 	return d.store.Business(ctx, id)
+}
+
+// Audit returns lines of the audit trail of a business in one mode.
+func (d *Directory) Audit(ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage) (ledger.AuditList, error) {
+	return d.store.BusinessAudit(ctx, tenant, page)
 }
 
 // CreateKey makes a key and returns its text, which is shown once: nothing

@@ -344,7 +344,7 @@ func TestSettings(t *testing.T) {
 		Currencies: []money.Currency{"EUR", "USD"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: access.Replay,
 		ReversalGraceSeconds: access.ReversalGraceMax, CreditReversal: access.RecordDebt,
 	}
-	got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), access.SettingsUpdate{
+	got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, access.SettingsUpdate{
 		Currencies: []money.Currency{"USD", "EUR"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: &replay,
 		ReversalGraceSeconds: &longest, CreditReversal: &debt,
 	})
@@ -362,7 +362,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("the other mode: got %+v, want it unchanged", live)
 	}
 	lookups := o.store.lookups.Load()
-	if same, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test),
+	if same, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{},
 		access.SettingsUpdate{OnDuplicate: &replay}); err != nil || !cmp.Equal(same, want) {
 		t.Errorf("nothing new: got %+v, %v, want %+v", same, err, want)
 	}
@@ -374,8 +374,8 @@ func TestSettings(t *testing.T) {
 		t.Errorf("stored: got %+v, %v, want %+v", stored, err, want)
 	}
 	refuse := access.RefuseDebt
-	want.CreditReversal = ""
-	if got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test),
+	want.CreditReversal = refuse
+	if got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{},
 		access.SettingsUpdate{CreditReversal: &refuse}); err != nil || !cmp.Equal(got, want) {
 		t.Errorf("debts refused again: got %+v, %v, want %+v", got, err, want)
 	}
@@ -405,7 +405,7 @@ func TestSettingsRefuse(t *testing.T) {
 		"credit_reversal":   {access.SettingsUpdate{CreditReversal: &maybe}, ledger.CodeInvalidSettings, "credit_reversal"},
 		"grace above":       {access.SettingsUpdate{ReversalGraceSeconds: &above}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
 	} {
-		_, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), c.update)
+		_, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, c.update)
 		var refused *ledger.Error
 		if !errors.As(err, &refused) || refused.Code != c.code || refused.Param != c.param {
 			t.Errorf("%s: got error %v, want %s for %s", name, err, c.code, c.param)
@@ -415,7 +415,7 @@ func TestSettingsRefuse(t *testing.T) {
 		!cmp.Equal(got, access.DefaultSettings()) {
 		t.Errorf("got settings %+v, %v, want them unchanged", got, err)
 	}
-	if _, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test),
+	if _, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{},
 		access.SettingsUpdate{USDRates: map[money.Currency]string{"USD": "1.00"}}); err != nil {
 		t.Errorf("a dollar is worth a dollar: got error %v, want none", err)
 	}
@@ -446,7 +446,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Errorf("after revocation: got error %v, want %v", err, access.ErrUnauthorized())
 				}
 				on := []access.OnDuplicate{access.Conflict, access.Replay}[(i+j)%2]
-				if _, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test),
+				if _, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{},
 					access.SettingsUpdate{OnDuplicate: &on}); err != nil {
 					t.Errorf("update settings: got error %v, want none", err)
 				}

@@ -96,9 +96,7 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 		s.ReversalGraceSeconds = *u.ReversalGraceSeconds
 	}
 	if u.CreditReversal != nil {
-		if s.CreditReversal = *u.CreditReversal; s.CreditReversal == RefuseDebt {
-			s.CreditReversal = ""
-		}
+		s.CreditReversal = *u.CreditReversal
 	}
 	return s
 }
@@ -109,12 +107,18 @@ func (d *Directory) Settings(ctx context.Context, tenant ledger.Tenant) (Setting
 }
 
 // UpdateSettings changes settings and returns them as they are then.
-func (d *Directory) UpdateSettings(ctx context.Context, tenant ledger.Tenant, update SettingsUpdate) (Settings, error) {
+func (d *Directory) UpdateSettings(
+	ctx context.Context, tenant ledger.Tenant, by ledger.Actor, update SettingsUpdate,
+) (Settings, error) {
 	if err := update.validate(); err != nil {
 		return Settings{}, err
 	}
+	change, err := d.change(by)
+	if err != nil {
+		return Settings{}, err
+	}
 	var unchanged Settings
-	changed, err := d.store.UpdateSettings(ctx, tenant, func(s Settings) (Settings, error) {
+	changed, err := d.store.UpdateSettings(ctx, tenant, change, func(s Settings) (Settings, error) {
 		next := update.apply(s)
 		if equal(s, next) {
 			unchanged = s

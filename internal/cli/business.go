@@ -39,8 +39,25 @@ func (p *program) businessCommand() *cobra.Command {
 		Short: "List all businesses",
 		Args:  arguments(),
 	}
-	return group("business", "Make and list businesses",
-		p.adminCommand(create, true, p.businessCreate), p.adminCommand(list, false, p.businessList))
+	return group("business", "Make and list businesses, and who changed what about one",
+		p.adminCommand(create, true, p.businessCreate), p.adminCommand(list, false, p.businessList),
+		p.businessAuditCommand())
+}
+
+func (p *program) businessAuditCommand() *cobra.Command {
+	var limit int
+	command := &cobra.Command{
+		Use:   "audit",
+		Short: "List who changed settings and keys in the mode of the API key, newest first",
+		Args:  arguments(),
+	}
+	limitFlag(command, &limit)
+	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, _ []string) error {
+		if err := checkLimit(limit); err != nil {
+			return err
+		}
+		return p.writeAudit(command.Context(), client, "/business/audit", limit)
+	})
 }
 
 func (p *program) businessCreate(ctx context.Context, client *apiClient, args []string) error {

@@ -50,6 +50,7 @@ type faces struct {
 	sender     *webhook.Sender
 
 	api        http.Handler
+	endStreams func() // of events, so that the server can stop
 	admin      http.Handler
 	operations http.Handler // for metrics-addr
 
@@ -112,7 +113,7 @@ func newFaces(from facesConfig) (*faces, error) {
 			Percent: percent, Logger: from.logger, Registry: metrics,
 		})
 	}
-	f.api, f.admin = api, adminHandler(admin, from.store, f.sweeper)
+	f.api, f.endStreams, f.admin = api, api.EndStreams, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -95,19 +96,22 @@ func (p *program) customersAuditCommand() *cobra.Command {
 		if err := checkLimit(limit); err != nil {
 			return err
 		}
-		found, more, err := client.collect(command.Context(), request{
-			method: http.MethodGet, path: customerPath(args[0], "/audit"),
-		}, limit)
-		if err != nil {
-			return noCustomer(err, args[0])
-		}
-		rows, err := rowsOf(found, auditView.row)
-		if err != nil {
-			return err
-		}
-		return p.writeList(answer{
-			columns: auditColumns, texts: auditTexts, spare: auditSpare, rows: rows,
-			document: items{found}, empty: "Nothing was changed.",
-		}, more)
+		return noCustomer(p.writeAudit(command.Context(), client, customerPath(args[0], "/audit"), limit), args[0])
 	})
+}
+
+// writeAudit shows the audit trail at a path.
+func (p *program) writeAudit(ctx context.Context, client *apiClient, path string, limit int) error {
+	found, more, err := client.collect(ctx, request{method: http.MethodGet, path: path}, limit)
+	if err != nil {
+		return err
+	}
+	rows, err := rowsOf(found, auditView.row)
+	if err != nil {
+		return err
+	}
+	return p.writeList(answer{
+		columns: auditColumns, texts: auditTexts, spare: auditSpare, rows: rows,
+		document: items{found}, empty: "Nothing was changed.",
+	}, more)
 }

@@ -117,12 +117,20 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	if certificate != nil {
 		listener = tls.NewListener(listener, certificate)
 	}
-	started.serve("api", newServer(config, tracing.wrap(faces.api), logger), listener, failed)
+	started.serve("api", newAPIServer(config, faces, tracing, logger), listener, failed)
 	started.push("readiness", func(context.Context) error { faces.serving.Store(false); return nil })
 	faces.serving.Store(true)
 	startWorkers(&started, faces)
 	logger.Info("serving", "addr", shown, "data", config.place().String())
 	return p.wait(ctx, failed, store.Fatal(), logger)
+}
+
+// newAPIServer returns the server of the API. Its streams end when it begins to stop: it
+// would wait for them.
+func newAPIServer(config Config, faces *faces, tracing *tracing, logger *slog.Logger) *http.Server {
+	server := newServer(config, tracing.wrap(faces.api), logger)
+	server.RegisterOnShutdown(faces.endStreams)
+	return server
 }
 
 // logged writes why the server ends into a log that machines read: a line of

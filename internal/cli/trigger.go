@@ -28,6 +28,20 @@ var triggers = map[ledger.EventKind]func(*trigger) error{
 		}
 		return t.send(http.MethodPost, "/wallets/ledger-entries/"+t.entry+"/reverse", map[string]any{"amount": 200})
 	},
+	ledger.WalletHoldCreated: func(t *trigger) error { return t.hold(time.Hour) },
+	ledger.WalletHoldCaptured: func(t *trigger) error {
+		return errors.Join(t.hold(time.Hour), t.endHold("capture"))
+	},
+	ledger.WalletHoldReleased: func(t *trigger) error {
+		return errors.Join(t.hold(time.Hour), t.endHold("release"))
+	},
+	ledger.WalletHoldExpired: func(t *trigger) error {
+		if err := t.hold(5 * time.Second); err != nil {
+			return err
+		}
+		t.program.note("the hold expires in five seconds, and the event follows within a minute")
+		return nil
+	},
 	ledger.WalletBalanceLow:       func(t *trigger) error { return t.cross(false) },
 	ledger.WalletBalanceRecovered: func(t *trigger) error { return t.cross(true) },
 	ledger.WalletFundsExpired: func(t *trigger) error {
@@ -51,6 +65,7 @@ type trigger struct {
 	client   *apiClient
 	customer string
 	entry    string // the last one that was posted
+	held     string // the last hold that was made
 }
 
 func (p *program) triggerCommand() *cobra.Command {
@@ -105,9 +120,12 @@ func (t *trigger) begin(kind string) error {
 func (t *trigger) send(method, path string, body any) error {
 	var answered struct {
 		EntryID string `json:"ledger_entry_id"`
+		Hold    struct {
+			ID string `json:"hold_id"`
+		}
 	}
 	_, err := t.client.call(t.ctx, request{method: method, path: customerPath(t.customer, path), body: body}, &answered)
-	t.entry = answered.EntryID
+	t.entry, t.held = answered.EntryID, answered.Hold.ID
 	return err
 }
 
@@ -115,6 +133,21 @@ func (t *trigger) post(entryType string, amount int64) error {
 	return t.send(http.MethodPost, "/wallets/ledger-entries", map[string]any{
 		"amount": amount, "currency": triggerCurrency, "entry_type": entryType,
 	})
+}
+
+// hold promises money for a while.
+func (t *trigger) hold(lasting time.Duration) error {
+	if err := t.post("credit", 500); err != nil {
+		return err
+	}
+	return t.send(http.MethodPost, "/wallets/holds", map[string]any{
+		"amount": 200, "currency": triggerCurrency, "expires_at": time.Now().Add(lasting).UTC().Format(time.RFC3339Nano),
+	})
+}
+
+// endHold captures or releases the hold.
+func (t *trigger) endHold(how string) error {
+	return t.send(http.MethodPost, "/wallets/holds/"+t.held+"/"+how, map[string]any{})
 }
 
 // cross takes the wallet below a threshold, and back above it if that is asked for.

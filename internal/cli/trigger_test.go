@@ -21,6 +21,9 @@ func TestTrigger(t *testing.T) {
 		if kind == ledger.WalletFundsExpired {
 			wanted = ledger.WalletCredited // it takes a minute to expire
 		}
+		if kind == ledger.WalletHoldExpired {
+			wanted = ledger.WalletHoldCreated // it takes a minute as well
+		}
 		var page eventPage
 		_, err := client.call(t.Context(), request{method: http.MethodGet, path: "/events", query: url.Values{
 			"types": {string(wanted)}, "customer_id": {made["customer_id"]},

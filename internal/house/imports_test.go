@@ -59,7 +59,13 @@ var rooms = map[string]room{
 		tests:   []string{"internal/access"},
 		pure:    true,
 	},
-	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
+	"internal/billing": {
+		imports: []string{"internal/ledger", "internal/money"},
+		pure:    true,
+	},
+	"internal/billing/calendar": {pure: true},
+	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
+	"internal/access":           {imports: []string{"internal/ledger", "internal/money"}},
 	// What the stores have in common, so that they need not know each other.
 	"internal/walletrow": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/groupcommit": {

@@ -65,9 +65,9 @@ func checkLines(file textFile, pattern *regexp.Regexp, what string) []string {
 // mutation is a statement that changes or removes what was once written to the
 // ledger or to an audit trail (laws M6, N5). The triggers that forbid it say "before update on".
 var mutation = regexp.MustCompile(`(?is)\b(update(\s+or\s+\w+)?|delete\s+from|truncate(\s+table)?|drop\s+table(\s+if\s+exists)?|replace\s+into)` +
-	`\s+(only\s+)?("?main"?\.)?"?(ledger|audit)_entries\b` +
-	`|\binto\s+"?(ledger|audit)_entries\b[^;]*\bdo\s+update\b|\binsert\s+or\s+replace\s+into\s+"?(ledger|audit)_entries\b` +
-	`|\bdrop\s+trigger\b[^;]*\b(ledger|audit)_entries`)
+	`\s+(only\s+)?("?main"?\.)?"?(ledger|(business_)?audit)_entries\b` +
+	`|\binto\s+"?(ledger|(business_)?audit)_entries\b[^;]*\bdo\s+update\b|\binsert\s+or\s+replace\s+into\s+"?(ledger|(business_)?audit)_entries\b` +
+	`|\bdrop\s+trigger\b[^;]*\b(ledger|(business_)?audit)_entries`)
 
 // mutators are the files that may do so all the same, each with the reason.
 var mutators = map[string]string{
@@ -186,7 +186,7 @@ func TestWordsHaveTeeth(t *testing.T) {
 		"delete\n  from\n  ledger_entries", "truncate ledger_entries", "drop table ledger_entries", "drop table if exists ledger_entries",
 		"replace into ledger_entries values (1)", "insert or replace into ledger_entries values (1)",
 		"insert into ledger_entries (no) values (1) on conflict (no) do update set no = 2",
-		"update audit_entries set reason = ''", "delete from audit_entries", "drop trigger audit_entries_are_not_deleted",
+		"update audit_entries set reason = ''", "delete from business_audit_entries", "drop trigger audit_entries_are_not_deleted",
 		"drop trigger ledger_entries_are_not_updated", `update "ledger_entries" set`, "update main.ledger_entries set",
 	} {
 		wantTeeth(t, checkImmutable(text("a.sql", "select 1;\n"+statement)), "a.sql:2:")

@@ -43,7 +43,7 @@ func (s *Server) handleBusinessUpdate(c *call) error {
 	if err != nil {
 		return err
 	}
-	settings, err := s.directory.UpdateSettings(c.r.Context(), c.tenant(), update)
+	settings, err := s.directory.UpdateSettings(c.r.Context(), c.tenant(), c.actor(), update)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,9 @@ type call struct {
 	// nobody has seen it.
 	gone bool
 
+	// streamed says that the answer took as long as the caller wanted.
+	streamed bool
+
 	// What the answer was, for metrics and log.
 	status int
 	size   int

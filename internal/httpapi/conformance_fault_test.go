@@ -191,13 +191,22 @@ func (f faultyAccess) Business(ctx context.Context, id string) (access.Business,
 	return f.Store.Business(ctx, id)
 }
 
+func (f faultyAccess) BusinessAudit(
+	ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage,
+) (ledger.AuditList, error) {
+	if err := f.ledger.fail(); err != nil {
+		return ledger.AuditList{}, err
+	}
+	return f.Store.BusinessAudit(ctx, tenant, page)
+}
+
 func (f faultyAccess) UpdateSettings(
-	ctx context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
+	ctx context.Context, tenant ledger.Tenant, by access.Change, change func(access.Settings) (access.Settings, error),
 ) (access.Settings, error) {
 	if err := f.ledger.fail(); err != nil {
 		return access.Settings{}, err
 	}
-	return f.Store.UpdateSettings(ctx, tenant, change)
+	return f.Store.UpdateSettings(ctx, tenant, by, change)
 }
 
 // faultyWebhooks fails when its ledger does.

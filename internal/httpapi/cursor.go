@@ -95,16 +95,26 @@ func replyPage[T any](
 	s *Server, c *call, q *query, read func(customerID string, limit int, before int64) (items []T, next int64, err error),
 	appendItem func(out []byte, item *T) []byte,
 ) error {
+	return replyItems(s, c, q, func(limit int, before int64) (items []T, next int64, err error) {
+		id, err := c.customerID()
+		if err != nil {
+			return nil, 0, err
+		}
+		return read(id, limit, before)
+	}, appendItem)
+}
+
+// replyItems answers with a page of a list, newest first.
+func replyItems[T any](
+	s *Server, c *call, q *query, read func(limit int, before int64) (items []T, next int64, err error),
+	appendItem func(out []byte, item *T) []byte,
+) error {
 	bound := c.bound()
 	limit, before, err := s.cursorPage(q, bound)
 	if err != nil {
 		return err
 	}
-	id, err := c.customerID()
-	if err != nil {
-		return err
-	}
-	items, next, err := read(id, limit, before)
+	items, next, err := read(limit, before)
 	if err != nil {
 		return err
 	}

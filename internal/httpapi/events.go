@@ -16,7 +16,8 @@ const (
 var eventListParams = []string{paramPageSize, paramCursor, paramTypes, paramCustomerID, paramCreatedGTE}
 
 // handleEventList answers with the events behind a cursor, oldest first. There is
-// always a next cursor: at the end of the feed it waits for what comes.
+// always a next cursor: at the end of the feed it waits for what comes. Whoever asks
+// for a stream gets what comes as well.
 func (s *Server) handleEventList(c *call) error {
 	q, err := c.query(eventListParams...)
 	if err != nil {
@@ -31,7 +32,12 @@ func (s *Server) handleEventList(c *call) error {
 		size = pageSizeDefault
 	}
 	var from ledger.EventCursor
-	if cursor := q.get(paramCursor); cursor != "" {
+	cursor := q.get(paramCursor)
+	stream := wantsStream(c.r)
+	if last := c.r.Header["Last-Event-Id"]; stream && len(last) > 0 && last[0] != "" {
+		cursor = last[0] // what a client that was cut sends beside the query that it began with
+	}
+	if cursor != "" {
 		if from, err = s.cursors.openEvents(cursor, bound); err != nil {
 			return err
 		}
@@ -39,6 +45,9 @@ func (s *Server) handleEventList(c *call) error {
 	filter, err := q.events()
 	if err != nil {
 		return err
+	}
+	if stream {
+		return s.streamEvents(c, filter, from)
 	}
 	list, err := s.book.Events(c.r.Context(), c.tenant(), filter, from, int(size))
 	if err != nil {
@@ -135,6 +144,8 @@ func appendEvent(out []byte, e *ledger.Event) []byte {
 		out = appendCrossing(append(out, `CustomerWalletBalance"`...), e)
 	case e.Entry != nil:
 		out = appendMembers(append(out, `CustomerWalletTransaction"`...), e.Entry, appendEntry)
+	case e.Hold != nil:
+		out = appendHoldEvent(append(out, `CustomerWalletHold"`...), e.Hold)
 	case e.Audit != nil:
 		out = appendMembers(append(out, `CustomerChange"`...), e.Audit, appendAuditEntry)
 	case e.Customer != nil:
@@ -150,6 +161,34 @@ func appendMembers[T any](out []byte, item T, appendItem func([]byte, T) []byte)
 	out = appendItem(out, item)
 	out[brace] = ','
 	return out
+}
+
+// appendHoldEvent appends a hold as it was right after something happened to it, what
+// that was and what the wallet was then, and the closing brace.
+func appendHoldEvent(out []byte, change *ledger.HoldChange) []byte {
+	brace := len(out)
+	out = appendHold(out, &change.Hold, change.Hold.State)
+	out[brace] = ','
+	event := &change.Event
+	out = append(out[:len(out)-1], `,"event_number":`...)
+	out = strconv.AppendInt(out, event.Number, 10)
+	out = append(out, `,"event_amount":`...)
+	out = strconv.AppendInt(out, int64(event.Amount), 10)
+	out = append(out, `,"available_balance":`...)
+	out = strconv.AppendInt(out, int64(event.Available), 10)
+	out = append(out, `,"balance":`...)
+	out = strconv.AppendInt(out, int64(event.Balance), 10)
+	out = append(out, `,"held":`...)
+	out = strconv.AppendInt(out, int64(event.Held), 10)
+	out = append(out, `,"position":`...)
+	if event.Position == 0 {
+		out = append(out, `null`...)
+	} else {
+		out = strconv.AppendInt(out, event.Position, 10)
+	}
+	out = append(out, `,"seq":`...)
+	out = strconv.AppendInt(out, event.Seq, 10)
+	return append(out, '}')
 }
 
 // appendCrossing appends what an entry did to one of the wallet's thresholds, in

@@ -33,8 +33,31 @@ func goldenFacts() []ledger.Fact {
 		Tenant: tenant, ID: "cus_TV52uJWWXt2yIoBBxpjaa", Email: "jane@example.com", Name: "Jane Doe", PhoneNumber: "+14155552671",
 		Metadata: `{"plan":"pro"}`, CreatedAt: at, UpdatedAt: at, Alerts: "USD\t500:1000\n",
 	}
+	hold := func(number int64, kind ledger.HoldEventKind, change func(*ledger.HoldEvent)) ledger.Fact {
+		h := ledger.Hold{
+			ID: ledger.HoldID(at, 1, 7), Tenant: tenant, CustomerID: customer.ID, Currency: "USD", Number: 1, Amount: 300,
+			State: ledger.HoldReleased, ExpiresAt: at.AddDate(0, 0, 1), Reason: "Ride", ReferenceObjectID: "ride_7",
+			Metadata: `{"order":"42"}`, CreatedBy: "key_1", CreatedAt: at, UpdatedAt: at.Add(time.Hour),
+		}
+		e := ledger.HoldEvent{
+			Number: number, HoldID: h.ID, Kind: kind, Amount: 300, Seq: 1, Balance: 5000, Held: 300, Available: 4700,
+			MovedAt: at, CreatedBy: "key_1", CreatedAt: at.Add(time.Duration(number-1) * time.Minute),
+		}
+		change(&e)
+		return ledger.Fact{Hold: &ledger.HoldChange{Hold: h, Event: e}}
+	}
 	return []ledger.Fact{
 		{Customer: &customer},
+		hold(1, ledger.HoldMade, func(*ledger.HoldEvent) {}),
+		hold(2, ledger.HoldWasCaptured, func(e *ledger.HoldEvent) {
+			e.Amount, e.Captured, e.Position, e.Seq, e.Balance, e.Held = 100, 100, 2, 2, 4900, 200
+		}),
+		hold(3, ledger.HoldWasReleased, func(e *ledger.HoldEvent) {
+			e.Amount, e.Captured, e.Released, e.Seq, e.Balance, e.Held, e.Available = 200, 100, 200, 2, 4900, 0, 4900
+		}),
+		hold(3, ledger.HoldHasExpired, func(e *ledger.HoldEvent) {
+			e.Amount, e.Captured, e.Released, e.Seq, e.Balance, e.Held, e.Available = 200, 100, 200, 2, 4900, 0, 4900
+		}),
 		{Audit: &ledger.AuditEntry{
 			ID: "aud_0V76xO7E0000001000000", Tenant: tenant, CustomerID: customer.ID, Position: 1, Action: ledger.AuditFreeze,
 			By: ledger.Actor{KeyID: "key_1", Address: "192.0.2.1"}, Before: `{"freezes":[]}`, After: `{"freezes":[{"scope":"debits"}]}`,

@@ -106,18 +106,33 @@ func (s *Server) handleAuditList(c *call) error {
 	}, appendAuditEntry)
 }
 
-// appendAuditEntry appends a line of an audit trail.
+// handleBusinessAudit lists who changed settings and keys, newest first.
+func (s *Server) handleBusinessAudit(c *call) error {
+	q, err := c.query(pageParams...)
+	if err != nil {
+		return err
+	}
+	return replyItems(s, c, &q, func(limit int, before int64) ([]ledger.AuditEntry, int64, error) {
+		list, err := s.directory.Audit(c.r.Context(), c.tenant(), ledger.AuditPage{Limit: limit, Before: before})
+		return list.Entries, list.Next, err
+	}, appendAuditEntry)
+}
+
+// appendAuditEntry appends a line of an audit trail. That of a business has no
+// customer, and no key where the operator did it.
 func appendAuditEntry(out []byte, line *ledger.AuditEntry) []byte {
 	out = append(out, `{"id":`...)
 	out = appendString(out, line.ID)
-	out = append(out, `,"customer_id":`...)
-	out = appendString(out, line.CustomerID)
+	if line.CustomerID != "" {
+		out = append(out, `,"customer_id":`...)
+		out = appendString(out, line.CustomerID)
+	}
 	out = append(out, `,"position":`...)
 	out = strconv.AppendInt(out, line.Position, 10)
 	out = append(out, `,"action":`...)
 	out = appendString(out, string(line.Action))
 	out = append(out, `,"key_id":`...)
-	out = appendString(out, line.By.KeyID)
+	out = appendOptional(out, line.By.KeyID)
 	out = append(out, `,"address":`...)
 	out = appendOptional(out, line.By.Address)
 	out = append(out, `,"before":`...)

@@ -82,5 +82,7 @@ func (m *serverMetrics) observe(c *call, took time.Duration) {
 		counter = metrics.other
 	}
 	counter.Inc()
-	metrics.seconds.Observe(took.Seconds())
+	if !c.streamed {
+		metrics.seconds.Observe(took.Seconds())
+	}
 }

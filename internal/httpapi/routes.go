@@ -87,6 +87,7 @@ func apiRoutes() []*route {
 		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/replay", access: write, body: true, handle: (*Server).handleWebhookReplay},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
 		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
+		{method: http.MethodGet, pattern: "/business/audit", access: read, handle: (*Server).handleBusinessAudit},
 
 		{method: http.MethodGet, pattern: "/healthz", access: public, handle: (*Server).handleHealth},
 		{method: http.MethodGet, pattern: "/readyz", access: public, handle: (*Server).handleReadiness},

@@ -244,6 +244,10 @@ var scenarios = map[string][]step{
 			body: `{"enabled_currencies":["USD","JPY","EUR"],"usd_rates":{"JPY":"0.0067","EUR":"1.08"},"on_duplicate":"replay"}`,
 			has:  []string{`"enabled_currencies":["EUR","JPY","USD"],"usd_rates":{"EUR":"1.08","JPY":"0.0067"},"on_duplicate":"replay"`}},
 		{method: "PATCH", path: "/business", status: 200, body: `{}`, has: []string{`"on_duplicate":"replay"`, `"JPY":"0.0067"`}},
+		{method: "GET", path: "/business/audit", status: 200, has: []string{
+			`{"items":[{"id":"aud_`, `"position":3,"action":"settings.update","key_id":"key_`, `"address":"192.0.2.1","before":{"`,
+			`"position":2,"action":"key.create","key_id":null,"address":null,"before":{"key_`,
+			`"position":1,"action":"business.create","key_id":null`, `"name":"Acme"`, `"next_cursor":null}`}},
 		{method: "POST", path: entries, status: 200, body: `{"amount":100,"currency":"JPY","entry_type":"credit"}`},
 		{method: "POST", path: entries, status: 200, body: `{"amount":200,"currency":"EUR","entry_type":"credit"}`},
 		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"INR","entry_type":"credit"}`},

@@ -94,6 +94,7 @@ type Server struct {
 	answers  budget
 	scrapes  budget
 	bulks    budget
+	streams  *streams
 	metrics  *serverMetrics
 	exporter http.Handler
 
@@ -145,7 +146,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
-	s.walks = newWalks(s.limits.Walks)
+	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
 	s.answers.most, s.scrapes.most, s.bulks.most = answersMax, scrapesMax, bulkMemoryMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
 		s.rates = newRateLimiter(s.limits.Rate)

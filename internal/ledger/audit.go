@@ -43,8 +43,8 @@ type AuditEntry struct {
 	// of an entry do.
 	ID         string
 	Tenant     Tenant
-	CustomerID string
-	Position   int64 // 1..n over all lines of the customer, without gaps
+	CustomerID string // empty in the trail of a business
+	Position   int64  // 1..n over all lines of the trail, without gaps
 	Action     AuditAction
 	By         Actor
 
@@ -134,6 +134,20 @@ func concludeAudit(before, after Customer, line AuditEntry) CustomerChange {
 	after.UpdatedAt = line.CreatedAt
 	after.Audit = AuditHead{Position: line.Position, Hash: line.Hash}
 	return CustomerChange{Customer: after, Audit: &line}
+}
+
+// Follow puts a line on top of the trail that stands at the head: its position, id,
+// time, which is never before last, that of the line before, and hash. It serves
+// trails that are no customer's, whose lines have no CustomerID.
+func (h AuditHead) Follow(line AuditEntry, last time.Time, m Moment) AuditEntry {
+	line.CreatedAt = m.Now
+	if line.CreatedAt.Before(last) {
+		line.CreatedAt = last
+	}
+	line.Position = h.Position + 1
+	line.ID = positionedID(AuditIDPrefix, line.CreatedAt, line.Position, m.Random)
+	line.Hash = line.ChainHash(h.Hash)
+	return line
 }
 
 // Amend decides a change of what a caller may set of a customer. Change is pure.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/billfold/billfold/internal/money"
 )
 
 // EventKind is what an event tells of, in the words of the wire. The [EventType]
@@ -19,6 +21,10 @@ const (
 	WalletEntryReversed    EventKind = "wallet.entry_reversed"
 	WalletBalanceLow       EventKind = "wallet.balance_low"
 	WalletBalanceRecovered EventKind = "wallet.balance_recovered"
+	WalletHoldCreated      EventKind = "wallet.hold_created"
+	WalletHoldCaptured     EventKind = "wallet.hold_captured"
+	WalletHoldReleased     EventKind = "wallet.hold_released"
+	WalletHoldExpired      EventKind = "wallet.hold_expired"
 	CustomerCreated        EventKind = "customer.created"
 	CustomerUpdated        EventKind = "customer.updated"
 )
@@ -27,8 +33,14 @@ const (
 func EventKinds() []EventKind {
 	return []EventKind{
 		WalletCredited, WalletDebited, WalletFundsExpired, WalletEntryReversed, WalletBalanceLow, WalletBalanceRecovered,
-		CustomerCreated, CustomerUpdated,
+		WalletHoldCreated, WalletHoldCaptured, WalletHoldReleased, WalletHoldExpired, CustomerCreated, CustomerUpdated,
 	}
+}
+
+// holdKinds are how what happens to a hold is told.
+var holdKinds = map[HoldEventKind]EventKind{
+	HoldMade: WalletHoldCreated, HoldWasCaptured: WalletHoldCaptured, HoldWasReleased: WalletHoldReleased,
+	HoldHasExpired: WalletHoldExpired,
 }
 
 // EventIDPrefix begins the id of every event.
@@ -47,21 +59,39 @@ type Event struct {
 	CustomerID string
 	At         time.Time // when it happened
 
-	// Entry is set in every event about a wallet, and Alert in those about what is
-	// available in it. A customer's entries are numbered by Position without gaps,
+	// Entry is set in every event about an entry, and Alert in those about what is
+	// available then. A customer's entries are numbered by Position without gaps,
 	// and each has exactly one event that is not about an alert.
 	Entry *Entry
 	Alert *Alert
+
+	// Hold is set in every event about a hold: the hold as it was right after, without
+	// lots, and what happened to it. A customer's are numbered by Event.Number without
+	// gaps. A capture has an entry, which is told by an event of its own before it.
+	Hold *HoldChange
 
 	Customer *Customer   // of CustomerCreated: as it is now, which may be later
 	Audit    *AuditEntry // of CustomerUpdated; numbered by Position without gaps
 }
 
+// Currency is that of the wallet which the event is about, empty for none.
+func (e *Event) Currency() money.Currency {
+	switch {
+	case e.Entry != nil:
+		return e.Entry.Currency
+	case e.Hold != nil:
+		return e.Hold.Hold.Currency
+	}
+	return ""
+}
+
 // Fact is a row that events tell of, at its place in the feed. Exactly one of
-// Entry, Customer and Audit is set; Customer is one that was made.
+// Entry, Hold, Customer and Audit is set; Customer is one that was made, and Hold
+// has the event and the hold at that time or later.
 type Fact struct {
 	Place    FeedPlace
 	Entry    *Entry
+	Hold     *HoldChange
 	Customer *Customer
 	Audit    *AuditEntry
 }
@@ -89,6 +119,13 @@ func (f *Fact) Events() []Event {
 		c := f.Customer
 		return []Event{{
 			ID: EventIDPrefix + c.ID, Kind: CustomerCreated, Tenant: c.Tenant, CustomerID: c.ID, At: c.CreatedAt, Customer: c,
+		}}
+	case f.Hold != nil:
+		told := HoldChange{Hold: f.Hold.Hold.after(&f.Hold.Event), Event: f.Hold.Event}
+		h, e := &told.Hold, &told.Event
+		return []Event{{
+			ID:   EventIDPrefix + h.ID + "_" + strconv.FormatInt(e.Number, 10),
+			Kind: holdKinds[e.Kind], Tenant: h.Tenant, CustomerID: h.CustomerID, At: e.CreatedAt, Hold: &told,
 		}}
 	case f.Audit != nil:
 		a := f.Audit
@@ -165,6 +202,9 @@ type EventList struct {
 	// what a filter keeps back takes its time too.
 	Events []Event
 
+	// After are the cursors behind each of the events.
+	After []EventCursor
+
 	// Next is where to go on, at the end of the feed as well. More says that
 	// something follows there already.
 	Next EventCursor
@@ -221,6 +261,7 @@ func (l *EventList) take(page *FeedPage, filter *EventFilter, from EventCursor, 
 			}
 			if filter.pass(&events[n]) {
 				l.Events = append(l.Events, events[n])
+				l.After = append(l.After, EventCursor{Place: fact.Place, Told: n + 1})
 			}
 		}
 	}

@@ -49,6 +49,13 @@ func (db *DB) CreateBusiness(
 				return err
 			}
 		}
+		for _, mode := range []ledger.Mode{ledger.Test, ledger.Live} {
+			tenant := ledger.Tenant{BusinessID: business.ID, Mode: mode}
+			opening := access.Opening(tenant, business, settings, keys)
+			if err := insertBusinessAudit(ctx, conn, tenant, opening...); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
@@ -137,16 +144,20 @@ func readSettings(
 
 // UpdateSettings implements access.Store.
 func (db *DB) UpdateSettings(
-	ctx context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
+	ctx context.Context, tenant ledger.Tenant, by access.Change, change func(access.Settings) (access.Settings, error),
 ) (settings access.Settings, err error) {
-	var text []byte
-	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) {
-		now, err := readSettings(ctx, conn, tenant, "for update")
-		if err != nil {
+	var line ledger.AuditEntry
+	happened := func(ctx context.Context, conn *pgx.Conn) (there bool, err error) {
+		if _, err := readSettings(ctx, conn, tenant, "for update"); err != nil {
 			return false, err
 		}
-		stored, err := json.Marshal(now)
-		return string(stored) == string(text), err
+		const query = `
+		  select exists (select
+		                   from business_audit_entries a
+		                   join tenants t on t.no = a.tenant
+		                  where t.business_id = $1 and t.mode = $2 and a.position = $3 and a.id = $4)`
+		err = conn.QueryRow(ctx, query, tenant.BusinessID, tenant.Mode, line.Position, line.ID).Scan(&there)
+		return there, err
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
 		current, err := readSettings(ctx, conn, tenant, "for update")
@@ -156,11 +167,17 @@ func (db *DB) UpdateSettings(
 		if settings, err = groupcommit.Guarded(change, current); err != nil {
 			return err
 		}
-		if text, err = json.Marshal(settings); err != nil {
+		text, err := json.Marshal(settings)
+		if err != nil {
 			return fmt.Errorf("encode settings: %w", err)
 		}
 		const update = `update tenants set settings = $3 where business_id = $1 and mode = $2`
-		_, err = conn.Exec(ctx, update, tenant.BusinessID, tenant.Mode, string(text))
+		if _, err = conn.Exec(ctx, update, tenant.BusinessID, tenant.Mode, string(text)); err != nil {
+			return err
+		}
+		line, err = addBusinessAudit(ctx, conn, tenant, func(trail access.Trail) ledger.AuditEntry {
+			return trail.SettingsUpdated(tenant, by, current, settings)
+		})
 		return err
 	})
 	if err != nil {
@@ -175,7 +192,15 @@ func (db *DB) CreateKey(ctx context.Context, key access.Key) error {
 		_, err := readKey(ctx, conn, `where k.id = $1`, key.ID)
 		return err == nil, ignore(err, errNoKey)
 	}
-	return db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error { return insertKey(ctx, conn, key) })
+	return db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := insertKey(ctx, conn, key); err != nil {
+			return err
+		}
+		_, err := addBusinessAudit(ctx, conn, key.Tenant, func(trail access.Trail) ledger.AuditEntry {
+			return trail.KeyCreated(key)
+		})
+		return err
+	})
 }
 
 const keyColumns = `
@@ -242,10 +267,16 @@ func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) (key acces
 	}
 	err = db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
 		const update = `update api_keys set revoked_at = $2 where id = $1 and revoked_at is null`
-		if _, err := conn.Exec(ctx, update, id, at); err != nil {
+		tag, err := conn.Exec(ctx, update, id, at)
+		if err != nil {
 			return err
 		}
-		key, err = readKey(ctx, conn, `where k.id = $1`, id)
+		if key, err = readKey(ctx, conn, `where k.id = $1`, id); err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		_, err = addBusinessAudit(ctx, conn, key.Tenant, func(trail access.Trail) ledger.AuditEntry {
+			return trail.KeyRevoked(key)
+		})
 		return err
 	})
 	if err != nil {

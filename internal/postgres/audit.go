@@ -44,19 +44,7 @@ func (db *DB) Audit(
 		if err != nil {
 			return err
 		}
-		list.Entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (line ledger.AuditEntry, err error) {
-			var hash []byte
-			line.Tenant, line.CustomerID = tenant, found.key.id
-			err = row.Scan(&line.Position, &line.ID, &line.Action, &line.By.KeyID, &line.By.Address, &line.Before, &line.After,
-				&line.Reason, &line.CreatedAt, &hash)
-			line.CreatedAt = line.CreatedAt.UTC()
-			copy(line.Hash[:], hash)
-			return line, err
-		})
-		if len(list.Entries) > page.Limit {
-			list.Entries = list.Entries[:page.Limit]
-			list.Next = list.Entries[page.Limit-1].Position
-		}
+		list, err = auditPage(rows, page.Limit, ledger.AuditEntry{Tenant: tenant, CustomerID: found.key.id})
 		return err
 	})
 	return list, err

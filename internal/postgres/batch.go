@@ -371,7 +371,7 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 		b.transfers = append(b.transfers, placedTransfer{key.tenant, change.Transfer})
 	}
 	if change.Hold != nil {
-		b.holds.add(key, change.Hold)
+		b.holds.add(key, change.Hold, state.chain.Position)
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
 	}
 }

@@ -149,8 +149,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	for _, step := range []string{
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
-		`lock table businesses, tenants, api_keys, customers, wallets, ledger_entries, audit_entries, transfers, holds, hold_events,
-		 request_answers, installation, webhook_endpoints`,
+		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, ledger_entries, audit_entries,
+		 transfers, holds, hold_events, request_answers, installation, webhook_endpoints`,
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
 		`drop trigger ledger_entries_are_not_truncated on ledger_entries`,
 		`drop trigger audit_entries_are_not_truncated on audit_entries`,

@@ -21,7 +21,8 @@ type feedPlace struct {
 	order    int64
 	kind     factKind
 	customer string
-	number   int64 // position of an entry or of a line of an audit trail, 0 for a customer
+	position int64 // of an entry, an audit line, or the entry that a hold event comes behind; 0 for a customer
+	hold     int64 // number of a hold event, 0 for anything else
 }
 
 type factKind int64
@@ -29,19 +30,19 @@ type factKind int64
 const (
 	factCustomer factKind = iota
 	factAudit
-	factEntry
+	factMoney // an entry or a hold event
 )
 
 func (p feedPlace) compare(other feedPlace) int {
 	return cmp.Or(cmp.Compare(p.order, other.order), cmp.Compare(p.kind, other.kind),
-		strings.Compare(p.customer, other.customer), cmp.Compare(p.number, other.number))
+		strings.Compare(p.customer, other.customer), cmp.Compare(p.position, other.position), cmp.Compare(p.hold, other.hold))
 }
 
 // feedMark begins the places of this store, so that those of another are refused.
 const feedMark = "postgres"
 
 func (p feedPlace) text(feed string) ledger.FeedPlace {
-	return ledger.FeedPlace(fmt.Sprintf("%s %s %d %d %d %s", feedMark, feed, p.order, p.kind, p.number, p.customer))
+	return ledger.FeedPlace(fmt.Sprintf("%s %s %d %d %d %d %s", feedMark, feed, p.order, p.kind, p.position, p.hold, p.customer))
 }
 
 var errOtherFeed = ledger.FieldErrorf(ledger.CodeInvalidCursor, "cursor",
@@ -53,16 +54,17 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 		return p, nil
 	}
 	parts := strings.Split(string(text), " ")
-	if len(parts) != 6 || parts[0] != feedMark || parts[1] != feed {
+	if len(parts) != 7 || parts[0] != feedMark || parts[1] != feed {
 		return p, errOtherFeed
 	}
 	order, err1 := strconv.ParseInt(parts[2], 10, 64)
 	kind, err2 := strconv.ParseInt(parts[3], 10, 64)
-	number, err3 := strconv.ParseInt(parts[4], 10, 64)
-	if errors.Join(err1, err2, err3) != nil || !storable(parts[5]) {
+	position, err3 := strconv.ParseInt(parts[4], 10, 64)
+	hold, err4 := strconv.ParseInt(parts[5], 10, 64)
+	if errors.Join(err1, err2, err3, err4) != nil || !storable(parts[6]) {
 		return p, errOtherFeed
 	}
-	return feedPlace{order, factKind(kind), parts[5], number}, nil
+	return feedPlace{order, factKind(kind), parts[6], position, hold}, nil
 }
 
 // feedHorizonQuery says which feed this is and where it ends for now: nothing that
@@ -73,16 +75,16 @@ const feedHorizonQuery = `
 	  from feed f
 	 where f.no = 1`
 
-// The three reads of facts from a place on, up to the horizon. All facts of one
-// order are a commit or a few, so sorting them costs little.
+// The reads of facts from a place on, up to the horizon. All facts of one order
+// are a commit or a few, so sorting them costs little.
 
 const feedCustomersQuery = `
 	select c.feed_order, ` + feedCustomerColumns + `
 	  from customers c
-	 where c.tenant = $1 and c.feed_order >= $2 and c.feed_order < $5
-	   and (c.feed_order, c.customer_id, 0::bigint) >= ($2, $3, $4)
+	 where c.tenant = $1 and c.feed_order >= $2 and c.feed_order < $6
+	   and (c.feed_order, c.customer_id, 0::bigint, 0::bigint) >= ($2, $3, $4, $5)
 	 order by c.feed_order, c.customer_id
-	 limit $6`
+	 limit $7`
 
 const feedCustomerColumns = `c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at,
 	       c.freezes, c.audit_position, c.audit_hash, c.alerts`
@@ -91,18 +93,34 @@ const feedAuditQuery = `
 	select a.feed_order, a.customer_id, a.position, a.id, a.action, a.key_id, a.address, a.before_state, a.after_state,
 	       a.reason, a.created_at, a.hash
 	  from audit_entries a
-	 where a.tenant = $1 and a.feed_order >= $2 and a.feed_order < $5
-	   and (a.feed_order, a.customer_id, a.position) >= ($2, $3, $4)
+	 where a.tenant = $1 and a.feed_order >= $2 and a.feed_order < $6
+	   and (a.feed_order, a.customer_id, a.position, 0::bigint) >= ($2, $3, $4, $5)
 	 order by a.feed_order, a.customer_id, a.position
-	 limit $6`
+	 limit $7`
 
 const feedEntriesQuery = `
 	select e.feed_order, ` + entryColumns + `
 	  from ledger_entries e
-	 where e.tenant = $1 and e.feed_order >= $2 and e.feed_order < $5
-	   and (e.feed_order, e.customer_id, e.position) >= ($2, $3, $4)
+	 where e.tenant = $1 and e.feed_order >= $2 and e.feed_order < $6
+	   and (e.feed_order, e.customer_id, e.position, 0::bigint) >= ($2, $3, $4, $5)
 	 order by e.feed_order, e.customer_id, e.position
-	 limit $6`
+	 limit $7`
+
+const feedHoldsQuery = holdEventColumns + `, e.feed_order, e.after_position, h.customer_id, h.currency, h.amount,
+	       h.expires_at, coalesce(h.reason, ''), coalesce(h.reference_object_id, ''), coalesce(h.metadata, '{}'),
+	       h.created_by, h.created_at
+	  from (select *
+	          from hold_events e
+	         where e.tenant = $1 and e.feed_order >= $2 and e.feed_order < $6
+	           and (e.feed_order, e.customer_id, e.after_position, e.number) >= ($2, $3, $4, $5)
+	         order by e.feed_order, e.customer_id, e.after_position, e.number
+	         limit $7) as e
+	 cross join lateral (
+	       select *
+	         from holds h
+	        where h.customer_id = e.customer_id and h.tenant = $1 and h.number = e.hold
+	       offset 0) as h
+	 order by e.feed_order, e.customer_id, e.after_position, e.number`
 
 var errNoFeed = ledger.Errorf(ledger.CodeFeedNotPossible,
 	"this installation is distributed over several servers, whose commits have no common order; read the entries of each customer instead")
@@ -139,7 +157,7 @@ func (db *DB) Feed(
 		for _, f := range facts {
 			f.fact.Place = f.place.text(feed)
 			page.Facts = append(page.Facts, f.fact)
-			f.place.number++
+			f.place.hold++
 			page.Next = f.place.text(feed)
 		}
 		return nil
@@ -153,12 +171,14 @@ type placedFact struct {
 }
 
 var factReads = [...]struct {
+	kind  factKind
 	query string
 	scan  func(pgx.CollectableRow, ledger.Tenant) (placedFact, error)
 }{
-	factCustomer: {feedCustomersQuery, scanCustomerFact},
-	factAudit:    {feedAuditQuery, scanAuditFact},
-	factEntry:    {feedEntriesQuery, scanEntryFact},
+	{factCustomer, feedCustomersQuery, scanCustomerFact},
+	{factAudit, feedAuditQuery, scanAuditFact},
+	{factMoney, feedEntriesQuery, scanEntryFact},
+	{factMoney, feedHoldsQuery, scanHoldFact},
 }
 
 // readFacts reads at least the first of all kinds, in their order, if there are
@@ -166,15 +186,15 @@ var factReads = [...]struct {
 func readFacts(
 	ctx context.Context, q querier, tenant ledger.Tenant, number int32, from feedPlace, horizon int64, limit int,
 ) (facts []placedFact, err error) {
-	for kind, read := range factReads {
+	for _, read := range factReads {
 		at := from
 		switch {
-		case factKind(kind) < from.kind:
+		case read.kind < from.kind:
 			at = feedPlace{order: from.order + 1}
-		case factKind(kind) > from.kind:
+		case read.kind > from.kind:
 			at = feedPlace{order: from.order}
 		}
-		rows, err := q.Query(ctx, read.query, number, at.order, at.customer, at.number, horizon, limit)
+		rows, err := q.Query(ctx, read.query, number, at.order, at.customer, at.position, at.hold, horizon, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -215,14 +235,25 @@ func scanAuditFact(row pgx.CollectableRow, tenant ledger.Tenant) (f placedFact, 
 		&line.By.Address, &line.Before, &line.After, &line.Reason, &line.CreatedAt, &hash)
 	line.CreatedAt = line.CreatedAt.UTC()
 	copy(line.Hash[:], hash)
-	f.place.kind, f.place.customer, f.place.number, f.fact.Audit = factAudit, line.CustomerID, line.Position, &line
+	f.place.kind, f.place.customer, f.place.position, f.fact.Audit = factAudit, line.CustomerID, line.Position, &line
 	return f, err
 }
 
 func scanEntryFact(row pgx.CollectableRow, tenant ledger.Tenant) (f placedFact, err error) {
 	entry, err := scanEntry(row, &f.place.order)
 	entry.Tenant = tenant
-	f.place.kind, f.place.customer, f.place.number, f.fact.Entry = factEntry, entry.CustomerID, entry.Position, &entry
+	f.place.kind, f.place.customer, f.place.position, f.fact.Entry = factMoney, entry.CustomerID, entry.Position, &entry
+	return f, err
+}
+
+func scanHoldFact(row pgx.CollectableRow, tenant ledger.Tenant) (f placedFact, err error) {
+	h := ledger.Hold{Tenant: tenant}
+	change, err := scanHoldEvent(row, &f.place.order, &f.place.position, &h.CustomerID, &h.Currency, &h.Amount,
+		&h.ExpiresAt, &h.Reason, &h.ReferenceObjectID, &h.Metadata, &h.CreatedBy, &h.CreatedAt)
+	h.ID, h.Number = change.Hold.ID, change.Hold.Number
+	h.ExpiresAt, h.CreatedAt = h.ExpiresAt.UTC(), h.CreatedAt.UTC()
+	change.Hold = h
+	f.place.kind, f.place.customer, f.place.hold, f.fact.Hold = factMoney, h.CustomerID, change.Event.Number, &change
 	return f, err
 }
 
@@ -241,7 +272,8 @@ func settleFeed(ctx context.Context, conn *pgx.Conn) error {
 		  select coalesce(max(greatest(
 		           (select feed_order from customers where tenant = t.no order by feed_order desc limit 1),
 		           (select feed_order from audit_entries where tenant = t.no order by feed_order desc limit 1),
-		           (select feed_order from ledger_entries where tenant = t.no order by feed_order desc limit 1))), 0),
+		           (select feed_order from ledger_entries where tenant = t.no order by feed_order desc limit 1),
+		           (select feed_order from hold_events where tenant = t.no order by feed_order desc limit 1))), 0),
 		         txid_current(), feed_base()
 		    from tenants t`
 		var last, current, base int64

@@ -86,6 +86,7 @@ func TestAuditEntriesAreImmutable(t *testing.T) {
 		i.freeze(0, i.customer("cus_1"), false)
 		for _, statement := range []string{
 			`update audit_entries set reason = 'x'`, `delete from audit_entries where customer_id = 'cus_1'`, `truncate audit_entries`,
+			`update business_audit_entries set reason = 'x'`, `delete from business_audit_entries`, `truncate business_audit_entries`,
 		} {
 			_, err := connect(t, i.url).Exec(t.Context(), statement)
 			if err == nil || !strings.Contains(err.Error(), "immutable") {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,11 +23,12 @@ type holdBook struct {
 type placedHold struct {
 	customer customerKey
 	change   *ledger.HoldChange
+	after    int64 // position of the customer's entry before it, or of the capture's own
 }
 
-func (h *holdBook) add(customer customerKey, change *ledger.HoldChange) {
+func (h *holdBook) add(customer customerKey, change *ledger.HoldChange, after int64) {
 	h.prepare()
-	h.changes = append(h.changes, placedHold{customer, change})
+	h.changes = append(h.changes, placedHold{customer, change, after})
 	h.byID[priorKey{customer, change.Hold.ID}] = &change.Hold
 	if key := change.Event.IdempotencyKey; key != "" {
 		h.priors[priorKey{customer, key}] = change
@@ -211,18 +213,21 @@ func queryHolds(
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (h ledger.Hold, err error) {
-		var lots []byte
-		err = row.Scan(&h.CustomerID, &h.Number, &h.ID, &h.Currency, &h.Amount, &h.Captured, &h.Released, &h.State,
-			&h.ExpiresAt, &lots, &h.Reason, &h.ReferenceObjectID, &h.Metadata, &h.CreatedBy, &h.CreatedAt, &h.UpdatedAt)
-		if err != nil {
-			return h, err
-		}
-		h.Tenant = tenant
-		h.ExpiresAt, h.CreatedAt, h.UpdatedAt = h.ExpiresAt.UTC(), h.CreatedAt.UTC(), h.UpdatedAt.UTC()
-		h.Lots, err = walletrow.DecodeLots(lots)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Hold, error) { return scanHold(row, tenant) })
+}
+
+// scanHold reads holdColumns.
+func scanHold(row pgx.CollectableRow, tenant ledger.Tenant) (h ledger.Hold, err error) {
+	var lots []byte
+	err = row.Scan(&h.CustomerID, &h.Number, &h.ID, &h.Currency, &h.Amount, &h.Captured, &h.Released, &h.State,
+		&h.ExpiresAt, &lots, &h.Reason, &h.ReferenceObjectID, &h.Metadata, &h.CreatedBy, &h.CreatedAt, &h.UpdatedAt)
+	if err != nil {
 		return h, err
-	})
+	}
+	h.Tenant = tenant
+	h.ExpiresAt, h.CreatedAt, h.UpdatedAt = h.ExpiresAt.UTC(), h.CreatedAt.UTC(), h.UpdatedAt.UTC()
+	h.Lots, err = walletrow.DecodeLots(lots)
+	return h, err
 }
 
 // queryHoldEvents reads events. Of their holds they have the number and the id.
@@ -231,20 +236,25 @@ func queryHoldEvents(ctx context.Context, q querier, query string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ledger.HoldChange, err error) {
-		e := &c.Event
-		var allocations []int64
-		var fingerprint []byte
-		err = row.Scan(&e.Number, &e.Kind, &allocations, &e.Amount, &e.Captured, &e.Released, &e.Position, &e.Seq,
-			&e.Balance, &e.Held, &e.Available, &e.MovedAt, &e.IdempotencyKey, &fingerprint, &e.CreatedBy, &e.CreatedAt,
-			&e.HoldID, &c.Hold.Number)
-		for part := range slices.Chunk(allocations, 2) {
-			e.Allocations = append(e.Allocations, ledger.Allocation{LotSeq: part[0], Amount: amountOf(part[1])})
-		}
-		copy(e.Fingerprint[:], fingerprint)
-		e.MovedAt, e.CreatedAt, c.Hold.ID = e.MovedAt.UTC(), e.CreatedAt.UTC(), e.HoldID
-		return c, err
-	})
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.HoldChange, error) { return scanHoldEvent(row) })
+}
+
+// scanHoldEvent reads holdEventColumns, and whatever stands behind them into more.
+func scanHoldEvent(row pgx.CollectableRow, more ...any) (c ledger.HoldChange, err error) {
+	e := &c.Event
+	var allocations []int64
+	var fingerprint []byte
+	err = row.Scan(append([]any{
+		&e.Number, &e.Kind, &allocations, &e.Amount, &e.Captured, &e.Released, &e.Position, &e.Seq,
+		&e.Balance, &e.Held, &e.Available, &e.MovedAt, &e.IdempotencyKey, &fingerprint, &e.CreatedBy, &e.CreatedAt,
+		&e.HoldID, &c.Hold.Number,
+	}, more...)...)
+	for part := range slices.Chunk(allocations, 2) {
+		e.Allocations = append(e.Allocations, ledger.Allocation{LotSeq: part[0], Amount: amountOf(part[1])})
+	}
+	copy(e.Fingerprint[:], fingerprint)
+	e.MovedAt, e.CreatedAt, c.Hold.ID = e.MovedAt.UTC(), e.CreatedAt.UTC(), e.HoldID
+	return c, err
 }
 
 const insertHoldQuery = `
@@ -259,8 +269,16 @@ const updateHoldQuery = `
 
 const insertHoldEventQuery = `
 	insert into hold_events (customer_id, tenant, number, hold, kind, allocations, amount, captured, released, position,
-	                         seq, balance, held, available, moved_at, idempotency_key, fingerprint, created_by, created_at)
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+	                         seq, balance, held, available, moved_at, idempotency_key, fingerprint, created_by, created_at,
+	                         after_position)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+
+// insertHoldEventBeforeQuery adds an event behind which the same transaction has written
+// an entry of the customer's. Its place in the feed goes by that entry: by itself it
+// would be that of a later statement, and so might be behind it.
+var insertHoldEventBeforeQuery = strings.NewReplacer("after_position)", "after_position, feed_order)", "$20)", `$20,
+	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $20 + 1))`).
+	Replace(insertHoldEventQuery)
 
 // queueHolds writes what was done about holds. A hold that is changed twice is
 // written twice.
@@ -282,10 +300,14 @@ func (b *batch) queueHolds(trip *pgx.Batch) {
 		for _, part := range e.Allocations {
 			pinned = append(pinned, part.LotSeq, int64(part.Amount))
 		}
-		trip.Queue(insertHoldEventQuery, placed.customer.id, placed.customer.tenant, e.Number, h.Number, string(e.Kind),
+		insert := insertHoldEventQuery
+		if b.customers[placed.customer].chain.Position > placed.after && !b.db.sharded { // which has no feed
+			insert = insertHoldEventBeforeQuery
+		}
+		trip.Queue(insert, placed.customer.id, placed.customer.tenant, e.Number, h.Number, string(e.Kind),
 			pinned, int64(e.Amount), int64(e.Captured), int64(e.Released), e.Position, e.Seq, int64(e.Balance),
 			int64(e.Held), int64(e.Available), e.MovedAt, textOrNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy,
-			e.CreatedAt)
+			e.CreatedAt, placed.after)
 	}
 }
 

@@ -153,7 +153,7 @@ var (
 func (db *DB) HappenedHold(change *ledger.HoldChange) (bool, error) {
 	number, _ := db.tenants.known(change.Hold.Tenant)
 	b := newBatch(db, nil)
-	b.holds.add(customerKey{change.Hold.CustomerID, number}, change)
+	b.holds.add(customerKey{change.Hold.CustomerID, number}, change, 1)
 	return b.happened()
 }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -16,6 +17,22 @@ func TestStore(t *testing.T) {
 			db := s.open(t, s.database(t))
 			return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sharded: s.citus != nil}
 		})
+	})
+}
+
+// Random commands on PostgreSQL give what the model gives. Each check is thousands of
+// round trips, so there are fewer of them than on the embedded store, and on one
+// server.
+func TestMachine(t *testing.T) {
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		if err := flag.Set("rapid.checks", "20"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := servers[0]
+	storetest.RunMachine(t, func(t testing.TB) storetest.Stores {
+		db := s.open(t, s.database(t))
+		return storetest.Stores{Ledger: db, Access: db, Sharded: s.citus != nil}
 	})
 }
 

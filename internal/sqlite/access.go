@@ -39,6 +39,10 @@ func (db *DB) CreateBusiness(
 			}
 			tenant := ledger.Tenant{BusinessID: business.ID, Mode: mode}
 			numbers[tenant] = conn.LastInsertRowID()
+			opening := access.Opening(tenant, business, settings, keys)
+			if err := insertBusinessAudit(conn, numbers[tenant], opening...); err != nil {
+				return err
+			}
 		}
 		for _, key := range keys {
 			if err := insertKey(conn, numbers[key.Tenant], key); err != nil {
@@ -125,7 +129,7 @@ func readSettings(conn *sqlite.Conn, tenant ledger.Tenant) (settings access.Sett
 
 // UpdateSettings implements access.Store.
 func (db *DB) UpdateSettings(
-	ctx context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
+	ctx context.Context, tenant ledger.Tenant, by access.Change, change func(access.Settings) (access.Settings, error),
 ) (access.Settings, error) {
 	var settings access.Settings // not a result, which the caller takes away when it gives up
 	err := db.write(ctx, func(conn *sqlite.Conn) error {
@@ -143,8 +147,14 @@ func (db *DB) UpdateSettings(
 		}
 		settings = changed
 		const update = `update tenants set settings = ? where business_id = ? and mode = ?`
-		return sqlitex.Execute(conn, update, &sqlitex.ExecOptions{
+		err = sqlitex.Execute(conn, update, &sqlitex.ExecOptions{
 			Args: []any{string(text), tenant.BusinessID, string(tenant.Mode)},
+		})
+		if err != nil {
+			return err
+		}
+		return addBusinessAudit(conn, tenant, func(trail access.Trail) ledger.AuditEntry {
+			return trail.SettingsUpdated(tenant, by, current, changed)
 		})
 	})
 	if err != nil {
@@ -160,7 +170,10 @@ func (db *DB) CreateKey(ctx context.Context, key access.Key) error {
 		if !ok {
 			return errNoBusiness
 		}
-		return insertKey(conn, tenant, key)
+		if err := insertKey(conn, tenant, key); err != nil {
+			return err
+		}
+		return addBusinessAudit(conn, key.Tenant, func(trail access.Trail) ledger.AuditEntry { return trail.KeyCreated(key) })
 	})
 }
 
@@ -232,9 +245,13 @@ func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) (access.Ke
 		if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {
 			return err
 		}
+		revoked := conn.Changes() > 0
 		var err error
-		key, err = readKey(conn, keyColumns+` where k.id = ?`, id)
-		return err
+		if key, err = readKey(conn, keyColumns+` where k.id = ?`, id); err != nil || !revoked {
+			return err
+		}
+		now := key // not the result, as above
+		return addBusinessAudit(conn, now.Tenant, func(trail access.Trail) ledger.AuditEntry { return trail.KeyRevoked(now) })
 	})
 	if err != nil {
 		return access.Key{}, err

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"math"
 
 	"zombiezen.com/go/sqlite"
 
@@ -36,7 +35,7 @@ func insertAudit(conn *sqlite.Conn, customer int64, line *ledger.AuditEntry) (er
 	if _, err = stmt.Step(); err != nil {
 		return err
 	}
-	return insertCustomerEvent(conn, customer, line.Position)
+	return insertCustomerEvent(conn, customer, customerAudit, line.Position)
 }
 
 // Audit implements ledger.Store.
@@ -73,36 +72,5 @@ func readAudit(
 	if err != nil {
 		return list, err
 	}
-	defer resetting(stmt, &err)
-	before := page.Before
-	if before == 0 {
-		before = math.MaxInt64
-	}
-	stmt.BindInt64(1, no)
-	stmt.BindInt64(2, before)
-	stmt.BindInt64(3, int64(page.Limit)+1)
-	for {
-		row, err := stmt.Step()
-		if err != nil || !row {
-			return list, err
-		}
-		if len(list.Entries) == page.Limit {
-			list.Next = list.Entries[page.Limit-1].Position
-			return list, nil
-		}
-		line := ledger.AuditEntry{
-			Tenant:     customer.Tenant,
-			CustomerID: customer.ID,
-			Position:   stmt.ColumnInt64(0),
-			ID:         stmt.ColumnText(1),
-			Action:     ledger.AuditAction(stmt.ColumnText(2)),
-			By:         ledger.Actor{KeyID: stmt.ColumnText(3), Address: stmt.ColumnText(4)},
-			Before:     stmt.ColumnText(5),
-			After:      stmt.ColumnText(6),
-			Reason:     stmt.ColumnText(7),
-			CreatedAt:  timeOf(stmt.ColumnInt64(8)),
-		}
-		stmt.ColumnBytes(9, line.Hash[:])
-		list.Entries = append(list.Entries, line)
-	}
+	return auditPage(stmt, no, page, ledger.AuditEntry{Tenant: customer.Tenant, CustomerID: customer.ID})
 }

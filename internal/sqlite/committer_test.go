@@ -241,7 +241,7 @@ func TestGivingUpBesideARunningWrite(t *testing.T) {
 		taken, release := make(chan struct{}), make(chan struct{})
 		var caller sync.WaitGroup
 		caller.Go(func() {
-			_, err := db.UpdateSettings(ctx, batchTenant, func(s access.Settings) (access.Settings, error) {
+			_, err := db.UpdateSettings(ctx, batchTenant, access.Change{}, func(s access.Settings) (access.Settings, error) {
 				close(taken)
 				<-release
 				return s, nil
@@ -277,7 +277,7 @@ func TestPanicOfAPureFunction(t *testing.T) {
 			return err
 		},
 		"settings": func() error {
-			_, err := db.UpdateSettings(t.Context(), batchTenant,
+			_, err := db.UpdateSettings(t.Context(), batchTenant, access.Change{},
 				func(access.Settings) (access.Settings, error) { panic("settings") })
 			return err
 		},

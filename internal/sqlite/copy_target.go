@@ -382,23 +382,30 @@ func (t *CopyTarget) writeLinks() error {
 }
 
 // settleFeed has the feed tell of the customers that came: first that they were
-// made, then of the entries, then of the audit trails. A run that was killed may
-// have done it before.
+// made, then of the entries, then of the audit trails and the holds. A run that was
+// killed may have done it before.
 func (t *CopyTarget) settleFeed() error {
 	const made = `
-	  insert into customer_events (customer, position, after_entry)
-	  select no, 0, 0 from customers
+	  insert into customer_events (customer, kind, position, after_entry)
+	  select no, 'made', 0, 0 from customers
 	   where not exists (select 1 from customer_events)
 	   order by no`
 	const changed = `
-	  insert into customer_events (customer, position, after_entry)
-	  select customer, position, (select coalesce(max(no), 0) from ledger_entries) from audit_entries
-	   where not exists (select 1 from customer_events where position > 0)
+	  insert into customer_events (customer, kind, position, after_entry)
+	  select customer, 'audit', position, (select coalesce(max(no), 0) from ledger_entries) from audit_entries
+	   where not exists (select 1 from customer_events where kind = 'audit')
 	   order by created_at, customer, position`
-	if err := execute(t.conn, made); err != nil {
-		return err
+	const held = `
+	  insert into customer_events (customer, kind, position, after_entry)
+	  select customer, 'hold', number, (select coalesce(max(no), 0) from ledger_entries) from hold_events
+	   where not exists (select 1 from customer_events where kind = 'hold')
+	   order by created_at, customer, number`
+	for _, statement := range []string{made, changed, held} {
+		if err := execute(t.conn, statement); err != nil {
+			return err
+		}
 	}
-	return execute(t.conn, changed)
+	return nil
 }
 
 // settleEndpoints puts the endpoints at the end of the feed: what stands before it was

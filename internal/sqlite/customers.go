@@ -62,7 +62,7 @@ func insertCustomer(conn *sqlite.Conn, tenant int64, c ledger.Customer) (err err
 	if _, err = stmt.Step(); err != nil {
 		return err
 	}
-	return insertCustomerEvent(conn, conn.LastInsertRowID(), 0)
+	return insertCustomerEvent(conn, conn.LastInsertRowID(), customerWasMade, 0)
 }
 
 // UpdateCustomer implements ledger.Store.

@@ -49,18 +49,27 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 	return feedPlace{entry, event}, nil
 }
 
+// What customer_events tells of: a customer was made, a line of the audit trail at
+// a position, and a hold event with a number.
+const (
+	customerWasMade = "made"
+	customerAudit   = "audit"
+	customerHold    = "hold"
+)
+
 // insertCustomerEvent keeps that something happened about a customer: what the
-// line of the audit trail at a position tells, or, with 0, that it was made.
-func insertCustomerEvent(conn *sqlite.Conn, customer, position int64) (err error) {
+// row of a kind at a position tells, or, with 0, that it was made.
+func insertCustomerEvent(conn *sqlite.Conn, customer int64, kind string, position int64) (err error) {
 	stmt, err := conn.Prepare(`
-	  insert into customer_events (customer, position, after_entry)
-	  values (?, ?, (select coalesce(max(no), 0) from ledger_entries))`)
+	  insert into customer_events (customer, kind, position, after_entry)
+	  values (?, ?, ?, (select coalesce(max(no), 0) from ledger_entries))`)
 	if err != nil {
 		return err
 	}
 	defer resetting(stmt, &err)
 	stmt.BindInt64(1, customer)
-	stmt.BindInt64(2, position)
+	stmt.BindText(2, kind)
+	stmt.BindInt64(3, position)
 	_, err = stmt.Step()
 	return err
 }
@@ -72,7 +81,8 @@ type feedItem struct {
 	customer   int64
 	customerID string
 	position   int64
-	after      int64 // no of the entry that an event comes behind
+	after      int64  // no of the entry that an event comes behind
+	kind       string // of an event
 }
 
 // Feed implements ledger.Store. It looks at what all tenants have, no more than
@@ -153,7 +163,7 @@ func readFeed(
 }
 
 const feedEntriesQuery = `
-	  select e.no, e.customer, e.position, 0, c.tenant, c.id
+	  select e.no, e.customer, e.position, 0, '', c.tenant, c.id
 	    from ledger_entries e
 	    cross join customers c on c.no = e.customer
 	   where e.no >= ?
@@ -161,7 +171,7 @@ const feedEntriesQuery = `
 	   limit ?`
 
 const feedEventsQuery = `
-	  select e.no, e.customer, e.position, e.after_entry, c.tenant, c.id
+	  select e.no, e.customer, e.position, e.after_entry, e.kind, c.tenant, c.id
 	    from customer_events e
 	    cross join customers c on c.no = e.customer
 	   where e.no >= ?
@@ -184,7 +194,7 @@ func readFeedItems(conn *sqlite.Conn, query string, from, count int64) (items []
 		}
 		items = append(items, feedItem{
 			no: stmt.ColumnInt64(0), customer: stmt.ColumnInt64(1), position: stmt.ColumnInt64(2), after: stmt.ColumnInt64(3),
-			tenant: stmt.ColumnInt64(4), customerID: stmt.ColumnText(5),
+			kind: stmt.ColumnText(4), tenant: stmt.ColumnInt64(5), customerID: stmt.ColumnText(6),
 		})
 	}
 }
@@ -196,8 +206,25 @@ func entryFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (ledger.
 	return ledger.Fact{Entry: &stored.Entry}, err
 }
 
+// holdFact reads the hold event that an item stands for, with its hold.
+func holdFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (ledger.Fact, error) {
+	const query = holdEventColumns + ` where e.customer = ? and e.number = ?`
+	change, err := readHoldEvent(conn, query, item.customer, item.position)
+	if err == nil && change == nil {
+		err = errors.New("the hold event of an event is missing")
+	}
+	if err != nil {
+		return ledger.Fact{}, err
+	}
+	change.Hold.Tenant, change.Hold.CustomerID = tenant, item.customerID
+	return ledger.Fact{Hold: change}, nil
+}
+
 // customerFact reads what a customer event tells of.
 func customerFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (fact ledger.Fact, err error) {
+	if item.kind == customerHold {
+		return holdFact(conn, tenant, item)
+	}
 	stmt, err := conn.Prepare(`select ` + customerColumns + ` from customers where no = ?`)
 	if err != nil {
 		return fact, err
@@ -208,7 +235,7 @@ func customerFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (fact
 		return fact, errors.Join(err, errors.New("the customer of an event is missing"))
 	}
 	customer, _ := scanCustomer(stmt, tenant)
-	if item.position == 0 {
+	if item.kind == customerWasMade {
 		return ledger.Fact{Customer: &customer}, nil
 	}
 	list, err := readAudit(conn, &customer, item.customer, ledger.AuditPage{Limit: 1, Before: item.position + 1})

@@ -21,7 +21,8 @@ func snapshotHolds(conn *sqlite.Conn, state *customerState, scope ledger.Scope, 
 	}
 	tenant, id := scope.Tenant, scope.CustomerID
 	if scope.Key != "" {
-		if s.PriorHold, err = readHoldEvent(conn, state.no, scope.Key); err != nil {
+		const byKey = holdEventColumns + ` where e.customer = ? and e.idempotency_key = ?`
+		if s.PriorHold, err = readHoldEvent(conn, byKey, state.no, scope.Key); err != nil {
 			return err
 		}
 		if s.PriorHold != nil {
@@ -123,12 +124,12 @@ func scanHoldEvent(stmt *sqlite.Stmt) (e ledger.HoldEvent, err error) {
 	return e, err
 }
 
-// readHoldEvent returns what was done about a hold under a key, nil for nothing.
-func readHoldEvent(conn *sqlite.Conn, customer int64, key string) (*ledger.HoldChange, error) {
+// readHoldEvent returns the event of a customer that a query of holdEventColumns
+// finds by which, with its hold as it is now, and nil where there is none.
+func readHoldEvent(conn *sqlite.Conn, query string, customer int64, which any) (*ledger.HoldChange, error) {
 	var change *ledger.HoldChange
 	var number int64
-	const query = holdEventColumns + ` where e.customer = ? and e.idempotency_key = ?`
-	err := sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{customer, key},
+	err := sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{customer, which},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			event, err := scanHoldEvent(stmt)
 			change, number = &ledger.HoldChange{Event: event}, stmt.ColumnInt64(17)
@@ -194,9 +195,13 @@ func writeHold(conn *sqlite.Conn, customer int64, change *ledger.HoldChange) err
 	if e.Kind == ledger.HoldMade {
 		pinned = appendAllocations(nil, e.Allocations)
 	}
-	return execute(conn, insert, customer, e.Number, h.Number, string(e.Kind), pinned, int64(e.Amount), int64(e.Captured),
+	err = execute(conn, insert, customer, e.Number, h.Number, string(e.Kind), pinned, int64(e.Amount), int64(e.Captured),
 		int64(e.Released), e.Position, e.Seq, int64(e.Balance), int64(e.Held), int64(e.Available), e.MovedAt.UnixMicro(),
 		optional(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, e.CreatedAt.UnixMicro())
+	if err != nil {
+		return err
+	}
+	return insertCustomerEvent(conn, customer, customerHold, e.Number)
 }
 
 // optional is null for the text that stands for nothing.

@@ -115,9 +115,9 @@ func (r *restarting) Settings(ctx context.Context, tenant ledger.Tenant) (access
 }
 
 func (r *restarting) UpdateSettings(
-	ctx context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
+	ctx context.Context, tenant ledger.Tenant, by access.Change, change func(access.Settings) (access.Settings, error),
 ) (access.Settings, error) {
-	return r.write().UpdateSettings(ctx, tenant, change)
+	return r.write().UpdateSettings(ctx, tenant, by, change)
 }
 
 func (r *restarting) CreateKey(ctx context.Context, key access.Key) error {
@@ -134,6 +134,12 @@ func (r *restarting) KeyByHash(ctx context.Context, hash access.KeyHash) (access
 
 func (r *restarting) RevokeKey(ctx context.Context, id string, at time.Time) (access.Key, error) {
 	return r.write().RevokeKey(ctx, id, at)
+}
+
+func (r *restarting) BusinessAudit(
+	ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage,
+) (ledger.AuditList, error) {
+	return r.read().BusinessAudit(ctx, tenant, page)
 }
 
 func (r *restarting) SettleTransfer(ctx context.Context, row ledger.Transfer) (ledger.Transfer, error) {

@@ -45,6 +45,15 @@ func (w *world) key(tenant ledger.Tenant, changes ...func(*access.Key)) access.K
 	return k
 }
 
+// change is who changes settings, and when: each a second after the one before.
+func (w *world) change() access.Change {
+	no := w.changes.Add(1)
+	return access.Change{
+		By:     ledger.Actor{KeyID: "key_of_the_shop", Address: "192.0.2.1"},
+		Moment: ledger.Moment{Now: epoch.Add(time.Duration(no) * time.Second), Random: uint64(no)},
+	}
+}
+
 func (w *world) storeKey(tenant ledger.Tenant, changes ...func(*access.Key)) access.Key {
 	w.Helper()
 	k := w.key(tenant, changes...)
@@ -132,7 +141,7 @@ func accessSettings(w *world) {
 		OnDuplicate: access.Replay, ReversalGraceSeconds: 3600, CreditReversal: access.RecordDebt,
 	}
 	var seen access.Settings
-	got, err := w.access.UpdateSettings(w.Context(), w.shop, func(s access.Settings) (access.Settings, error) {
+	got, err := w.access.UpdateSettings(w.Context(), w.shop, w.change(), func(s access.Settings) (access.Settings, error) {
 		seen = s
 		return want, nil
 	})
@@ -156,7 +165,7 @@ func accessSettings(w *world) {
 func accessSettingsRefused(w *world) {
 	refusal := ledger.Errorf(ledger.CodeInvalidSettings, "no")
 	w.unchanged(func() {
-		_, err := w.access.UpdateSettings(w.Context(), w.shop, func(s access.Settings) (access.Settings, error) {
+		_, err := w.access.UpdateSettings(w.Context(), w.shop, w.change(), func(s access.Settings) (access.Settings, error) {
 			s.OnDuplicate = access.Replay
 			s.Currencies = append(s.Currencies, "EUR")
 			return s, refusal
@@ -170,7 +179,7 @@ func accessSettingsRefused(w *world) {
 func accessSettingsConcurrent(w *world) {
 	currencies := []money.Currency{"AED", "AUD", "BRL", "CAD", "CHF", "DKK", "EUR", "GBP", "HKD", "JPY", "NOK", "NZD", "PLN", "SEK", "SGD", "ZAR"}
 	together(len(currencies), func(i int) {
-		_, err := w.access.UpdateSettings(w.Context(), w.shop, func(s access.Settings) (access.Settings, error) {
+		_, err := w.access.UpdateSettings(w.Context(), w.shop, w.change(), func(s access.Settings) (access.Settings, error) {
 			rates := map[money.Currency]string{currencies[i]: "1"}
 			for c, rate := range s.USDRates {
 				rates[c] = rate
@@ -272,7 +281,7 @@ func accessNotFound(w *world) {
 		for _, tenant := range unknown {
 			_, err := w.access.Settings(w.Context(), tenant)
 			w.wantCode(err, ledger.CodeNotFound)
-			_, err = w.access.UpdateSettings(w.Context(), tenant,
+			_, err = w.access.UpdateSettings(w.Context(), tenant, w.change(),
 				func(s access.Settings) (access.Settings, error) { return s, nil })
 			w.wantCode(err, ledger.CodeNotFound)
 			w.wantCode(w.access.CreateKey(w.Context(), w.key(tenant)), ledger.CodeNotFound)

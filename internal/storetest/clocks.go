@@ -11,6 +11,7 @@ func clockScenarios() []scenario {
 		{"R4 created_at does not go back with the clock", clockGoesBack},
 		{"a clock that goes back does not bring expired money back", clockDoesNotRevive},
 		{"a clock that jumps ten years and back", clockJumps},
+		{"Q4 R4 writers and sweepers while the clock jumps by days and back", clockCampaign},
 		{"times keep their microseconds", clockMicroseconds},
 		{"times far off are kept", clockFarOff},
 	}

@@ -13,6 +13,7 @@ import (
 func eventScenarios() []scenario {
 	return []scenario{
 		{"E1 everything that happens is told once, as what it was", eventsTold},
+		{"E1 what happens to holds is told with the entries, in the customer's order", eventsOfHolds},
 		{"E1 what is refused, repeated or taken back tells nothing", eventsOfNothing},
 		{"E5 pages of any size and from any cursor meet the same events", eventsInPages},
 		{"E5 events are filtered by kind, customer and time", eventsFiltered},
@@ -40,11 +41,13 @@ func (w *world) withFeed() bool {
 const eventsWithin = 2 * time.Minute
 
 // readEvents reads the feed from its beginning, in pages of limit, until it has
-// had so many events.
+// had so many events or patience has passed.
 func readEvents(
-	ctx context.Context, book *ledger.Book, tenant ledger.Tenant, filter ledger.EventFilter, limit, count int,
+	ctx context.Context, book *ledger.Book, patience time.Duration,
+	tenant ledger.Tenant, filter ledger.EventFilter, limit, count int,
 ) (events []ledger.Event, end ledger.EventCursor, err error) {
-	for giveUp := time.Now().Add(eventsWithin); ; {
+	met := map[ledger.EventCursor]bool{}
+	for giveUp := time.Now().Add(patience); ; {
 		list, err := book.Events(ctx, tenant, filter, end, limit)
 		if err != nil {
 			return nil, end, err
@@ -54,7 +57,10 @@ func readEvents(
 		}
 		events, end = append(events, list.Events...), list.Next
 		switch {
+		case list.More && met[end]:
+			return nil, end, fmt.Errorf("the feed comes back to cursor %+v", end)
 		case list.More:
+			met[end] = true
 		case len(events) >= count:
 			return events, end, nil
 		case time.Now().After(giveUp):
@@ -69,7 +75,7 @@ func readEvents(
 // many as are wanted.
 func (w *world) events(filter ledger.EventFilter, count int) []ledger.Event {
 	w.Helper()
-	events, _, err := readEvents(w.Context(), w.book, w.shop, filter, 100, count)
+	events, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, 100, count)
 	if err != nil || len(events) != count {
 		w.Fatalf("events: got %d %v and error %v, want %d", len(events), namesOf(events), err, count)
 	}
@@ -126,6 +132,39 @@ func eventsTold(w *world) {
 	w.same("crossing", ledger.Alert{Threshold: ledger.Threshold{Below: 100, RecoverAt: 200}, Standing: ledger.Low, Crossed: true},
 		*events[4].Alert)
 	w.same("time", spent.Entry.CreatedAt, events[4].At)
+}
+
+func eventsOfHolds(w *world) {
+	if !w.withFeed() {
+		return
+	}
+	c := w.customer()
+	credited := w.post(credit(c, 100)).Entry
+	captured, released, expired := w.hold(c, 40), w.hold(c, 5), w.hold(c, 7)
+	part := w.capture(captured, 10)
+	final := captureOf(captured, 20)
+	final.Final = true
+	rest, err := w.book.Capture(w.Context(), final)
+	w.wantCode(err, "")
+	w.release(released)
+	w.clock.Move(time.Hour)
+	w.sweep(c, 1)
+	hold := func(word string, h ledger.Hold, number int) string {
+		return fmt.Sprintf("wallet.hold_%s evt_%s_%d", word, h.ID, number)
+	}
+	want := []string{
+		"customer.created evt_" + c.ID, "wallet.credited evt_" + credited.ID,
+		hold("created", captured, 1), hold("created", released, 2), hold("created", expired, 3),
+		"wallet.debited evt_" + part.Entry.ID, hold("captured", captured, 4),
+		"wallet.debited evt_" + rest.Entry.ID, hold("captured", captured, 5),
+		hold("released", released, 6), hold("expired", expired, 7),
+	}
+	events := w.events(ledger.EventFilter{}, len(want))
+	w.same("events", want, namesOf(events))
+	wanted := *part.Hold
+	wanted.Hold.Lots = nil
+	w.same("a hold in the middle of its life", wanted, *events[6].Hold)
+	w.same("time", part.Hold.Event.CreatedAt, events[6].At)
 }
 
 func eventsOfNothing(w *world) {
@@ -222,7 +261,7 @@ func eventsFiltered(w *world) {
 			}
 		}
 		for _, limit := range []int{1, 4, 100} {
-			got, _, err := readEvents(w.Context(), w.book, w.shop, filter, limit, 0)
+			got, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, limit, 0)
 			w.wantCode(err, "")
 			w.same(fmt.Sprintf("events %+v in pages of %d", filter, limit), want, namesOf(got))
 		}
@@ -246,7 +285,7 @@ func eventsRare(w *world) {
 	w.post(credit(rare, 1))
 	w.events(ledger.EventFilter{}, 5003)
 	filter := ledger.EventFilter{CustomerID: rare.ID, Kinds: []ledger.EventKind{ledger.WalletCredited}}
-	events, _, err := readEvents(w.Context(), w.book, w.shop, filter, 10, 1)
+	events, _, err := readEvents(w.Context(), w.book, w.patience, w.shop, filter, 10, 1)
 	w.wantCode(err, "")
 	if len(events) != 1 || events[0].CustomerID != rare.ID {
 		w.Errorf("got events %v, want the one of %s", namesOf(events), rare.ID)
@@ -266,7 +305,7 @@ func eventsAtTheEnd(w *world) {
 		return
 	}
 	c := w.customer()
-	_, end, err := readEvents(w.Context(), w.book, w.shop, ledger.EventFilter{}, 10, 1)
+	_, end, err := readEvents(w.Context(), w.book, w.patience, w.shop, ledger.EventFilter{}, 10, 1)
 	w.wantCode(err, "")
 	for n := range 3 {
 		list, err := w.book.Events(w.Context(), w.shop, ledger.EventFilter{}, end, 10)
@@ -309,7 +348,7 @@ func eventsOfAnotherFeed(w *world) {
 	}
 	c := w.customer()
 	w.post(credit(c, 1))
-	_, end, err := readEvents(w.Context(), w.book, w.shop, ledger.EventFilter{}, 10, 2)
+	_, end, err := readEvents(w.Context(), w.book, w.patience, w.shop, ledger.EventFilter{}, 10, 2)
 	w.wantCode(err, "")
 	own := string(end.Place)
 	cut := strings.LastIndexByte(own, ' ')
@@ -326,7 +365,8 @@ func eventsRace(w *world) {
 	if !w.withFeed() {
 		return
 	}
-	for _, complaint := range FeedComplaints(w.Context(), []*ledger.Book{w.book}, w.shop, w.newcomers(12), 40) {
+	books, customers := []*ledger.Book{w.book}, w.newcomers(12)
+	for _, complaint := range feedComplaints(w.Context(), books, w.patience, w.shop, customers, 40) {
 		w.Errorf("%s", complaint)
 	}
 }

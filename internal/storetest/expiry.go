@@ -16,6 +16,7 @@ func expiryScenarios() []scenario {
 		{"L4 a lot is not swept before its instant, to the microsecond", expiryInstant},
 		{"L4 sweeps that come late, twice or after a week write the same entries", expiryLate},
 		{"L4 8 sweepers at once write one entry for each lot", expiryTogether},
+		{"L3 L4 nobody sweeps for a week, then three at once", weekCampaign},
 		{"L4 lots that were spent leave nothing to sweep", expirySpent},
 		{"L4 a clock that has gone back takes no sweep back", expiryClockBack},
 		{"L4 a wallet of many lots is swept in parts", expiryManyLots},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 )
@@ -18,6 +19,13 @@ import (
 // are all of their tenant and have no entries yet.
 func FeedComplaints(
 	ctx context.Context, books []*ledger.Book, tenant ledger.Tenant, customers []ledger.Customer, each int,
+) (complaints []string) {
+	return feedComplaints(ctx, books, eventsWithin, tenant, customers, each)
+}
+
+func feedComplaints(
+	ctx context.Context, books []*ledger.Book, patience time.Duration,
+	tenant ledger.Tenant, customers []ledger.Customer, each int,
 ) (complaints []string) {
 	const writersCount, readersCount = 16, 6
 	var failed atomic.Pointer[error]
@@ -46,7 +54,7 @@ func FeedComplaints(
 	}
 	writing.Wait()
 	count := len(customers) + writersCount*each
-	all, _, err := readEvents(ctx, books[0], tenant, ledger.EventFilter{}, 100, count)
+	all, _, err := readEvents(ctx, books[0], patience, tenant, ledger.EventFilter{}, 100, count)
 	over.Store(true)
 	reading.Wait()
 	if fail(err); failed.Load() != nil {
@@ -64,8 +72,16 @@ func FeedComplaints(
 
 func pick[T any](from []T) T { return from[rand.IntN(len(from))] }
 
-// feedWrite posts an entry, or now and then renames the customer.
+// feedWrite does one thing that is told by one event: it posts an entry, or now and
+// then holds what there is or renames the customer.
 func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int) error {
+	if n%8 == 4 {
+		request := holdOf(c, 1, book.Now().Add(24*time.Hour))
+		_, err := book.MakeHold(ctx, request)
+		if ledger.CodeOf(err) != ledger.CodeInsufficientFunds {
+			return err
+		}
+	}
 	if n%8 != 0 {
 		_, err := book.Post(ctx, credit(c, 1))
 		return err
@@ -78,24 +94,32 @@ func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int)
 	return err
 }
 
-// outOfOrder says where the entries or the audit lines of a customer do not stand
-// in their order, without gaps, behind the event of the customer itself.
+// outOfOrder says where the entries, the hold events or the audit lines of a customer
+// do not stand in their order, without gaps, behind the event of the customer itself,
+// and where a hold event comes before the entry that it was decided behind, or after
+// the next one.
 func outOfOrder(events []ledger.Event) (complaints []string) {
 	type chain struct {
 		customer string
-		audit    bool
+		of       string
 	}
 	last := map[chain]int64{}
 	for _, e := range events {
-		at, position := chain{e.CustomerID, e.Audit != nil}, int64(0)
+		at, position := chain{e.CustomerID, ""}, int64(0)
 		switch {
 		case e.Audit != nil:
-			position = e.Audit.Position
+			at.of, position = "audit", e.Audit.Position
+		case e.Hold != nil:
+			at.of, position = "holds", e.Hold.Event.Number
+			if seq := last[chain{e.CustomerID, ""}]; seq != e.Hold.Event.Seq { // there is one wallet
+				complaints = append(complaints, fmt.Sprintf("customer %s: a hold behind entry %d comes behind %d",
+					e.CustomerID, e.Hold.Event.Seq, seq))
+			}
 		case e.Entry != nil:
 			position = e.Entry.Position
 		}
 		before, known := last[at]
-		if _, made := last[chain{e.CustomerID, false}]; !made && e.Customer == nil || known && position != before+1 ||
+		if _, made := last[chain{e.CustomerID, ""}]; !made && e.Customer == nil || known && position != before+1 ||
 			!known && position > 1 {
 			complaints = append(complaints, fmt.Sprintf("customer %s: position %d comes behind %d", e.CustomerID, position, before))
 		}
@@ -110,7 +134,8 @@ type feedCursor struct {
 	before int
 }
 
-// feedReader follows the feed and keeps what it has met.
+// feedReader follows the feed and keeps what it has met. It comes back to the ends of
+// pages, and to places in the midst of them, as who is cut off does.
 type feedReader struct {
 	books   []*ledger.Book
 	tenant  ledger.Tenant
@@ -143,6 +168,10 @@ func (r *feedReader) read(ctx context.Context, from feedCursor, limit int) (list
 		}
 	}
 	r.cursors = append(r.cursors, feedCursor{list.Next, from.before + len(list.Events)})
+	if len(list.After) > 0 {
+		n := rand.IntN(len(list.After))
+		r.cursors = append(r.cursors, feedCursor{list.After[n], from.before + n + 1})
+	}
 	slices.SortStableFunc(r.cursors, func(a, b feedCursor) int { return a.before - b.before })
 	return list, nil
 }

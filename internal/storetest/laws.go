@@ -72,6 +72,7 @@ type auditWallet struct {
 	heldAt  time.Time   // of the last event about a hold
 	events  []holdEvent // about holds in it, those to come
 	debt    money.Amount
+	holds   []*auditHold
 }
 
 func (a *audit) blame(law string, format string, args ...any) {
@@ -81,11 +82,7 @@ func (a *audit) blame(law string, format string, args ...any) {
 // entry checks one entry on top of those before it.
 func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	a.position++
-	w := a.wallets[e.Currency]
-	if w == nil {
-		w = &auditWallet{}
-		a.wallets[e.Currency] = w
-	}
+	w := a.wallet(e.Currency)
 	a.eventsBefore(w, e.Seq)
 	w.seq++
 	if e.Position != a.position || e.Seq != w.seq {

@@ -59,8 +59,11 @@ func (h *auditHold) left() money.Amount { return h.amount - h.captured - h.relea
 func (a *audit) sortEvents(h History) {
 	holds := map[string]*auditHold{}
 	for _, stored := range h.Holds {
-		holds[stored.ID] = &auditHold{stored: stored}
-		a.audited = append(a.audited, holds[stored.ID])
+		hold := &auditHold{stored: stored}
+		holds[stored.ID] = hold
+		a.audited = append(a.audited, hold)
+		w := a.wallet(stored.Currency)
+		w.holds = append(w.holds, hold)
 	}
 	for i, e := range h.Events {
 		hold := holds[e.HoldID]
@@ -68,11 +71,7 @@ func (a *audit) sortEvents(h History) {
 			a.blame("H3", "hold event %d is number %d, of hold %q", i+1, e.Number, e.HoldID)
 			continue
 		}
-		w := a.wallets[hold.stored.Currency]
-		if w == nil {
-			w = &auditWallet{}
-			a.wallets[hold.stored.Currency] = w
-		}
+		w := a.wallet(hold.stored.Currency)
 		w.events = append(w.events, holdEvent{e, hold})
 		if _, used := a.keys[e.IdempotencyKey]; used && e.IdempotencyKey != "" {
 			a.blame("K1", "hold event %d has key %q once more", e.Number, e.IdempotencyKey)
@@ -81,6 +80,16 @@ func (a *audit) sortEvents(h History) {
 			a.keys[e.IdempotencyKey] = 0
 		}
 	}
+}
+
+// wallet is the wallet in a currency, a new one where there was none.
+func (a *audit) wallet(currency money.Currency) *auditWallet {
+	w := a.wallets[currency]
+	if w == nil {
+		w = &auditWallet{}
+		a.wallets[currency] = w
+	}
+	return w
 }
 
 // eventsBefore plays the events that came before the wallet's entry with a seq.
@@ -153,20 +162,10 @@ func (a *audit) capture(w *auditWallet, e ledger.Entry) {
 		a.blame("H2", "%d captured at %v of hold %s, which is %s with %d left until %v", e.Amount, e.CreatedAt, e.HoldID,
 			h.state, h.left(), h.stored.ExpiresAt)
 	}
-	var want []ledger.Allocation
-	for rest := e.Amount; rest > 0 && len(h.parts) > 0; {
-		part := h.parts[0]
-		part.Amount = min(part.Amount, rest)
-		rest -= part.Amount
-		if h.parts[0].Amount -= part.Amount; h.parts[0].Amount == 0 {
-			h.parts = h.parts[1:]
-		}
-		want = append(want, part)
-	}
+	want := h.capture(e.Amount)
 	if !slices.Equal(want, e.Allocations) {
 		a.blame("L2", "a capture took %v, want %v", e.Allocations, want)
 	}
-	h.captured += e.Amount
 	w.held -= e.Amount
 	w.taken = append(w.taken, taken{e.ID, e.Account, ledger.Debit, slices.Clone(e.Allocations)})
 	if event.Released > 0 {
@@ -176,6 +175,21 @@ func (a *audit) capture(w *auditWallet, e ledger.Entry) {
 		h.state = ledger.HoldCaptured
 	}
 	a.checkEvent(w, event)
+}
+
+// capture takes an amount of what the hold pins, in spend order.
+func (h *auditHold) capture(amount money.Amount) (parts []ledger.Allocation) {
+	h.captured += amount
+	for rest := amount; rest > 0 && len(h.parts) > 0; {
+		part := h.parts[0]
+		part.Amount = min(part.Amount, rest)
+		rest -= part.Amount
+		if h.parts[0].Amount -= part.Amount; h.parts[0].Amount == 0 {
+			h.parts = h.parts[1:]
+		}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 // checkEvent compares what an event says of its hold and its wallet.

@@ -45,10 +45,16 @@ func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
 		"sweep more":   m.sweep,
 		"reverse":      m.reverse(ledger.Debit),
 		"take back":    m.reverse(ledger.Credit),
+		"lapse":        m.lapse,
 		"move expiry":  m.moveExpiry,
 		"move more":    m.moveExpiry,
 		"freeze":       m.freeze,
 		"alerts":       m.alerts,
+		"hold":         m.makeHold,
+		"hold more":    m.makeHold,
+		"capture":      m.capture,
+		"capture more": m.capture,
+		"release":      m.release,
 		"transfer":     m.transfer,
 		"send":         m.transfer,
 		"resume":       m.resume,
@@ -72,6 +78,7 @@ type side struct {
 
 type machine struct {
 	real, model side
+	plain       *Model // the model without anything around it
 	clock       *Clock
 	complaints  *complaints
 	tenants     []ledger.Tenant
@@ -82,11 +89,14 @@ type machine struct {
 	firstUndo   map[firstKey]ledger.ReverseRequest
 	moves       []ledger.MoveRequest // every one that was sent, to repeat it
 	firstMove   map[firstKey]ledger.MoveRequest
+	holds       []holdCall // every one that was sent, to repeat it
+	firstHold   map[firstKey]holdCall
 	frozen      map[walletName]ledger.FreezeScope
 	defaults    ledger.Alerts // of the business
 	touched     int           // the customer that the last command was about
 	ids         *dice
-	sharded     bool // see [Stores]
+	sharded     bool          // see [Stores]
+	patience    time.Duration // see [Stores]
 }
 
 // firstKey is an idempotency key in its scope (law K5).
@@ -118,10 +128,13 @@ func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
 		clock: NewClock(epoch), complaints: &complaints{TB: t}, ids: ids, first: map[firstKey]ledger.PostRequest{},
 		firstUndo: map[firstKey]ledger.ReverseRequest{},
 		firstMove: map[firstKey]ledger.MoveRequest{},
+		firstHold: map[firstKey]holdCall{},
 		frozen:    map[walletName]ledger.FreezeScope{},
 		sharded:   stores.Sharded,
+		patience:  stores.waitsFor(),
 	}
 	model := NewModel()
+	m.plain = model
 	// Equal dice: each side draws the same numbers in the same order.
 	seed := ids.next()
 	newSide := func(store ledger.Store) side {
@@ -204,11 +217,7 @@ func (m *machine) drawRequest(rt *rapid.T, direction ledger.Direction) ledger.Po
 
 // drawConditions gives a request conditions that hold, or fail by little.
 func (m *machine) drawConditions(rt *rapid.T, r *ledger.PostRequest) {
-	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, r.Tenant, r.CustomerID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
-	wallet, now := walletOf(h, r.Currency, m.clock.Now())
+	wallet, now := walletOf(m.readModel(rt, r.Tenant, r.CustomerID), r.Currency, m.clock.Now())
 	if rapid.Bool().Draw(rt, "if seq") {
 		seq := max(wallet.seq+rapid.Int64Range(-1, 1).Draw(rt, "seq beside"), 0)
 		r.Conditions.IfSeq = &seq
@@ -255,10 +264,7 @@ func (m *machine) again(rt *rapid.T) {
 func (m *machine) send(rt *rapid.T, r ledger.PostRequest) {
 	m.requests = append(m.requests, r)
 	ctx := m.complaints.Context()
-	before, err := ReadHistory(ctx, m.model.ledger, r.Tenant, r.CustomerID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
+	before := m.readModel(rt, r.Tenant, r.CustomerID)
 	got, gotErr := m.real.book.Post(ctx, r)
 	want, wantErr := m.model.book.Post(ctx, r)
 	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
@@ -281,17 +287,24 @@ func (m *machine) send(rt *rapid.T, r ledger.PostRequest) {
 	}
 }
 
-// walletOf adds a wallet up from the raw entries, and returns the time that
-// counts for its customer.
+// walletOf adds a wallet up from the raw entries and what happened to its holds,
+// and returns the time that counts for its customer.
 func walletOf(h History, currency money.Currency, now time.Time) (*auditWallet, time.Time) {
-	wallet := &auditWallet{}
-	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{currency: wallet}}
+	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
+	a.sortEvents(h)
 	for _, e := range h.Entries {
 		a.entry(h.Customer, e)
 		if e.CreatedAt.After(now) {
 			now = e.CreatedAt
 		}
 	}
+	for _, e := range h.Events {
+		if e.CreatedAt.After(now) {
+			now = e.CreatedAt
+		}
+	}
+	wallet := a.wallet(currency)
+	a.eventsBefore(wallet, wallet.seq+1)
 	return wallet, now
 }
 
@@ -301,7 +314,7 @@ func moved(h History, r ledger.PostRequest, now time.Time) money.Amount {
 		return r.Amount
 	}
 	wallet, now := walletOf(h, r.Currency, now)
-	return min(r.Amount, wallet.spendable(now))
+	return min(r.Amount, wallet.freeFor(1, r.Conditions, now))
 }
 
 // verdict says from the raw entries what must become of a request: laws
@@ -320,12 +333,18 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time, frozen bool)
 			return ledger.CodeKeyReused, false
 		}
 	}
+	if usedByHold(h, r.IdempotencyKey) {
+		return ledger.CodeKeyReused, false
+	}
 	wallet, now := walletOf(h, r.Currency, now)
-	available := wallet.spendable(now)
 	needed := r.Amount
-	if r.AllowPartial {
+	switch {
+	case r.Direction == ledger.Credit:
+		needed = 0
+	case r.AllowPartial:
 		needed = 1
 	}
+	available := wallet.freeFor(needed, r.Conditions, now)
 	switch {
 	case !r.CurrencyEnabled:
 		return ledger.CodeUnsupportedCurrency, false
@@ -336,7 +355,7 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time, frozen bool)
 	case r.Conditions.IfSeq != nil && *r.Conditions.IfSeq != wallet.seq,
 		r.Conditions.IfAvailableAtLeast != nil && *r.Conditions.IfAvailableAtLeast > available:
 		return ledger.CodeConditionFailed, false
-	case r.Direction == ledger.Debit && needed > available:
+	case needed > available:
 		return ledger.CodeInsufficientFunds, false
 	case r.Direction == ledger.Credit && r.Amount > 9_007_199_254_740_991-wallet.balance:
 		return ledger.CodeBalanceLimit, false
@@ -348,7 +367,8 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time, frozen bool)
 // them. An entry does not say what a partial debit had asked for, its first
 // request does.
 func sameRequest(e ledger.Entry, r, first ledger.PostRequest) bool {
-	if r.AllowPartial != first.AllowPartial || e.Reverses != "" {
+	isPosted := e.Account == ledger.AccountMerchant || e.Account == ledger.AccountPromotion
+	if r.AllowPartial != first.AllowPartial || e.Reverses != "" || e.HoldID != "" || !isPosted {
 		return false
 	}
 	if r.AllowPartial && r.Amount == first.Amount {
@@ -367,18 +387,14 @@ func sameRequest(e ledger.Entry, r, first ledger.PostRequest) bool {
 		e.Metadata == r.Metadata
 }
 
-// sweep writes the expiry entries of a wallet on both sides, all that are due or
-// the first few, and wants as many as the raw entries say.
+// sweep ends holds and writes the expiry entries of a wallet on both sides, all
+// that are due or the first few, and wants as many as the raw entries say.
 func (m *machine) sweep(rt *rapid.T) {
 	ctx, c := m.complaints.Context(), m.drawCustomer(rt)
 	key := walletIn(c, rapid.SampledFrom([]money.Currency{"USD", "INR"}).Draw(rt, "currency"))
 	most := rapid.SampledFrom([]int{1, 2, 1000, 1000}).Draw(rt, "most")
-	before, err := ReadHistory(ctx, m.model.ledger, c.Tenant, c.ID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
-	wallet, now := walletOf(before, key.Currency, m.clock.Now())
-	want := 0
+	wallet, now := walletOf(m.readModel(rt, c.Tenant, c.ID), key.Currency, m.clock.Now())
+	want := wallet.endDue(now)
 	for _, lot := range wallet.lots {
 		if lot.Remaining > 0 && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(now) {
 			want++
@@ -399,7 +415,7 @@ func (m *machine) moveClock(rt *rapid.T) {
 	}).Draw(rt, "move"))
 }
 
-// moveToExpiry puts the clock to the very instant at which some lot expires,
+// moveToExpiry puts the clock to the very instant at which some lot or hold expires,
 // or a microsecond beside it.
 func (m *machine) moveToExpiry(rt *rapid.T) {
 	var ends []time.Time
@@ -413,6 +429,11 @@ func (m *machine) moveToExpiry(rt *rapid.T) {
 			ends = append(ends, r.ExpiresAt)
 		}
 	}
+	for _, call := range m.holds {
+		if call.make != nil {
+			ends = append(ends, call.make.ExpiresAt)
+		}
+	}
 	if len(ends) == 0 {
 		return
 	}
@@ -424,10 +445,7 @@ func (m *machine) moveToExpiry(rt *rapid.T) {
 // the customer that the last command was about.
 func (m *machine) compare(rt *rapid.T) {
 	c := m.customers[m.touched]
-	want, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
+	want := m.readModel(rt, c.Tenant, c.ID)
 	got, err := ReadHistory(m.complaints.Context(), m.real.ledger, c.Tenant, c.ID)
 	if err != nil {
 		rt.Fatalf("read store: got error %v, want none", err)

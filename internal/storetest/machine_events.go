@@ -17,11 +17,11 @@ func (m *machine) listEvents(rt *rapid.T) {
 		{}, {}, {CustomerID: m.customers[0].ID}, {Kinds: []ledger.EventKind{ledger.WalletDebited, ledger.CustomerUpdated}},
 	}).Draw(rt, "filter")
 	limit := rapid.SampledFrom([]int{1, 3, 100}).Draw(rt, "limit")
-	want, _, err := readEvents(ctx, m.model.book, tenant, filter, limit, 0)
+	want, _, err := readEvents(ctx, m.model.book, m.patience, tenant, filter, limit, 0)
 	if err != nil {
 		rt.Fatalf("events of the model: got error %v, want none", err)
 	}
-	got, _, err := readEvents(ctx, m.real.book, tenant, filter, limit, len(want))
+	got, _, err := readEvents(ctx, m.real.book, m.patience, tenant, filter, limit, len(want))
 	if err != nil {
 		rt.Fatalf("events: got error %v, want none", err)
 	}
@@ -30,14 +30,14 @@ func (m *machine) listEvents(rt *rapid.T) {
 	}
 }
 
-// byChain are the events of each customer, those about entries and those about the
+// byChain are the events of each customer, those about money and those about the
 // customer apart.
 func byChain(events []ledger.Event) map[string][]ledger.Event {
 	chains := map[string][]ledger.Event{}
 	for _, e := range events {
 		name := e.CustomerID
-		if e.Entry != nil {
-			name += " entries"
+		if e.Currency() != "" {
+			name += " money"
 		}
 		chains[name] = append(chains[name], e)
 	}

@@ -30,10 +30,7 @@ func (m *machine) freeze(rt *rapid.T) {
 	if !r.Lift {
 		r.Scope = rapid.SampledFrom([]ledger.FreezeScope{ledger.FreezeDebits, ledger.FreezeEverything}).Draw(rt, "scope")
 	}
-	before, err := ReadHistory(ctx, m.model.ledger, c.Tenant, c.ID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
+	before := m.readModel(rt, c.Tenant, c.ID)
 	var answers [2]string
 	var lines int64
 	for i, s := range []side{m.real, m.model} {

@@ -55,11 +55,13 @@ func (m *machine) moveExpiry(rt *rapid.T) {
 }
 
 func (m *machine) readModel(rt *rapid.T, tenant ledger.Tenant, customerID string) History {
-	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, tenant, customerID)
+	m.plain.mu.Lock()
+	defer m.plain.mu.Unlock()
+	c, err := m.plain.customer(tenant, customerID)
 	if err != nil {
 		rt.Fatalf("read model: %v", err)
 	}
-	return h
+	return c.history()
 }
 
 // sendMove moves on both sides and compares the answers with each other and with
@@ -81,6 +83,7 @@ func (m *machine) sendMove(rt *rapid.T, before History, r ledger.MoveRequest) {
 		Tenant: r.Tenant, CustomerID: r.CustomerID, Direction: ledger.Credit, Currency: r.Currency,
 	})
 	wallet, now := walletOf(before, r.Currency, m.clock.Now())
+	wallet.endDue(now) // their money moves with the others'
 	code, replayed := moveVerdict(before, wallet, r, m.firstMove[key], now, frozen)
 	if ledger.CodeOf(gotErr) != code || got.Change.Replayed != replayed {
 		rt.Fatalf("move lot %d to %v: got error %v and replayed %v, want code %q and replayed %v",
@@ -127,6 +130,8 @@ func moveVerdict(
 		}
 	}
 	switch {
+	case usedByHold(h, r.IdempotencyKey):
+		return ledger.CodeKeyReused, false
 	case !r.ExpiresAt.IsZero() && r.ExpiresAt.Sub(now) < time.Minute:
 		return ledger.CodeInvalidExpiry, false
 	case frozen:

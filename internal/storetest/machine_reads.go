@@ -71,6 +71,7 @@ func (m *machine) listEntries(rt *rapid.T) {
 func (m *machine) readOthers(rt *rapid.T) {
 	rapid.SampledFrom([]func(*rapid.T){
 		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots, m.readPoints, m.listEvents,
+		m.listHolds,
 	}).Draw(rt, "what")(rt)
 }
 
@@ -97,8 +98,12 @@ func (m *machine) oneEntry(rt *rapid.T) {
 // listLots compares a wallet's lots, page by page; each side follows its own
 // cursor.
 func (m *machine) listLots(rt *rapid.T) {
-	ctx, c := m.complaints.Context(), m.drawCustomer(rt)
-	currency := rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency")
+	c := m.drawCustomer(rt)
+	m.compareLots(rt, c, rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency"))
+}
+
+func (m *machine) compareLots(rt *rapid.T, c ledger.Customer, currency money.Currency) {
+	ctx := m.complaints.Context()
 	wantPage := ledger.LotPage{Limit: rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(rt, "limit")}
 	gotPage := wantPage
 	for {

@@ -17,10 +17,7 @@ import (
 func (m *machine) reverse(direction ledger.Direction) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		c := m.drawCustomer(rt)
-		h, err := ReadHistory(m.complaints.Context(), m.model.ledger, c.Tenant, c.ID)
-		if err != nil {
-			rt.Fatalf("read model: %v", err)
-		}
+		h := m.readModel(rt, c.Tenant, c.ID)
 		m.sendReversal(rt, h, m.drawReversal(rt, h, direction))
 	}
 }
@@ -33,6 +30,9 @@ func (m *machine) drawReversal(rt *rapid.T, h History, direction ledger.Directio
 	candidates := slices.DeleteFunc(slices.Clone(h.Entries), isOther)
 	if len(candidates) == 0 || rapid.IntRange(0, 9).Draw(rt, "any entry") == 0 {
 		candidates = h.Entries
+	}
+	if expired := tookExpired(h, candidates, m.clock.Now()); len(expired) > 0 && rapid.IntRange(0, 2).Draw(rt, "of expired") > 0 {
+		candidates = expired
 	}
 	if len(candidates) > 0 {
 		e := rapid.SampledFrom(candidates).Draw(rt, "entry")
@@ -57,6 +57,37 @@ func (m *machine) drawReversal(rt *rapid.T, h History, direction ledger.Directio
 	return r
 }
 
+// tookExpired are those of some entries that took from a lot which has expired.
+func tookExpired(h History, entries []ledger.Entry, now time.Time) (found []ledger.Entry) {
+	for _, e := range entries {
+		wallet, now := walletOf(h, e.Currency, now)
+		if slices.ContainsFunc(e.Allocations, func(part ledger.Allocation) bool {
+			lot := wallet.lot(part.LotSeq)
+			return lot != nil && !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(now)
+		}) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// lapse credits money, spends some of it, waits until the rest expires, and undoes
+// some debit: what hardly ever comes together by chance.
+func (m *machine) lapse(rt *rapid.T) {
+	r := m.drawRequest(rt, ledger.Credit)
+	r.IdempotencyKey, r.Conditions = "", ledger.Conditions{}
+	r.ExpiresAt = m.real.book.Now().Add(time.Minute)
+	m.send(rt, r)
+	spend := r
+	spend.Direction, spend.Category, spend.ExpiresAt = ledger.Debit, "", time.Time{}
+	spend.Amount = money.Amount(rapid.Int64Range(1, int64(r.Amount)).Draw(rt, "spent"))
+	m.send(rt, spend)
+	m.clock.Set(r.ExpiresAt)
+	h := m.readModel(rt, r.Tenant, r.CustomerID)
+	m.sendReversal(rt, h, m.drawReversal(rt, h, ledger.Debit))
+	m.compareLots(rt, h.Customer, r.Currency)
+}
+
 // reverseAgain sends a reversal that was sent before, whatever became of it.
 func (m *machine) reverseAgain(rt *rapid.T) {
 	if len(m.reversals) == 0 {
@@ -68,10 +99,7 @@ func (m *machine) reverseAgain(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "altered") == 0 {
 		r.Reason += "!"
 	}
-	h, err := ReadHistory(m.complaints.Context(), m.model.ledger, r.Tenant, r.CustomerID)
-	if err != nil {
-		rt.Fatalf("read model: %v", err)
-	}
+	h := m.readModel(rt, r.Tenant, r.CustomerID)
 	m.sendReversal(rt, h, r)
 }
 
@@ -182,7 +210,8 @@ func reversalVerdict(
 	for _, e := range h.Entries {
 		if r.IdempotencyKey != "" && e.IdempotencyKey == r.IdempotencyKey {
 			first.Conditions, r.Conditions = ledger.Conditions{}, ledger.Conditions{}
-			first.Grace, r.Grace = 0, 0 // the settings of its time
+			first.Grace, r.Grace = 0, 0 // settings of their time, as the next are
+			first.DefaultAlerts, r.DefaultAlerts = "", ""
 			first.AllowDebt, r.AllowDebt = false, false
 			if e.Reverses == r.EntryID && reflect.DeepEqual(first, r) {
 				return "", true
@@ -201,6 +230,8 @@ func reversalVerdict(
 	can := inLot(h, undone, now)
 	lent := ofCredit && r.AllowDebt && !r.AllowPartial && can < amount
 	switch {
+	case usedByHold(h, r.IdempotencyKey):
+		return ledger.CodeKeyReused, false
 	case undone.Reverses != "" || undone.Account == ledger.AccountBreakage || undone.Account == ledger.AccountTransfers ||
 		undone.Account == ledger.AccountExpiryMoves || undone.Account == ledger.AccountDebt:
 		return ledger.CodeNotReversible, false

@@ -22,7 +22,8 @@ type Model struct {
 	mu         sync.Mutex
 	businesses []access.Business
 	settings   map[ledger.Tenant]access.Settings
-	keys       []access.Key // oldest first
+	trails     map[ledger.Tenant][]ledger.AuditEntry // of businesses
+	keys       []access.Key                          // oldest first
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
@@ -55,6 +56,7 @@ type modelAnswer struct {
 func NewModel() *Model {
 	return &Model{
 		settings:  map[ledger.Tenant]access.Settings{},
+		trails:    map[ledger.Tenant][]ledger.AuditEntry{},
 		customers: map[ledger.Tenant][]*modelCustomer{},
 		answers:   map[modelRequest]modelAnswer{},
 	}
@@ -87,6 +89,9 @@ func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Chang
 	c.commit(s, change)
 	for e := range change.Entries() {
 		m.tell(scope.Tenant, ledger.Fact{Entry: e})
+	}
+	if change.Hold != nil {
+		m.tell(scope.Tenant, ledger.Fact{Hold: change.Hold})
 	}
 	return change, nil
 }
@@ -446,9 +451,10 @@ func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.Wa
 	}
 	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
 	var keys []ledger.WalletKey
+	known := map[ledger.WalletKey]bool{}
 	for _, f := range found {
-		if len(keys) < limit && !slices.Contains(keys, f.key) {
-			keys = append(keys, f.key)
+		if len(keys) < limit && !known[f.key] {
+			keys, known[f.key] = append(keys, f.key), true
 		}
 	}
 	return keys, nil

@@ -23,7 +23,9 @@ func (m *Model) CreateBusiness(
 	}
 	m.businesses = append(m.businesses, business)
 	for _, mode := range []ledger.Mode{ledger.Test, ledger.Live} {
-		m.settings[ledger.Tenant{BusinessID: business.ID, Mode: mode}] = cloneSettings(settings)
+		tenant := ledger.Tenant{BusinessID: business.ID, Mode: mode}
+		m.settings[tenant] = cloneSettings(settings)
+		m.trails[tenant] = access.Opening(tenant, business, settings, keys)
 	}
 	m.keys = append(m.keys, keys...)
 	return nil
@@ -70,7 +72,7 @@ func (m *Model) Settings(_ context.Context, tenant ledger.Tenant) (access.Settin
 
 // UpdateSettings implements [access.Store].
 func (m *Model) UpdateSettings(
-	_ context.Context, tenant ledger.Tenant, change func(access.Settings) (access.Settings, error),
+	_ context.Context, tenant ledger.Tenant, by access.Change, change func(access.Settings) (access.Settings, error),
 ) (access.Settings, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,7 +85,43 @@ func (m *Model) UpdateSettings(
 		return access.Settings{}, err
 	}
 	m.settings[tenant] = cloneSettings(changed)
+	m.note(m.trail(tenant).SettingsUpdated(tenant, by, s, changed))
 	return changed, nil
+}
+
+// trail is where the audit trail of a business in one mode stands.
+func (m *Model) trail(tenant ledger.Tenant) (at access.Trail) {
+	for _, line := range m.trails[tenant] {
+		at = access.Trail{AuditHead: ledger.AuditHead{Position: line.Position, Hash: line.Hash}, At: line.CreatedAt}
+	}
+	return at
+}
+
+// note adds a line to the audit trail of a business.
+func (m *Model) note(line ledger.AuditEntry) {
+	m.trails[line.Tenant] = append(m.trails[line.Tenant], line)
+}
+
+// BusinessAudit implements [access.Store].
+func (m *Model) BusinessAudit(
+	_ context.Context, tenant ledger.Tenant, page ledger.AuditPage,
+) (list ledger.AuditList, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, found := m.settings[tenant]; !found {
+		return list, ledger.Errorf(ledger.CodeNotFound, "no such business")
+	}
+	for _, line := range slices.Backward(m.trails[tenant]) {
+		switch {
+		case page.Before > 0 && line.Position >= page.Before:
+		case len(list.Entries) == page.Limit:
+			list.Next = list.Entries[page.Limit-1].Position
+			return list, nil
+		default:
+			list.Entries = append(list.Entries, line)
+		}
+	}
+	return list, nil
 }
 
 // CreateKey implements [access.Store].
@@ -97,6 +135,7 @@ func (m *Model) CreateKey(_ context.Context, key access.Key) error {
 		return ledger.Errorf(ledger.CodeInternal, "the key exists")
 	}
 	m.keys = append(m.keys, key)
+	m.note(m.trail(key.Tenant).KeyCreated(key))
 	return nil
 }
 
@@ -133,6 +172,7 @@ func (m *Model) RevokeKey(_ context.Context, id string, at time.Time) (access.Ke
 		if k := &m.keys[i]; k.ID == id {
 			if k.RevokedAt.IsZero() {
 				k.RevokedAt = at
+				m.note(m.trail(k.Tenant).KeyRevoked(*k))
 			}
 			return *k, nil
 		}

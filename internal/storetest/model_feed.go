@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -19,6 +20,10 @@ func (m *Model) tell(tenant ledger.Tenant, fact ledger.Fact) {
 	case fact.Entry != nil:
 		entry := cloneEntry(*fact.Entry)
 		fact.Entry = &entry
+	case fact.Hold != nil:
+		hold := *fact.Hold
+		hold.Event.Allocations = slices.Clone(hold.Event.Allocations)
+		fact.Hold = &hold
 	case fact.Audit != nil:
 		line := *fact.Audit
 		fact.Audit = &line

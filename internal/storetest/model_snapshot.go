@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -59,4 +60,17 @@ func unexpired(lots []ledger.Lot, at time.Time) money.Amount {
 		}
 	}
 	return sum
+}
+
+// history is all that [ReadHistory] finds of the customer, read without the
+// contract.
+func (c *modelCustomer) history() History {
+	h := History{
+		Customer: c.Customer, Chain: c.chain(),
+		Entries: slices.Clone(c.entries), Audit: slices.Clone(c.audit), Holds: slices.Clone(c.holds), Events: slices.Clone(c.events),
+	}
+	for _, currency := range slices.Sorted(maps.Keys(c.wallets)) {
+		h.Wallets = append(h.Wallets, *c.wallets[currency])
+	}
+	return h
 }

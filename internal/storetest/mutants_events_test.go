@@ -22,6 +22,12 @@ func eventMistakes() []mistake {
 		{"places of other feeds are taken for the beginning", openBentFeed(anyPlace), [][2]string{
 			{"events", "a place of another feed is refused"},
 		}, false},
+		{"hold events come before the entries of their page", openBentFeed(holdsFirst), [][2]string{
+			{"events", "E1 what happens to holds is told with the entries, in the customer's order"}, race,
+		}, false},
+		{"a hold is told as it is now", openBentFeed(holdsAsNow), [][2]string{
+			{"events", "E1 what happens to holds is told with the entries, in the customer's order"},
+		}, false},
 		{"what is written off is not told", openBentFeed(untoldExpiry), [][2]string{
 			{"events", "E1 everything that happens is told once, as what it was"},
 		}, false},
@@ -91,6 +97,39 @@ func anyPlace(
 		return m.Feed(ctx, tenant, "", limit)
 	}
 	return page, nil
+}
+
+func holdsFirst(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	slices.SortStableFunc(page.Facts, func(a, b ledger.Fact) int {
+		switch {
+		case a.Hold != nil && b.Entry != nil:
+			return -1
+		case a.Entry != nil && b.Hold != nil:
+			return 1
+		}
+		return 0
+	})
+	return page, err
+}
+
+// holdsAsNow takes what was captured and given back from the hold and not from the
+// event.
+func holdsAsNow(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	for i := range page.Facts {
+		if held := page.Facts[i].Hold; held != nil {
+			now, _ := m.Hold(ctx, tenant, held.Hold.CustomerID, held.Hold.ID)
+			changed := *held
+			changed.Event.Captured, changed.Event.Released = now.Captured, now.Released
+			page.Facts[i].Hold = &changed
+		}
+	}
+	return page, err
 }
 
 func untoldExpiry(

@@ -123,3 +123,11 @@ func (l lotsWithoutExpired) Lots(
 	list.Lots = slices.DeleteFunc(list.Lots, func(lot ledger.Lot) bool { return lot.ExpiredAt(list.Chain.LastAt) })
 	return list, err
 }
+
+// dayAhead decides by the clock of a machine that is a day ahead of all others.
+func dayAhead(m *Model, ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	return m.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		s.Chain.LastAt = s.Chain.At(scope.At.AddDate(0, 0, 1))
+		return decide(s)
+	})
+}

@@ -29,7 +29,7 @@ func moveMistakes() []mistake {
 		}, true},
 		{"what a hold pins of a lot is moved too", bend(movesWhatIsPinned), [][2]string{
 			{"moves", "H2 L6 what a hold pins of a lot stays behind"},
-		}, false},
+		}, true},
 		{"moves read, then written", bendRacing(readThenWrite), [][2]string{
 			{"moves", "L6 of 64 moves of one lot at once one is accepted"},
 			{"moves", "K6 one key on 64 moves at once: one effect"},

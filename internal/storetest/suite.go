@@ -17,6 +17,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
@@ -32,6 +33,17 @@ type Stores struct {
 	// Sharded says that all or nothing is promised for the lines of one customer
 	// only.
 	Sharded bool
+
+	// patience is how long to wait for what is to be in the feed, 0 for as long as a
+	// busy server may take. A store in which something is always missing needs less.
+	patience time.Duration
+}
+
+func (s *Stores) waitsFor() time.Duration {
+	if s.patience == 0 {
+		return eventsWithin
+	}
+	return s.patience
 }
 
 // Run runs the whole suite. Open gives each scenario an empty store of its own
@@ -93,5 +105,6 @@ func contents() []topic {
 		{"tenancy", tenancyScenarios()},
 		{"requests", requestScenarios()},
 		{"access", accessScenarios()},
+		{"trail of a business", trailScenarios()},
 	}
 }

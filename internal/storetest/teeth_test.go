@@ -49,6 +49,7 @@ var mistakes = []mistake{
 	{"expiry by the sweeper only", bendSnapshot(expiryBySweeper), [][2]string{
 		{"lots", "L3 expired money is not spent though nobody swept it"},
 		{"lots", "L3 expiry is exact to the microsecond"},
+		{"expiry", "L3 L4 nobody sweeps for a week, then three at once"},
 	}, true},
 	{"expiry a microsecond late", bendSnapshot(expiryMicrosecondLate), [][2]string{{"lots", "L3 expiry is exact to the microsecond"}}, true},
 	{"lots by seq only", bendSnapshot(lotsBySeq), [][2]string{{"lots", "L2 soonest expiry, then promotional, then oldest"}}, true},
@@ -72,6 +73,10 @@ var mistakes = []mistake{
 	{"sweeps read, then written", bendRacing(readThenWrite), [][2]string{
 		{"expiry", "L4 8 sweepers at once write one entry for each lot"},
 		{"expiry", "L4 credits race with sweeps"},
+		{"expiry", "L3 L4 nobody sweeps for a week, then three at once"},
+	}, false},
+	{"entries take the time of a clock that is a day ahead", bend(dayAhead), [][2]string{
+		{"clocks", "Q4 R4 writers and sweepers while the clock jumps by days and back"},
 	}, false},
 	{"next expiry not updated", openStaleExpiry, [][2]string{
 		{"expiry", "L4 wallets are found until they are swept, and not before they expire"},
@@ -99,7 +104,10 @@ var mistakes = []mistake{
 		{"reversals", "L3 L5 what goes back to an expired lot is written off at once and not spent"},
 	}, true},
 	{"balance of all currencies", bendSnapshot(lotsOfAllCurrencies), [][2]string{{"lots", "each wallet has its own lots"}}, true},
-	{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{{"clocks", "R4 created_at does not go back with the clock"}}, true},
+	{"clock lowers created_at", bendSnapshot(clockLowersTime), [][2]string{
+		{"clocks", "R4 created_at does not go back with the clock"},
+		{"clocks", "Q4 R4 writers and sweepers while the clock jumps by days and back"},
+	}, true},
 	{"chain by wallet", bendSnapshot(chainByWallet), [][2]string{{"transact", "positions count the customer's entries, seqs the wallet's"}}, true},
 	{"times in milliseconds", bend(millisecondTimes), [][2]string{{"clocks", "times keep their microseconds"}}, true},
 	{"a refusal leaves a trace", bend(refusalLeavesTrace), [][2]string{

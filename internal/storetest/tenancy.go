@@ -103,7 +103,7 @@ func tenancyLists(w *world) {
 func tenancySettings(w *world) {
 	tenants := w.tenants()
 	for i, tenant := range tenants {
-		_, err := w.access.UpdateSettings(w.Context(), tenant, func(s access.Settings) (access.Settings, error) {
+		_, err := w.access.UpdateSettings(w.Context(), tenant, w.change(), func(s access.Settings) (access.Settings, error) {
 			s.USDRates = map[money.Currency]string{"INR": []string{"0.01", "0.02", "0.03", "0.04"}[i]}
 			return s, nil
 		})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,8 +85,11 @@ type world struct {
 	shop   ledger.Tenant // a business in test mode
 	names  int
 
+	changes atomic.Int64 // of settings, see change
+
 	webhooks webhook.Store
-	sharded  bool // see [Stores]
+	sharded  bool          // see [Stores]
+	patience time.Duration // see [Stores]
 }
 
 func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
@@ -93,6 +97,7 @@ func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	stores := open(t)
 	w := &world{
 		TB: t, access: stores.Access, webhooks: stores.Webhooks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
+		patience: stores.waitsFor(),
 	}
 	w.ledger = checked{Store: stores.Ledger, t: t}
 	w.book = ledger.NewBook(w.ledger, w.clock.Now, w.dice.next)

@@ -142,7 +142,8 @@ func fill(t testing.TB, db store) {
 	must(t, db.CreateKey(t.Context(), keyOf("key_5", test, began.Add(time.Microsecond))))
 	_, err := db.RevokeKey(t.Context(), "key_9", began.Add(3*time.Microsecond))
 	must(t, err)
-	_, err = db.UpdateSettings(t.Context(), live, func(s access.Settings) (access.Settings, error) {
+	change := access.Change{Moment: ledger.Moment{Now: began.Add(4 * time.Microsecond)}}
+	_, err = db.UpdateSettings(t.Context(), live, change, func(s access.Settings) (access.Settings, error) {
 		s.Currencies = append(s.Currencies, "JPY")
 		return s, nil
 	})

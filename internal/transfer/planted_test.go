@@ -49,6 +49,8 @@ func tamper(t testing.TB, to side, script string) {
 	must(t, err)
 	drop := "drop trigger if exists ledger_entries_are_not_updated; drop trigger if exists ledger_entries_are_not_deleted;" +
 		"drop trigger if exists audit_entries_are_not_updated; drop trigger if exists audit_entries_are_not_deleted;" +
+		"drop trigger if exists business_audit_entries_are_not_updated;" +
+		"drop trigger if exists business_audit_entries_are_not_deleted;" +
 		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;"
 	must(t, sqlitex.ExecuteScript(conn, drop+script+";", nil))
 	must(t, conn.Close())
@@ -64,20 +66,22 @@ var plants = []struct{ name, script, want string }{
 	{"the case of a key is changed", `update ledger_entries set idempotency_key = upper(idempotency_key) where idempotency_key = 'welcome'`, "M4"},
 	{"a balance is changed", `update wallets set balance = balance + 1 where seq = (select max(seq) from wallets)`, "M1"},
 	{"a wallet is dropped", `delete from wallets where seq = (select max(seq) from wallets)`, "M1"},
-	{"an API key is missing", `delete from api_keys where id = 'key_5'`, "api_keys"},
-	{"a revoked key works again", `update api_keys set revoked_at = KEEP where id = 'key_9'`, "revoked_at"},
-	{"a key never expires", `update api_keys set expires_at = KEEP where id = 'key_5'`, "expires_at"},
+	{"an API key is missing", `delete from api_keys where id = 'key_5'`, "N5"},
+	{"a revoked key works again", `update api_keys set revoked_at = KEEP where id = 'key_9'`, "N5"},
+	{"a key never expires", `update api_keys set expires_at = KEEP where id = 'key_5'`, "N5"},
 	{"keys change places", `update api_keys set no = no + 100 where id = 'key_0'`, "api_keys"},
-	{"a setting is lost", `update tenants set settings = replace(settings, ',"JPY"', '')`, "settings"},
+	{"a setting is lost", `update tenants set settings = replace(settings, ',"JPY"', '')`, "N5"},
 	{"a webhook is gone", `delete from webhook_deliveries where endpoint = 3; delete from webhook_endpoints where no = 3`, "webhook_endpoints"},
 	{"a delivery is due later", `update webhook_deliveries set tries = 7 where no = 1`, "webhook_deliveries"},
-	{"a business has another name", `update businesses set name = 'Other' where id = 'bus_fill'`, "businesses"},
+	{"a business has another name", `update businesses set name = 'Other' where id = 'bus_fill'`, "N5"},
 	{"customers change places", `update customers set no = no + 100000 where no = 3`, "row 3: no is not the same"},
 	{"a customer's name folds otherwise", `update customers set name_folded = upper(name_folded) where no = 5`, "name_folded"},
 	{"a customer's metadata is written otherwise", `update customers set metadata = replace(metadata, ':', ': ')`, "metadata"},
 	{"a customer is there who was not", `insert into customers (no, TENANTID, tenant, email, name, name_folded, phone_number,
 		metadata, created_at, updated_at) select no + 100000, 'cus_more', tenant, email, name, name_folded, phone_number,
 		metadata, created_at, updated_at from customers where no = 1`, "it is in the copy only"},
+	{"a line of the trail of a business is dropped", `delete from business_audit_entries where position = 2`, "N5"},
+	{"a line of the trail of a business is changed", `update business_audit_entries set address = '192.0.2.1' where position = 1`, "N5"},
 	{"a line of an audit trail is dropped", `delete from audit_entries where position = 1`, "N5"},
 	{"the last line of an audit trail is dropped", `delete from audit_entries where position = 4`, "N5"},
 	{"a line of an audit trail is changed", `update audit_entries set address = '192.0.2.1' where position = 2`, "N5"},

@@ -161,7 +161,7 @@ var uncarried = map[string][]string{
 	},
 	"PostgreSQL": {
 		"installation", "schema_migrations", "copied_from", "feed", "customers.feed_order", "audit_entries.feed_order",
-		"ledger_entries.feed_order", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
+		"ledger_entries.feed_order", "hold_events.feed_order", "hold_events.after_position", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
 	},
 }
 

@@ -51,6 +51,11 @@ var (
 	}}
 	Tenants = &Table{Name: "tenants", Key: []string{"no"}, Columns: []Column{
 		{"no", Number}, {"business_id", Text}, {"mode", Text}, {"settings", Text},
+		{"audit_position", Number}, {"audit_hash", Bytes},
+	}}
+	BusinessAuditEntries = &Table{Name: "business_audit_entries", Key: []string{"tenant", "position"}, Columns: []Column{
+		{"tenant", Number}, {"position", Number}, {"id", Text}, {"action", Text}, {"key_id", Text}, {"address", Text},
+		{"before_state", Text}, {"after_state", Text}, {"reason", Text}, {"created_at", Time}, {"hash", Bytes},
 	}}
 	Keys = &Table{Name: "api_keys", Key: []string{"no"}, Columns: []Column{
 		{"no", Number}, {"id", Text}, {"tenant", Number}, {"name", Text}, {"scope", Text}, {"hash", Bytes},
@@ -119,8 +124,8 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers, WebhookEndpoints,
-		WebhookDeliveries, Entries,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, Holds, HoldEvents, Answers,
+		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }
 

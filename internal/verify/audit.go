@@ -17,7 +17,7 @@ import (
 
 // auditRow is a raw row of audit_entries.
 type auditRow struct {
-	customer  int64
+	customer  int64 // or tenant, in the trail of a business
 	position  int64
 	id        string
 	action    string
@@ -62,6 +62,10 @@ const auditShape shape = "iittttttt" + "ib"
 
 func (r *reader) readAudit(b *batch, stmt *sqlite.Stmt) {
 	b.steps = append(b.steps, stepAudit)
+	b.audits = append(b.audits, readAuditRow(stmt))
+}
+
+func readAuditRow(stmt *sqlite.Stmt) auditRow {
 	row := auditRow{
 		misfit:    auditShape.misfit(stmt),
 		customer:  stmt.ColumnInt64(0),
@@ -77,7 +81,7 @@ func (r *reader) readAudit(b *batch, stmt *sqlite.Stmt) {
 		hash:      make([]byte, stmt.ColumnLen(10)),
 	}
 	stmt.ColumnBytes(10, row.hash)
-	b.audits = append(b.audits, row)
+	return row
 }
 
 // trail is a customer's audit trail as its lines make it.
@@ -105,11 +109,22 @@ func (c *checker) audit(owner *customer, line *auditRow) {
 	where := owner.where("", line.position)
 	where.Entry = line.id
 	report := func(law Law, format string, args ...any) { c.found.add(law, where, format, args...) }
+	t.link(line, owner, &c.buffer, report)
+	if key, ok := c.tenants.keyOwner[line.keyID]; ok && key != owner.tenant {
+		report(LawTenancy, "the audit entry was made with API key %s of another business or mode", line.keyID)
+	}
+	t.states(line, customerAction(line), map[string]json.RawMessage{
+		"freezes": json.RawMessage("[]"), "alerts": json.RawMessage("{}"),
+	}, report)
+}
+
+// link checks that a line comes next in its trail, and goes on to it.
+func (t *trail) link(line *auditRow, owner *customer, buffer *bytes.Buffer, report reporter) {
 	if line.misfit != "" {
 		report(LawAudit, "%s of the audit entry is stored as another type", line.misfit)
 	}
 	if want := t.position + 1; line.position != want {
-		report(LawAudit, "the customer's next audit entry has position %d, want %d", line.position, want)
+		report(LawAudit, "the next audit entry has position %d, want %d", line.position, want)
 	}
 	if position, ok := idPosition("aud_", []byte(line.id)); !ok || position != line.position {
 		report(LawAudit, "the id of the audit entry does not contain the position")
@@ -117,22 +132,38 @@ func (c *checker) audit(owner *customer, line *auditRow) {
 	if line.createdAt < t.createdAt || line.createdAt <= 0 {
 		report(LawAudit, "the audit entry was made at %d, before %d of the one before", line.createdAt, t.createdAt)
 	}
-	if key, ok := c.tenants.keyOwner[line.keyID]; ok && key != owner.tenant {
-		report(LawTenancy, "the audit entry was made with API key %s of another business or mode", line.keyID)
-	}
-	want := auditHash(&c.buffer, t.hash, owner, line)
+	want := auditHash(buffer, t.hash, owner, line)
 	if !bytes.Equal(line.hash, want[:]) {
 		report(LawAudit, "the hash of the audit entry is %x…, the row and the hash before make %x…",
 			line.hash[:min(8, len(line.hash))], want[:8])
 	}
-	t.states(line, report)
 	t.position, t.createdAt = line.position, max(line.createdAt, t.createdAt)
 	t.hash = [32]byte{}
 	copy(t.hash[:], line.hash)
 }
 
-// states checks what the line says of before and after, and moves on to after.
-func (t *trail) states(line *auditRow, report reporter) {
+// customerAction tells whether a line's action can change members of these names.
+func customerAction(line *auditRow) func(names []string) bool {
+	return func(names []string) bool {
+		only := func(name string) bool { return slices.Equal(names, []string{name}) }
+		switch line.action {
+		case auditUpdate:
+			return !slices.Contains(names, "freezes") && !slices.Contains(names, "alerts")
+		case auditFreeze, auditUnfreeze:
+			return only("freezes") && line.reason != ""
+		case auditAlerts:
+			return only("alerts")
+		}
+		return false
+	}
+}
+
+// states checks what the line says of before and after, and moves on to after. A
+// trail begins with the members that are given; what else a trail tells of must be
+// null before, where it is to be complete, as that of a business is.
+func (t *trail) states(
+	line *auditRow, fits func(names []string) bool, begin map[string]json.RawMessage, report reporter,
+) {
 	var before, after map[string]json.RawMessage
 	if json.Unmarshal([]byte(line.before), &before) != nil || json.Unmarshal([]byte(line.after), &after) != nil {
 		report(LawAudit, "the states of the audit entry are no JSON objects")
@@ -143,19 +174,22 @@ func (t *trail) states(line *auditRow, report reporter) {
 		report(LawAudit, "the states of the audit entry have not the same members")
 		return
 	}
-	only := func(name string) bool { return slices.Equal(names, []string{name}) }
-	switch {
-	case line.action == auditUpdate && (slices.Contains(names, "freezes") || slices.Contains(names, "alerts")),
-		(line.action == auditFreeze || line.action == auditUnfreeze) && (!only("freezes") || line.reason == ""),
-		line.action == auditAlerts && !only("alerts"),
-		!slices.Contains([]string{auditUpdate, auditFreeze, auditUnfreeze, auditAlerts}, line.action):
+	if !fits(names) {
 		report(LawAudit, "%q is no action that changes %s", line.action, strings.Join(names, ", "))
 	}
+	complete := begin == nil
 	if t.members == nil {
-		t.members = map[string]json.RawMessage{"freezes": json.RawMessage("[]"), "alerts": json.RawMessage("{}")}
+		t.members = maps.Clone(begin)
+		if complete {
+			t.members = make(map[string]json.RawMessage)
+		}
 	}
 	for _, name := range names {
-		if left, known := t.members[name]; known && !bytes.Equal(left, before[name]) {
+		left, known := t.members[name]
+		if complete && !known {
+			left, known = json.RawMessage("null"), true
+		}
+		if known && !bytes.Equal(left, before[name]) {
 			report(LawAudit, "%s was %s before the audit entry, the one before has left %s", name, before[name], left)
 		}
 		if bytes.Equal(before[name], after[name]) {

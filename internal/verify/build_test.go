@@ -3,6 +3,7 @@ package verify_test
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 )
@@ -94,12 +96,59 @@ func newLedgerFile(t testing.TB) *ledgerFile {
 		f.exec(`insert into businesses (id, name, created_at) values (?, ?, 1)`, id, strings.ToUpper(id))
 	}
 	for i, tenant := range []ledger.Tenant{acmeTest, acmeLive, zetaTest} {
-		f.exec(`insert into tenants (no, business_id, mode, settings) values (?, ?, ?, '{}')`,
-			i+1, tenant.BusinessID, string(tenant.Mode))
-		f.exec(`insert into api_keys (id, tenant, name, scope, hash, hint, created_at) values (?, ?, 'a', 'write', ?, 'h', 1)`,
-			keyID(tenant), i+1, fmt.Appendf(nil, "%032d", i))
+		f.addTenant(i+1, tenant)
 	}
 	return f
+}
+
+// addTenant adds a business in one mode, whose settings were changed once, with a key
+// of its own and one that was revoked.
+func (f *ledgerFile) addTenant(no int, tenant ledger.Tenant) {
+	made := time.UnixMicro(1).UTC()
+	business := access.Business{ID: tenant.BusinessID, Name: strings.ToUpper(tenant.BusinessID), CreatedAt: made}
+	key := access.Key{ID: keyID(tenant), Tenant: tenant, Name: "a", Scope: access.Write, Hint: "h", CreatedAt: made}
+	copy(key.Hash[:], fmt.Appendf(nil, "%032d", no))
+	old := access.Key{
+		ID: "key_old_" + fmt.Sprint(no), Tenant: tenant, Name: "b", Scope: access.Read, Hint: "i", CreatedAt: made,
+		ExpiresAt: time.UnixMicro(9).UTC(),
+	}
+	copy(old.Hash[:], fmt.Appendf(nil, "%032d", 100+no))
+	before, after := access.DefaultSettings(), access.DefaultSettings()
+	after.USDRates = map[money.Currency]string{"INR": "0.0119"}
+	after.Alerts = after.Alerts.With("USD", ledger.MakeThresholds([]ledger.Threshold{{Below: 500, RecoverAt: 1000}}))
+
+	lines := access.Opening(tenant, business, before, []access.Key{key, old})
+	trail := func() access.Trail {
+		last := lines[len(lines)-1]
+		return access.Trail{AuditHead: ledger.AuditHead{Position: last.Position, Hash: last.Hash}, At: last.CreatedAt}
+	}
+	old.RevokedAt = time.UnixMicro(3).UTC()
+	lines = append(lines, trail().KeyRevoked(old))
+	lines = append(lines, trail().SettingsUpdated(tenant, access.Change{
+		By: ledger.Actor{KeyID: key.ID, Address: "192.0.2.1"}, Moment: ledger.Moment{Now: time.UnixMicro(4).UTC()},
+	}, before, after))
+	settings, err := json.Marshal(after)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	end := trail()
+	f.exec(`insert into tenants (no, business_id, mode, settings, audit_position, audit_hash) values (?, ?, ?, ?, ?, ?)`,
+		no, tenant.BusinessID, string(tenant.Mode), string(settings), end.Position, end.Hash[:])
+	for _, k := range []access.Key{key, old} {
+		revoked := int64(0)
+		if k.ID == old.ID {
+			revoked = 3
+		}
+		f.exec(`insert into api_keys (id, tenant, name, scope, hash, hint, created_at, expires_at, revoked_at)
+			values (?, ?, ?, ?, ?, ?, 1, ?, ?)`,
+			k.ID, no, k.Name, string(k.Scope), slices.Clone(k.Hash[:]), k.Hint, 3*revoked, revoked)
+	}
+	for _, line := range lines {
+		f.exec(`insert into business_audit_entries (tenant, position, id, action, key_id, address, before_state, after_state,
+			reason, created_at, hash) values (?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)`,
+			no, line.Position, line.ID, string(line.Action), line.By.KeyID, line.By.Address, line.Before, line.After,
+			line.CreatedAt.UnixMicro(), slices.Clone(line.Hash[:]))
+	}
 }
 
 // keyID is the one API key of a tenant.

@@ -193,32 +193,6 @@ func open[T any](r *rowReader, s *stream[T], name, query string, scan func(pgx.C
 	return err
 }
 
-func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
-	t := &tenants{byNo: make(map[int64]tenant), keyOwner: make(map[string]int64), broken: make(findings)}
-	rows, err := conn.Query(ctx, `select no, business_id, mode from tenants order by no`)
-	if err != nil {
-		return nil, err
-	}
-	var no int64
-	var owner tenant
-	_, err = pgx.ForEachRow(rows, []any{&no, &owner.businessID, &owner.mode}, func() error {
-		t.byNo[no] = owner
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if rows, err = conn.Query(ctx, `select id, tenant from api_keys order by id`); err != nil {
-		return nil, err
-	}
-	var id string
-	_, err = pgx.ForEachRow(rows, []any{&id, &no}, func() error {
-		t.keyOwner[id] = no
-		return nil
-	})
-	return t, err
-}
-
 // The columns of each table begin with the key of the customer.
 const (
 	customerRowColumns = `

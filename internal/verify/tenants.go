@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"bytes"
+
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 )
@@ -10,8 +12,19 @@ type tenants struct {
 	byNo     map[int64]tenant
 	keyOwner map[string]int64 // id of an API key to its tenant
 
-	// broken are the rows of tenants and api_keys that hang in the air.
+	// broken is what is wrong with the rows of tenants and API keys, and with the
+	// audit trails of businesses.
 	broken findings
+
+	rows   map[int64]*tenantRow
+	order  []int64 // of rows
+	buffer bytes.Buffer
+}
+
+func newTenants() *tenants {
+	return &tenants{
+		byNo: make(map[int64]tenant), keyOwner: make(map[string]int64), broken: make(findings), rows: make(map[int64]*tenantRow),
+	}
 }
 
 // tenant is a business in one mode.
@@ -20,39 +33,75 @@ type tenant struct {
 	mode       string
 }
 
+// add takes a business in one mode.
+func (t *tenants) add(row *tenantRow) {
+	t.byNo[row.no], t.rows[row.no] = row.tenant, row
+	t.order = append(t.order, row.no)
+	if !row.known {
+		t.broken.add(LawTenancy, row.where(0), "the business does not exist")
+	}
+	if row.mode != "test" && row.mode != "live" {
+		t.broken.add(LawTenancy, row.where(0), "%q is not a mode", row.mode)
+	}
+}
+
+// addKey takes an API key.
+func (t *tenants) addKey(key keyRow) {
+	t.keyOwner[key.id] = key.tenant
+	row, ok := t.rows[key.tenant]
+	if !ok {
+		t.broken.add(LawTenancy, Finding{}, "API key %s belongs to tenant %d, which does not exist", key.id, key.tenant)
+		return
+	}
+	row.keys = append(row.keys, key)
+}
+
 func (f *file) readTenants() (*tenants, error) {
-	t := &tenants{byNo: make(map[int64]tenant), keyOwner: make(map[string]int64), broken: make(findings)}
+	t := newTenants()
 	const tenantsQuery = `
-	select t.no, t.business_id, t.mode, b.id is not null
+	select t.no, t.business_id, t.mode, b.id is not null, coalesce(b.name, ''), coalesce(b.created_at, 0), t.settings,
+	       t.audit_position, t.audit_hash
 	  from tenants t
 	  left join businesses b on b.id = t.business_id
 	 order by t.no`
-	err := sqlitex.ExecuteTransient(f.conn, tenantsQuery, &sqlitex.ExecOptions{
-		ResultFunc: func(stmt *sqlite.Stmt) error {
-			owner := tenant{businessID: stmt.ColumnText(1), mode: stmt.ColumnText(2)}
-			t.byNo[stmt.ColumnInt64(0)] = owner
-			where := Finding{BusinessID: owner.businessID, Mode: owner.mode}
-			if !stmt.ColumnBool(3) {
-				t.broken.add(LawTenancy, where, "the business does not exist")
-			}
-			if owner.mode != "test" && owner.mode != "live" {
-				t.broken.add(LawTenancy, where, "%q is not a mode", owner.mode)
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		return nil, err
+	const keysQuery = `
+	select id, tenant, name, scope, hash, hint, created_at, expires_at, revoked_at
+	  from api_keys
+	 order by no`
+	const trailQuery = `
+	select tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
+	  from business_audit_entries
+	 order by tenant, position`
+	for _, read := range []struct {
+		query string
+		row   func(stmt *sqlite.Stmt)
+	}{
+		{tenantsQuery, func(stmt *sqlite.Stmt) {
+			t.add(&tenantRow{
+				no: stmt.ColumnInt64(0), tenant: tenant{businessID: stmt.ColumnText(1), mode: stmt.ColumnText(2)},
+				known: stmt.ColumnBool(3), name: stmt.ColumnText(4), createdAt: stmt.ColumnInt64(5), settings: stmt.ColumnText(6),
+				position: stmt.ColumnInt64(7), hash: blob(stmt, 8),
+			})
+		}},
+		{keysQuery, func(stmt *sqlite.Stmt) {
+			t.addKey(keyRow{
+				id: stmt.ColumnText(0), tenant: stmt.ColumnInt64(1), name: stmt.ColumnText(2), scope: stmt.ColumnText(3),
+				hash: blob(stmt, 4), hint: stmt.ColumnText(5), createdAt: stmt.ColumnInt64(6), expiresAt: stmt.ColumnInt64(7),
+				revokedAt: stmt.ColumnInt64(8),
+			})
+		}},
+		{trailQuery, func(stmt *sqlite.Stmt) {
+			line := readAuditRow(stmt)
+			t.line(&line)
+		}},
+	} {
+		err := sqlitex.ExecuteTransient(f.conn, read.query, &sqlitex.ExecOptions{
+			ResultFunc: func(stmt *sqlite.Stmt) error { read.row(stmt); return nil },
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	err = sqlitex.ExecuteTransient(f.conn, `select id, tenant from api_keys order by no`, &sqlitex.ExecOptions{
-		ResultFunc: func(stmt *sqlite.Stmt) error {
-			id, owner := stmt.ColumnText(0), stmt.ColumnInt64(1)
-			t.keyOwner[id] = owner
-			if _, ok := t.byNo[owner]; !ok {
-				t.broken.add(LawTenancy, Finding{}, "API key %s belongs to tenant %d, which does not exist", id, owner)
-			}
-			return nil
-		},
-	})
-	return t, err
+	t.finish()
+	return t, nil
 }

@@ -105,8 +105,8 @@ func (q *queuer) deliveries(endpoint *Endpoint, facts []ledger.Fact) (deliveries
 				continue
 			}
 			queue := event.CustomerID
-			if event.Entry != nil {
-				queue += "/" + string(event.Entry.Currency)
+			if currency := event.Currency(); currency != "" {
+				queue += "/" + string(currency)
 			}
 			deliveries = append(deliveries, Delivery{
 				EventID: event.ID, Kind: event.Kind, Queue: queue, Body: q.render(&event), State: Pending, DueAt: now, QueuedAt: now,

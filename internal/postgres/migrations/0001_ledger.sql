@@ -23,7 +23,27 @@ create table tenants (
   business_id text collate "C" not null references businesses (id),
   mode        text             not null check (mode in ('test', 'live')),
   settings    text             not null, -- JSON
+
+  -- Where the audit trail of the business in this mode stands.
+  audit_position bigint        not null default 0 check (audit_position >= 0),
+  audit_hash  bytea            not null default decode(repeat('00', 32), 'hex') check (length(audit_hash) = 32),
   unique (business_id, mode)
+);
+
+-- What was done to settings and API keys, in a chain for each tenant.
+create table business_audit_entries (
+  tenant       integer          not null references tenants (no),
+  position     bigint           not null check (position > 0),
+  id           text collate "C" not null,
+  action       text             not null,
+  key_id       text             not null, -- '' for the operator
+  address      text             not null, -- '' where none is known
+  before_state text             not null, -- canonical JSON object of what became different
+  after_state  text             not null,
+  reason       text             not null, -- '' for none
+  created_at   timestamptz      not null,
+  hash         bytea            not null check (length(hash) = 32),
+  primary key (tenant, position)
 );
 
 -- One row: which feed this is. A place in a feed is a place in this database only,
@@ -253,6 +273,12 @@ create trigger audit_entries_are_not_changed before update or delete on audit_en
 create trigger audit_entries_are_not_truncated before truncate on audit_entries
   for each statement execute function audit_entries_are_immutable();
 
+create trigger business_audit_entries_are_not_changed before update or delete on business_audit_entries
+  for each row execute function audit_entries_are_immutable();
+
+create trigger business_audit_entries_are_not_truncated before truncate on business_audit_entries
+  for each statement execute function audit_entries_are_immutable();
+
 -- Transfers, with a row at each of the two customers: at the source from the
 -- first commit on, at the destination once it has decided. A refusal has no
 -- entry, and keeps what was refused from arriving later.
@@ -330,9 +356,12 @@ create table hold_events (
   fingerprint bytea            not null check (length(fingerprint) = 16),
   created_by  text             not null,
   created_at  timestamptz      not null,
+  feed_order  bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
+  after_position bigint        not null default 0, -- of the customer's entry before it, which the feed tells first
   primary key (customer_id, tenant, number)
 );
 
+create index hold_events_by_feed on hold_events (tenant, feed_order);
 create unique index hold_events_by_key on hold_events (customer_id, tenant, idempotency_key) where idempotency_key is not null;
 
 create function hold_events_are_immutable() returns trigger language plpgsql as $$

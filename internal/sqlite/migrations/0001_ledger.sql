@@ -21,8 +21,38 @@ create table tenants (
   business_id text    not null references businesses (id),
   mode        text    not null check (mode in ('test', 'live')),
   settings    text    not null, -- JSON
+
+  -- Where the audit trail of the business in this mode stands.
+  audit_position integer not null default 0 check (audit_position >= 0),
+  audit_hash  blob    not null default (zeroblob(32)) check (length(audit_hash) = 32),
   unique (business_id, mode)
 ) strict;
+
+-- What was done to settings and API keys, in a chain for each tenant.
+create table business_audit_entries (
+  tenant       integer not null references tenants (no),
+  position     integer not null check (position > 0),
+  id           text    not null,
+  action       text    not null,
+  key_id       text    not null, -- '' for the operator
+  address      text    not null, -- '' where none is known
+  before_state text    not null, -- canonical JSON object of what became different
+  after_state  text    not null,
+  reason       text    not null, -- '' for none
+  created_at   integer not null,
+  hash         blob    not null check (length(hash) = 32),
+  primary key (tenant, position)
+) strict, without rowid;
+
+create trigger business_audit_entries_are_not_updated before update on business_audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
+
+create trigger business_audit_entries_are_not_deleted before delete on business_audit_entries
+begin
+  select raise(abort, 'audit entries are immutable');
+end;
 
 create table api_keys (
   no         integer primary key,
@@ -205,13 +235,15 @@ begin
   select raise(abort, 'audit entries are immutable');
 end;
 
--- What the feed tells of customers: that they were made, and each line of their
--- audit trails. Entries are in the feed by their own numbers. Both are in commit
--- order, and what stands here comes behind the entry that was the last at its time.
+-- What the feed tells of customers beside their entries, which are in the feed by
+-- their own numbers: that they were made, each line of their audit trails, and what
+-- happened to their holds. Both are in commit order, and what stands here comes
+-- behind the entry that was the last at its time.
 create table customer_events (
   no          integer primary key, -- grows by one, in commit order
   customer    integer not null references customers (no),
-  position    integer not null check (position >= 0), -- of the line of the audit trail, 0 for the making
+  kind        text    not null check (kind in ('made', 'audit', 'hold')),
+  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event
   after_entry integer not null check (after_entry >= 0) -- no of an entry, 0 for none
 ) strict;
 

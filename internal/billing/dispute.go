@@ -1,0 +1,147 @@
+package billing
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/billfold/billfold/internal/money"
+)
+
+// DisputeStatus is what a processor says of a dispute, in the words of the wire.
+type DisputeStatus string
+
+// The statuses. The first two are open, the others final for their stage.
+const (
+	DisputeOpened     DisputeStatus = "dispute_opened"
+	DisputeChallenged DisputeStatus = "dispute_challenged"
+	DisputeWon        DisputeStatus = "dispute_won"
+	DisputeCancelled  DisputeStatus = "dispute_cancelled" // by the customer: as good as won
+	DisputeExpired    DisputeStatus = "dispute_expired"   // nobody answered in time: lost
+	DisputeAccepted   DisputeStatus = "dispute_accepted"  // by the business: lost
+	DisputeLost       DisputeStatus = "dispute_lost"
+)
+
+// DisputeStage is how far a dispute went. A later stage begins it anew.
+type DisputeStage string
+
+// The stages, in their order.
+const (
+	StageInquiry     DisputeStage = "pre_dispute" // nothing was taken
+	StageDispute     DisputeStage = "dispute"
+	StageArbitration DisputeStage = "pre_arbitration"
+)
+
+// Dispute is one about a card payment that credited a lot, as it is stored: the
+// message that counts, and what the wallet answers for.
+type Dispute struct {
+	ID     string
+	Amount money.Amount // of the card payment that is disputed
+	Stage  DisputeStage
+	Status DisputeStatus // empty: no message came yet
+
+	Held money.Amount // of what the lot had left, promised to the dispute
+	Lost money.Amount // debited against the account disputes
+	Debt money.Amount // what the wallet could not answer for, owed to the business
+}
+
+// DisputeMessage is what the processor says. Messages come twice and in any order.
+type DisputeMessage struct {
+	Stage  DisputeStage
+	Status DisputeStatus
+}
+
+// Claim is what a message asks of the wallet that was credited.
+type Claim string
+
+// The claims.
+const (
+	ClaimNone Claim = "none" // nothing is disputed, or not any more
+	ClaimHold Claim = "hold" // it is open
+	ClaimTake Claim = "take" // it is lost
+)
+
+// Claim is what the dispute asks of the wallet now. It follows from the message that
+// counts, so it does not matter which came before.
+func (d *Dispute) Claim() Claim {
+	switch {
+	case d.Stage == StageInquiry || d.Status == "" || d.Status == DisputeWon || d.Status == DisputeCancelled:
+		return ClaimNone
+	case d.Status == DisputeOpened || d.Status == DisputeChallenged:
+		return ClaimHold
+	}
+	return ClaimTake
+}
+
+// stages and statuses are in the order of what they say: a later stage more than an
+// earlier one, then open before won before lost. A processor that says both won and
+// lost of one stage contradicts itself, and the loss counts, as then the money is gone.
+var (
+	stages   = []DisputeStage{StageInquiry, StageDispute, StageArbitration}
+	statuses = []DisputeStatus{
+		DisputeOpened, DisputeChallenged, DisputeCancelled, DisputeWon, DisputeExpired, DisputeAccepted, DisputeLost,
+	}
+)
+
+// after reports whether a message says more than what is known.
+func (m DisputeMessage) after(d *Dispute) bool {
+	stage, status := slices.Index(stages, m.Stage), slices.Index(statuses, m.Status)
+	if stage < 0 || status < 0 {
+		return false // not a word of ours
+	}
+	knownStage, knownStatus := slices.Index(stages, d.Stage), slices.Index(statuses, d.Status)
+	return cmp.Or(cmp.Compare(stage, knownStage), cmp.Compare(status, knownStatus)) > 0
+}
+
+// DisputeMove is what moves in the wallet with a message, all amounts 0 or above, in
+// this order.
+type DisputeMove struct {
+	Restore money.Amount // undo debits for the dispute: to the very lot
+	Forgive money.Amount // undo the debt
+	Release money.Amount // give back what is held
+	Hold    money.Amount // promise of the lot
+	Capture money.Amount // debit what is held, against disputes
+	Take    money.Amount // debit the lot beside the hold, against disputes
+	Owe     money.Amount // record a debt
+}
+
+// DisputeStep is everything that is committed together.
+type DisputeStep struct {
+	Dispute Dispute
+	DisputeMove
+}
+
+// DecideDispute says what becomes of a dispute when the processor sends a message,
+// where left can be taken of the lot that the payment opened.
+//
+// While it is open, what the lot has left is held, and nobody's other money. Won, it
+// is given back. Lost, it is debited, and what the lot could not answer for is a debt
+// (law O3). What is asked of the wallet follows from the message that says most, so
+// each amount moves once in whatever order and however often they come (law F5):
+//
+//	top-up 1000, of which 700 are left      opened: hold 700
+//	won                                     release 700
+//	lost                                    capture 700, owe 300
+//	lost, then won in a later stage         restore 700, forgive 300
+func DecideDispute(d Dispute, m DisputeMessage, left money.Amount) DisputeStep {
+	if !m.after(&d) {
+		return DisputeStep{Dispute: d}
+	}
+	before := d.Claim()
+	d.Stage, d.Status = m.Stage, m.Status
+	answers := min(d.Amount, max(left, 0)+d.Held+d.Lost) // of the lot, for the dispute
+	var move DisputeMove
+	switch claim := d.Claim(); {
+	case claim == before:
+	case claim == ClaimNone:
+		move = DisputeMove{Restore: d.Lost, Forgive: d.Debt, Release: d.Held}
+		d.Held, d.Lost, d.Debt = 0, 0, 0
+	case claim == ClaimHold:
+		// A later stage has begun: what is lost is open again.
+		move = DisputeMove{Restore: d.Lost, Forgive: d.Debt, Hold: answers - d.Held}
+		d.Held, d.Lost, d.Debt = answers, 0, 0
+	default:
+		move = DisputeMove{Capture: d.Held, Take: answers - d.Held, Owe: d.Amount - answers}
+		d.Held, d.Lost, d.Debt = 0, answers, d.Amount-answers
+	}
+	return DisputeStep{d, move}
+}

@@ -1,0 +1,260 @@
+package billing
+
+import (
+	"slices"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+// The codes of refused refunds.
+const (
+	CodePaymentNotSucceeded ledger.Code = "PAYMENT_NOT_SUCCEEDED"
+	CodeAlreadyRefunded     ledger.Code = "PAYMENT_ALREADY_REFUNDED"
+	CodeRefundExceeds       ledger.Code = "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT"
+	CodeCurrencyMismatch    ledger.Code = "CURRENCY_MISMATCH"
+)
+
+// Destination is where a refund goes.
+type Destination string
+
+const (
+	// ToOriginal gives the card's part back to the card and the wallet's part to the
+	// very lots it came from.
+	ToOriginal Destination = "original"
+
+	// ToWallet credits the wallet with the card's part instead.
+	ToWallet Destination = "wallet"
+)
+
+// Refundable is a payment as far as it can be refunded, with all refunds of it: the
+// row that is locked to decide one.
+type Refundable struct {
+	PaymentID string
+	Currency  money.Currency
+	Succeeded bool
+
+	Wallet money.Amount // what the wallet paid of the invoice
+	Card   money.Amount // what the card paid of it, without a surplus that was credited
+
+	// Lines are those of the invoice; what they were charged sums to Wallet + Card.
+	Lines []Line
+
+	// Disputed is what a dispute has taken of the card's part, see [Dispute].
+	Disputed money.Amount
+
+	Refunds []Refund // oldest first
+}
+
+// Line is a line of an invoice.
+type Line struct {
+	ID     string
+	Amount money.Amount
+}
+
+// RefundState is where a refund stands.
+type RefundState string
+
+// The states. A refund without a part of the card has succeeded when it is made.
+const (
+	RefundPending   RefundState = "pending" // the card's part was asked for, and its outcome is not known
+	RefundSucceeded RefundState = "succeeded"
+	RefundFailed    RefundState = "failed"   // nothing was given back
+	RefundReversed  RefundState = "reversed" // the card's part came back after it had succeeded
+)
+
+// Refund is one of a payment.
+type Refund struct {
+	ID          string
+	State       RefundState
+	Destination Destination
+	Card        money.Amount // of the card's part
+	Wallet      money.Amount // of the wallet's part
+	Lines       []Line       // what of which line, empty for what is about none
+}
+
+// Key identifies the refund at the processor.
+func (r *Refund) Key() string { return "refund:" + r.ID }
+
+// takes is what of the parts a refund keeps from being refunded again.
+func (r *Refund) takes() (card, wallet money.Amount) {
+	switch r.State {
+	case RefundFailed:
+		return 0, 0
+	case RefundReversed:
+		return 0, r.Wallet
+	}
+	return r.Card, r.Wallet
+}
+
+// Left is what can be refunded of the card's part and of the wallet's.
+func (p *Refundable) Left() (card, wallet money.Amount) {
+	card, wallet = p.Card-p.Disputed, p.Wallet
+	for i := range p.Refunds {
+		fromCard, fromWallet := p.Refunds[i].takes()
+		card, wallet = card-fromCard, wallet-fromWallet
+	}
+	return max(card, 0), wallet
+}
+
+// lineLeft is what can be refunded of a line, and false where there is no such line.
+// A refund that came back has given back what it gave to the wallet; of which line
+// that was cannot be told, so it counts whole.
+func (p *Refundable) lineLeft(id string) (money.Amount, bool) {
+	at := slices.IndexFunc(p.Lines, func(l Line) bool { return l.ID == id })
+	if at < 0 {
+		return 0, false
+	}
+	left := p.Lines[at].Amount
+	for i := range p.Refunds {
+		r := &p.Refunds[i]
+		if card, wallet := r.takes(); card+wallet == 0 {
+			continue
+		}
+		for _, line := range r.Lines {
+			if line.ID == id {
+				left -= line.Amount
+			}
+		}
+	}
+	return left, true
+}
+
+// RefundRequest asks for a refund.
+type RefundRequest struct {
+	ID          string
+	Currency    money.Currency // empty: that of the payment
+	Destination Destination
+
+	// Amount is how much, 0 for all that is left. Where there are lines it is not
+	// looked at.
+	Amount money.Amount
+
+	// Lines say how much of which line, each with 0 for all that is left of it.
+	Lines []Line
+}
+
+// RefundMove is what a refund moves in the wallet, in the commit that decides it.
+type RefundMove struct {
+	Restore money.Amount // of the wallet's part, by a reversal: to the very lots
+	Credit  money.Amount // of the card's part, as paid money, against refunds
+}
+
+// RefundStep is everything that is committed together.
+type RefundStep struct {
+	Refundable Refundable
+	Refund     Refund
+	RefundMove
+}
+
+// MakeRefund decides a refund. The first rule that does not hold refuses:
+//
+//  1. the payment has not succeeded      PAYMENT_NOT_SUCCEEDED
+//  2. another currency                   CURRENCY_MISMATCH
+//  3. nothing is left                    PAYMENT_ALREADY_REFUNDED
+//  4. more than is left of it or a line  REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT
+//
+// A part of a payment is taken of its two parts in proportion to what is left of
+// each, so that all refunds together take exactly both (laws F1, F2):
+//
+//	paid 6.00 by wallet and 4.00 by card, refund 5.00    3.00 to the lots, 2.00 to the card
+//
+// A refund with a part of the card is pending until the processor has answered, and
+// holds both parts until then. What is asked for under an id that was used gets that
+// refund.
+func MakeRefund(p Refundable, q RefundRequest) (RefundStep, error) {
+	if at := p.find(q.ID); at >= 0 {
+		return RefundStep{Refundable: p, Refund: p.Refunds[at]}, nil
+	}
+	if !p.Succeeded {
+		return RefundStep{}, ledger.Errorf(CodePaymentNotSucceeded, "payment %s has not succeeded; only what was paid can be refunded", p.PaymentID)
+	}
+	if q.Currency != "" && q.Currency != p.Currency {
+		return RefundStep{}, ledger.Errorf(CodeCurrencyMismatch, "payment %s was made in %s", p.PaymentID, p.Currency)
+	}
+	card, wallet := p.Left()
+	if card+wallet == 0 {
+		return RefundStep{}, ledger.Errorf(CodeAlreadyRefunded, "nothing of payment %s is left to refund", p.PaymentID)
+	}
+	amount, lines, err := p.wanted(q, card+wallet)
+	if err != nil {
+		return RefundStep{}, err
+	}
+	parts, err := money.Split(amount, []int64{int64(card), int64(wallet)})
+	if err != nil {
+		return RefundStep{}, ledger.Errorf(ledger.CodeInternal, "payment %s has no parts to refund", p.PaymentID).WithCause(err)
+	}
+	refund := Refund{
+		ID: q.ID, State: RefundSucceeded, Destination: q.Destination, Card: parts[0], Wallet: parts[1], Lines: lines,
+	}
+	step := RefundStep{Refund: refund}
+	switch {
+	case refund.Destination == ToWallet:
+		step.RefundMove = RefundMove{Restore: refund.Wallet, Credit: refund.Card}
+	case refund.Card > 0:
+		step.Refund.State = RefundPending
+	default:
+		step.Restore = refund.Wallet
+	}
+	p.Refunds = append(slices.Clip(p.Refunds), step.Refund)
+	step.Refundable = p
+	return step, nil
+}
+
+// wanted is how much a request asks for, and of which lines.
+func (p *Refundable) wanted(q RefundRequest, left money.Amount) (amount money.Amount, lines []Line, err error) {
+	exceeds := ledger.Errorf(CodeRefundExceeds, "%d minor units of payment %s are left to refund", left, p.PaymentID)
+	amount = q.Amount
+	if len(q.Lines) == 0 && amount == 0 {
+		amount = left
+	}
+	if len(q.Lines) > 0 {
+		amount = 0
+	}
+	asked := map[string]bool{}
+	for _, line := range q.Lines {
+		of, ok := p.lineLeft(line.ID)
+		if !ok || asked[line.ID] {
+			return 0, nil, ledger.FieldErrorf(ledger.CodeNotFound, "items", "payment %s has no item %s, or it is named twice", p.PaymentID, line.ID)
+		}
+		asked[line.ID] = true
+		if line.Amount == 0 {
+			line.Amount = of
+		}
+		if line.Amount < 0 || line.Amount > of {
+			return 0, nil, exceeds
+		}
+		amount += line.Amount // at most what was paid
+		lines = append(lines, line)
+	}
+	if amount <= 0 || amount > left {
+		return 0, nil, exceeds
+	}
+	return amount, lines, nil
+}
+
+func (p *Refundable) find(id string) int {
+	return slices.IndexFunc(p.Refunds, func(r Refund) bool { return r.ID == id })
+}
+
+// AnswerRefund decides what becomes of a refund when the processor says whether the
+// card's part went back. It may say so twice and in any order; a part that came back
+// has come back (law F4). What is not pending any more moves nothing.
+func AnswerRefund(p Refundable, id string, succeeded bool) RefundStep {
+	at := p.find(id)
+	if at < 0 {
+		return RefundStep{Refundable: p}
+	}
+	p.Refunds = slices.Clone(p.Refunds)
+	r := &p.Refunds[at]
+	var move RefundMove
+	switch {
+	case r.State == RefundPending && succeeded:
+		r.State, move.Restore = RefundSucceeded, r.Wallet
+	case r.State == RefundPending:
+		r.State = RefundFailed
+	case r.State == RefundSucceeded && !succeeded && r.Destination == ToOriginal && r.Card > 0:
+		r.State = RefundReversed
+	}
+	return RefundStep{Refundable: p, Refund: *r, RefundMove: move}
+}
