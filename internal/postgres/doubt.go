@@ -59,9 +59,12 @@ func (b *batch) look(ctx context.Context) (happened bool, err error) {
 
 const lookHoldQuery = `
 	select count(*) > 0
-	  from hold_events e
-	  join holds h on h.customer_id = e.customer_id and h.tenant = e.tenant and h.number = e.hold
-	 where e.customer_id = $1 and e.tenant = $2 and e.number = $3 and h.id = $4 and e.fingerprint = $5 and e.created_at = $6`
+	  from holds h
+	 where h.customer_id = $1 and h.tenant = $2 and h.id = $4
+	   and h.number = (select e.hold
+	                     from hold_events e
+	                    where e.customer_id = $1 and e.tenant = $2 and e.number = $3 and e.fingerprint = $5
+	                      and e.created_at = $6)`
 
 // first is how to look for one of the rows that the batch was to leave.
 func (b *batch) first() (customer customerKey, query string, args []any) {

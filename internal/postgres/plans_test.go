@@ -19,8 +19,12 @@ func TestPlansLookUpByWholeKeys(t *testing.T) {
 	t.Parallel()
 	const one = `
 	  insert into ledger_entries
-	  select 'cus_' || case when %s then 0 else n end, 1, n, 'USD', n, 'cwt_' || n, true, 1, n - 1, n, n, 'payment', 'merchant',
+	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, 'USD', n, 'cwt_' || n, true, 1, n - 1, n, n, 'payment', 'merchant',
 	         'paid', null, null, null, null, null, 'key-' || n, repeat('f', 16)::bytea, 'key', now(), repeat('h', 32)::bytea
+	    from generate_series(1, 5000) as n;
+	  insert into hold_events
+	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null,
+	         repeat('f', 16)::bytea, 'key', now()
 	    from generate_series(1, 5000) as n;
 	  insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)
 	  select 'cus_' || n, n %% 50, 'a@example.com', 'A', 'a', '', '{}', now(), now() from generate_series(1, 100) as n;
