@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"zombiezen.com/go/sqlite"
@@ -95,10 +94,7 @@ func TestRefusals(t *testing.T) {
 		from := side{dir: smallInstallation(t)}
 		for _, to := range []side{emptyDir(t), emptyDatabase(t)} {
 			half(t, from, to)
-			db := from.open(t)
-			_, err := db.RevokeKey(t.Context(), "key_1", time.Now())
-			must(t, err)
-			closing(t, "store", db.Close)
+			tamper(t, from, "update api_keys set revoked_at = 76 where id = 'key_1'")
 			refused(t, from, to, "the source has changed since this copy was begun")
 			wantUnfinished(t, to)
 			tamper(t, from, "update api_keys set revoked_at = 0 where id = 'key_1'")
