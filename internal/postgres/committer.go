@@ -107,6 +107,8 @@ func (c *committer) try(items []*item, wait string, giveUp time.Time) (stuck boo
 		// our bug; or a shard was split, so that they are not in one any more.
 		if c.db.sharded && stateOf(err) == notSupported {
 			c.db.forgetShards()
+		} else {
+			c.report(err) // each alone may succeed, and nobody would hear of it
 		}
 		for i := range items {
 			c.try(items[i:i+1], wait, giveUp)

@@ -277,7 +277,7 @@ const insertHoldEventQuery = `
 // an entry of the customer's. Its place in the feed goes by that entry: by itself it
 // would be that of a later statement, and so might be behind it.
 var insertHoldEventBeforeQuery = strings.NewReplacer("after_position)", "after_position, feed_order)", "$20)", `$20,
-	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $20 + 1))`).
+	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $20::bigint + 1))`).
 	Replace(insertHoldEventQuery)
 
 // queueHolds writes what was done about holds. A hold that is changed twice is

@@ -12,6 +12,7 @@ import (
 func holdScenarios() []scenario {
 	return []scenario{
 		{"H1 L2 a hold pins the lots that are next, and a capture spends them", holdAndCapture},
+		{"H1 E5 holds and entries of one transaction stand in their order", holdsAmongEntries},
 		{"H2 a hold is captured in parts up to its amount", holdInParts},
 		{"H3 what is finished stays finished", holdIsFinished},
 		{"L4 what a hold gives back to an expired lot is swept, and what it pins is not", holdOfExpired},
