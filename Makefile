@@ -17,8 +17,8 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # under it with them; what is about a server and not about goroutines does not run
 # under it again.
 RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
-RACE_SQLITE := -race ./internal/sqlite -rapid.checks=20
-RACE_POSTGRES := -race ./internal/postgres -rapid.checks=20 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
+RACE_SQLITE := -race ./internal/sqlite -rapid.checks=10
+RACE_POSTGRES := -race ./internal/postgres -rapid.checks=5 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)
@@ -40,11 +40,11 @@ run: build ## Start the server on 127.0.0.1:8080 with its data in ./data
 .PHONY: test
 test: deps lint ## Run everything that a change must pass, and install what that needs
 	@echo "make test: 1. every package  2. the race detector  3. the end-to-end tests"
-	$(GOTEST) -count=1 -timeout=20m $(UNIT) --- -count=1 -timeout=30m $(RACE) --- -count=1 -timeout=30m $(RACE_SQLITE) --- -count=1 -timeout=30m $(RACE_POSTGRES) --- -count=1 -timeout=20m -p=1 ./e2e/...
+	$(GOTEST) -count=1 -timeout=30m $(UNIT) --- -count=1 -timeout=30m $(RACE) --- -count=1 -timeout=30m $(RACE_SQLITE) --- -count=1 -timeout=30m $(RACE_POSTGRES) --- -count=1 -timeout=20m -p=1 ./e2e/...
 
 .PHONY: test/unit
 test/unit: ## Run the tests of every package, without the end-to-end tests
-	$(GOTEST) -timeout=20m $(UNIT)
+	$(GOTEST) -timeout=30m $(UNIT)
 
 .PHONY: test/race
 test/race: ## Run the tests of the concurrent packages under the race detector

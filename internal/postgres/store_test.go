@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 // server.
 func TestMachine(t *testing.T) {
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
-		if err := flag.Set("rapid.checks", "20"); err != nil {
+		if err := flag.Set("rapid.checks", "10"); err != nil {
 			t.Fatal(err)
 		}
 	}

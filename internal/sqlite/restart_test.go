@@ -36,7 +36,7 @@ func TestMachineWithoutCache(t *testing.T) {
 func TestMachineWithRestarts(t *testing.T) {
 	t.Parallel()
 	storetest.RunMachine(t, func(t testing.TB) storetest.Stores {
-		store := &restarting{t: t, dir: t.TempDir(), every: 7}
+		store := &restarting{t: t, dir: t.TempDir(), every: 15}
 		store.open()
 		t.Cleanup(store.close)
 		return storetest.Stores{Ledger: store, Access: store}
