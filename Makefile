@@ -18,7 +18,7 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # under it again.
 RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=10
-RACE_POSTGRES := -race ./internal/postgres -rapid.checks=5 -oldest -skip 'Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
+RACE_POSTGRES := -race ./internal/postgres -oldest -skip 'Machine|Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
 
 # Every package but the end-to-end tests, which come last and one at a time.
 UNIT = $$(go list ./... | grep -v /e2e)
