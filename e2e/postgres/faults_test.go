@@ -74,6 +74,20 @@ func (r *trial) await(n int64) {
 	}
 }
 
+// advance reports whether every load has so many more entries acknowledged before the
+// time is over.
+func (r *trial) advance(n int64, within time.Duration) bool {
+	deadline := time.Now().Add(within)
+	for _, load := range r.loads {
+		for goal := load.Acknowledged() + n; load.Acknowledged() < goal; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // end accounts for everything that was acknowledged, wherever.
 func (r *trial) end() {
 	r.t.Helper()
