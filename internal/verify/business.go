@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -133,7 +134,8 @@ func (r *tenantRow) finishSettings(report func(format string, args ...any)) {
 		report("the settings are no JSON object")
 		return
 	}
-	for name, value := range settings {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		value := settings[name]
 		if name == "alerts" {
 			var lines string
 			own, ok := json.RawMessage(nil), json.Unmarshal(value, &lines) == nil
@@ -147,7 +149,7 @@ func (r *tenantRow) finishSettings(report func(format string, args ...any)) {
 		}
 		r.compare(name, value, report)
 	}
-	for name := range r.trail.members {
+	for _, name := range slices.Sorted(maps.Keys(r.trail.members)) {
 		if !strings.HasPrefix(name, keyPrefix) && name != "name" {
 			r.compare(name, json.RawMessage("null"), report)
 		}
@@ -158,7 +160,7 @@ func (r *tenantRow) finishKeys(report func(format string, args ...any)) {
 	for _, key := range r.keys {
 		r.compare(key.id, key.encode(), report)
 	}
-	for name := range r.trail.members {
+	for _, name := range slices.Sorted(maps.Keys(r.trail.members)) {
 		if strings.HasPrefix(name, keyPrefix) {
 			report("API key %s is gone, the audit trail has it", name)
 		}
