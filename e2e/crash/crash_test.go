@@ -55,7 +55,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		serving = append(serving, server.ReadyAfter)
 		load.Up(server)
 	}
-	load.Stop()
+	load.StopAfter(1000)
 	checked := load.Check(t, server)
 	takesEntries(t, load, server)
 	server.Stop(t)
@@ -68,7 +68,6 @@ func TestKilledUnderLoad(t *testing.T) {
 	campaign.Want("unanswered", 100)
 	campaign.Want("unanswered that happened", 1)
 	campaign.Want("repeats", 10)
-	campaign.Want("acknowledged", 1000)
 }
 
 // killWhileStarting starts a server on the directory and kills it before or

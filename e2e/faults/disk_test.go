@@ -41,7 +41,7 @@ func TestDiskFull(t *testing.T) {
 		load.Await("acknowledged entries after space returned", load.Acknowledged, 100)
 		campaign.Add("ms until 100 entries after space returned", time.Since(began).Milliseconds())
 	}
-	load.Stop()
+	load.StopAfter(1000)
 	campaign.Add("unavailable", load.Unavailable())
 	checked := load.Check(t, server)
 	select {
@@ -54,7 +54,6 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("verify: got %d entries, want %d", verified.Entries, checked.Entries)
 	}
 	campaign.Want("times full", 2)
-	campaign.Want("entries", 1000)
 }
 
 // readsAreServed reads every customer's wallets and newest entries.
@@ -90,11 +89,10 @@ func TestFileTooLarge(t *testing.T) {
 	load.Down()
 	server = harness.Start(t, harness.Options{Dir: server.Dir, Addr: server.Addr})
 	load.Up(server)
-	load.Stop()
+	load.StopAfter(500)
 	load.Check(t, server)
 	server.Stop(t)
 	harness.Verify(t, server.Dir)
-	campaign.Want("entries", 500)
 }
 
 // TestFileSystemTurnsReadOnly takes the right to write away from the server as

@@ -107,6 +107,14 @@ func (l *Load) Down() { l.gate.open() }
 // Up sends the writers to the servers that are there now.
 func (l *Load) Up(servers ...*Server) { l.gate.open(servers...) }
 
+// StopAfter is Stop as soon as that many entries are acknowledged in all: what a
+// campaign wants done must not depend on how fast the machine is.
+func (l *Load) StopAfter(entries int64) {
+	l.t.Helper()
+	l.Await("acknowledged entries in all", l.Acknowledged, entries-l.Acknowledged())
+	l.Stop()
+}
+
 // Stop lets each writer finish what it has begun and returns when all have. A
 // server must be up.
 func (l *Load) Stop() {

@@ -114,6 +114,19 @@ func (r *recorder) run(clients int) []*operation {
 	return all
 }
 
+// await waits until so many more operations have begun.
+func (r *recorder) await(operations int64) {
+	r.t.Helper()
+	const most = 3 * time.Minute // so long only on a machine that is busy with something else
+	deadline := time.Now().Add(most)
+	for goal := r.left.Load() - operations; r.left.Load() > goal; {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("operations begun: got fewer than %d in %s", operations, most)
+		}
+		wait(r.t, time.Millisecond)
+	}
+}
+
 // lose tells the clients that a server is about to go.
 func (r *recorder) lose(n int) {
 	r.mu.Lock()

@@ -68,15 +68,19 @@ func TestLinearizableAcrossKills(t *testing.T) {
 			operations = r.run(clients)
 		}()
 		for range *killsFlag {
-			wait(t, 200*time.Millisecond+time.Duration(random.Int64N(int64(200*time.Millisecond))))
+			r.await(300)
+			wait(t, time.Duration(random.Int64N(int64(200*time.Millisecond))))
 			n := random.IntN(len(d.Servers))
 			d.Servers[n].Kill()
 			r.lose(n)
+			if len(d.Servers) > 1 {
+				r.await(20)
+			}
 			wait(t, time.Duration(random.Int64N(int64(100*time.Millisecond))))
 			r.replace(n, d.Restart(t, n))
 			campaign.Add("kills", 1)
 		}
-		wait(t, 200*time.Millisecond)
+		r.await(300)
 		r.left.Store(0)
 		<-finished
 		h := r.finish(operations)
@@ -125,7 +129,7 @@ func TestStaleInstance(t *testing.T) {
 	}
 }
 
-func wait(t *testing.T, d time.Duration) {
+func wait(t testing.TB, d time.Duration) {
 	t.Helper()
 	select {
 	case <-time.After(d):

@@ -81,7 +81,7 @@ func TestPowerCutUnderLoad(t *testing.T) {
 		serving = append(serving, server.ReadyAfter)
 		load.Up(server)
 	}
-	load.Stop()
+	load.StopAfter(1000)
 	checked := load.Check(t, server)
 	server.Stop(t)
 	if verified := harness.Verify(t, server.Dir); verified.Entries != checked.Entries {
@@ -93,7 +93,6 @@ func TestPowerCutUnderLoad(t *testing.T) {
 	campaign.Want("cuts while starting", 1)
 	campaign.Want("kills before a cut", 1)
 	campaign.Want("unanswered", 50)
-	campaign.Want("acknowledged", 1000)
 }
 
 func report(t *testing.T, campaign *harness.Campaign, serving []time.Duration) {
