@@ -16,12 +16,18 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # another, so that both stores run less under it. The suite of the stores runs
 # under it with them; what is about a server and not about goroutines does not run
 # under it again.
-RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep ./internal/httpapi
+OF_SERVERS := Plan|Encodings|Distributed|Statements|Restarts|Dump
+RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep
+RACE_HTTP := -race ./internal/httpapi -api-requests=5000
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=10
-RACE_POSTGRES := -race ./internal/postgres -oldest -skip 'Machine|Pooler|FailOver|Standby|Plan|Encodings|Distributed|Statements|Restarts|Dump'
+RACE_POSTGRES := -race ./internal/postgres -oldest -cuts=20 -skip 'Machine|Pooler|FailOver|Standby|$(OF_SERVERS)'
 
-# Every package but the end-to-end tests, which come last and one at a time.
-UNIT = $$(go list ./... | grep -v /e2e)
+# Every package but the end-to-end tests, which come last and one at a time, and the
+# store on PostgreSQL. That has its whole suite on the newest release, and on the oldest
+# what is about servers; the rest of it is what runs there under the race detector.
+UNIT = $$(go list ./... | grep -v -e /e2e -e /internal/postgres)
+NEWEST := -parallel=4 ./internal/postgres -newest
+OLDEST := -parallel=4 ./internal/postgres -oldest -run '$(OF_SERVERS)'
 
 GOTEST := go run ./internal/house/gotest
 
@@ -40,15 +46,16 @@ run: build ## Start the server on 127.0.0.1:8080 with its data in ./data
 .PHONY: test
 test: deps lint ## Run everything that a change must pass, and install what that needs
 	@echo "make test: 1. every package  2. the race detector  3. the end-to-end tests"
-	$(GOTEST) -count=1 -timeout=30m $(UNIT) --- -count=1 -timeout=30m $(RACE) --- -count=1 -timeout=30m $(RACE_SQLITE) --- -count=1 -timeout=30m $(RACE_POSTGRES) --- -count=1 -timeout=20m -p=1 ./e2e/...
+	$(GOTEST) $(foreach group,UNIT NEWEST OLDEST RACE RACE_HTTP RACE_SQLITE RACE_POSTGRES,-count=1 -timeout=30m $($(group)) ---) \
+		-count=1 -timeout=20m -p=1 ./e2e/...
 
 .PHONY: test/unit
 test/unit: ## Run the tests of every package, without the end-to-end tests
-	$(GOTEST) -timeout=30m $(UNIT)
+	$(GOTEST) -timeout=30m $(UNIT) --- -timeout=30m $(NEWEST) --- -timeout=30m $(OLDEST)
 
 .PHONY: test/race
 test/race: ## Run the tests of the concurrent packages under the race detector
-	$(GOTEST) -timeout=30m $(RACE) --- -timeout=30m $(RACE_SQLITE) --- -timeout=30m $(RACE_POSTGRES)
+	$(GOTEST) $(foreach group,RACE RACE_HTTP RACE_SQLITE,-timeout=30m $($(group)) ---) -timeout=30m $(RACE_POSTGRES)
 
 .PHONY: test/e2e
 test/e2e: deps ## Run the end-to-end tests: the real binary, the official SDKs

@@ -19,7 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/pgtest"
 )
 
-var killsFlag = flag.Int("kills", 20, "how often the copy is killed, in each direction")
+var killsFlag = flag.Int("kills", 10, "how often the copy is killed, in each direction")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 

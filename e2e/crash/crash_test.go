@@ -12,7 +12,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-var killsFlag = flag.Int("kills", 110, "how often the server is killed with a request on its way")
+var killsFlag = flag.Int("kills", 60, "how often the server is killed with a request on its way")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
@@ -63,9 +63,9 @@ func TestKilledUnderLoad(t *testing.T) {
 		t.Errorf("verify: got %d entries, want %d", verified.Entries, checked.Entries+int64(len(load.Customers())))
 	}
 	report(t, campaign, serving)
-	campaign.Want("kills", 100)
+	campaign.Want("kills", int64(*killsFlag))
 	campaign.Want("kills while starting", 1)
-	campaign.Want("unanswered", 100)
+	campaign.Want("unanswered", int64(*killsFlag))
 	campaign.Want("unanswered that happened", 1)
 	campaign.Want("repeats", 10)
 }

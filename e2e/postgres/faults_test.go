@@ -22,9 +22,9 @@ import (
 )
 
 var (
-	restartsFlag = flag.Int("restarts", 20, "how often PostgreSQL is restarted under two instances")
-	backendsFlag = flag.Int("backends", 100, "how many of its sessions are terminated, cancelled or killed")
-	cutsFlag     = flag.Int("cuts", 30, "how often the power of PostgreSQL's disk is cut")
+	restartsFlag = flag.Int("restarts", 8, "how often PostgreSQL is restarted under two instances")
+	backendsFlag = flag.Int("backends", 60, "how many of its sessions are terminated, cancelled or killed")
+	cutsFlag     = flag.Int("cuts", 12, "how often the power of PostgreSQL's disk is cut")
 )
 
 // trial is two instances on one server under load.

@@ -14,7 +14,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-var killsFlag = flag.Int("kills", 40, "how often an instance is killed with a request on its way")
+var killsFlag = flag.Int("kills", 16, "how often an instance is killed with a request on its way")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 

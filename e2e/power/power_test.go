@@ -17,7 +17,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-var cutsFlag = flag.Int("cuts", 60, "how often the power is cut under the server")
+var cutsFlag = flag.Int("cuts", 30, "how often the power is cut under the server")
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVariable); dir != "" {
@@ -89,10 +89,10 @@ func TestPowerCutUnderLoad(t *testing.T) {
 	}
 	disk.Check(t)
 	report(t, campaign, serving)
-	campaign.Want("cuts", 50)
+	campaign.Want("cuts", int64(*cutsFlag))
 	campaign.Want("cuts while starting", 1)
 	campaign.Want("kills before a cut", 1)
-	campaign.Want("unanswered", 50)
+	campaign.Want("unanswered", int64(*cutsFlag))
 }
 
 func report(t *testing.T, campaign *harness.Campaign, serving []time.Duration) {

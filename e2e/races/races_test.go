@@ -20,7 +20,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-var roundsFlag = flag.Int("rounds", 20, "how often each race is run on each kind of deployment")
+var roundsFlag = flag.Int("rounds", 10, "how often each race is run on each kind of deployment")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
@@ -59,7 +59,7 @@ func TestRaces(t *testing.T) {
 						t.Fatalf("round %d failed", n)
 					}
 				}
-				campaign.Want("rounds", 20)
+				campaign.Want("rounds", int64(*roundsFlag))
 			})
 		}
 		revoke(t, d)

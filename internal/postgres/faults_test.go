@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	cutsFlag      = flag.Int("cuts", 200, "how many commits are cut off from their answer")
+	cutsFlag      = flag.Int("cuts", 100, "how many commits are cut off from their answer")
 	restartsFlag  = flag.Int("restarts", 6, "how often the server is restarted under load")
 	failOversFlag = flag.Int("failovers", 3, "how often the primary is killed and its standby promoted")
 	seedFlag      = flag.Uint64("seed", 0, "seed of a campaign; 0 draws one")

@@ -55,6 +55,7 @@ var named = []struct {
 
 var (
 	oldestFlag = flag.Bool("oldest", false, "start only the oldest release")
+	newestFlag = flag.Bool("newest", false, "start only the newest release")
 	shardsFlag = flag.Int("shards", 4, "how many shards the databases of the tests on Citus have")
 )
 
@@ -83,8 +84,11 @@ func startServers(dir string) error {
 	if err != nil {
 		return err
 	}
-	if *oldestFlag {
+	switch {
+	case *oldestFlag:
 		releases = releases[:1]
+	case *newestFlag:
+		releases = releases[len(releases)-1:]
 	}
 	for n, release := range releases {
 		// A deadlock is to be found before the store has waited too long for a lock.
