@@ -102,7 +102,7 @@ func (m *machine) makeHold(rt *rapid.T) {
 	r.IdempotencyKey = rapid.SampledFrom(keysOfHolds).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
 	r.ReferenceObjectID = rapid.SampledFrom([]string{"", "ride_1"}).Draw(rt, "reference")
-	r.CurrencyEnabled = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0
+	r.CurrencyEnabled, r.DefaultAlerts = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0, m.defaults
 	m.sendHold(rt, h, holdCall{make: &r})
 }
 
@@ -305,7 +305,7 @@ func repeatsHold(h History, call, first holdCall, key string) (used, same bool) 
 func (c holdCall) fingerprint() holdCall {
 	if c.make != nil {
 		r := *c.make
-		r.Conditions, r.CurrencyEnabled = ledger.Conditions{}, false
+		r.Conditions, r.CurrencyEnabled, r.DefaultAlerts = ledger.Conditions{}, false, ""
 		c.make = &r
 	}
 	return c
