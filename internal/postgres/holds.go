@@ -170,7 +170,7 @@ func (b *batch) snapshotHolds(
 }
 
 // dueHold returns the active hold that expires first, if it has by a time. It is a
-// trip of its own, for the sweep.
+// trip of its own, for the sweep and for who would take a part while something is held.
 func (b *batch) dueHold(
 	ctx context.Context, conn *pgx.Conn, customer customerKey, scope *ledger.Scope, at time.Time,
 ) (*ledger.Hold, error) {

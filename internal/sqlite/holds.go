@@ -36,16 +36,26 @@ func snapshotHolds(conn *sqlite.Conn, state *customerState, scope ledger.Scope, 
 			s.Hold = nil
 		}
 	case scope.DueHold:
-		const due = holdColumns + `
-		   where customer = ? and currency = ? and state = 'active' and expires_at <= ?
-		   order by expires_at, number
-		   limit 1`
-		s.Hold, err = readHold(conn, due, state.no, string(scope.Currency), state.chain.At(scope.At).UnixMicro())
+		s.Hold, err = dueHold(conn, state, &scope)
 	}
 	if s.Hold != nil {
 		s.Hold.Tenant, s.Hold.CustomerID = tenant, id
 	}
 	return err
+}
+
+// dueHold returns the active hold of a scope's wallet that expires first, if it has by
+// the time that counts, nil when there is none.
+func dueHold(conn *sqlite.Conn, state *customerState, scope *ledger.Scope) (*ledger.Hold, error) {
+	const due = holdColumns + `
+	   where customer = ? and currency = ? and state = 'active' and expires_at <= ?
+	   order by expires_at, number
+	   limit 1`
+	hold, err := readHold(conn, due, state.no, string(scope.Currency), state.chain.At(scope.At).UnixMicro())
+	if hold != nil {
+		hold.Tenant, hold.CustomerID = scope.Tenant, scope.CustomerID
+	}
+	return hold, err
 }
 
 const holdColumns = `
