@@ -178,7 +178,7 @@ func appendThreshold(out []byte, t ledger.Threshold) []byte {
 	return strconv.AppendInt(out, int64(t.RecoverAt), 10)
 }
 
-// appendCrossings appends the thresholds that an entry crossed.
+// appendCrossings appends the thresholds that an entry or a hold event crossed.
 func appendCrossings(out []byte, standings ledger.Standings) []byte {
 	out = append(out, '[')
 	if standings == "" {

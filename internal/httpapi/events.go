@@ -188,29 +188,54 @@ func appendHoldEvent(out []byte, change *ledger.HoldChange) []byte {
 	}
 	out = append(out, `,"seq":`...)
 	out = strconv.AppendInt(out, event.Seq, 10)
-	return append(out, '}')
+	out = append(out, `,"alerts":`...)
+	return append(appendCrossings(out, event.Alerts), '}')
 }
 
-// appendCrossing appends what an entry did to one of the wallet's thresholds, in
-// the words of the published event about virtual credits, and the closing brace.
+// appendCrossing appends what an entry or a hold did to one of the wallet's
+// thresholds, in the words of the published event about virtual credits, and the
+// closing brace. What is not about an entry names the hold and the number of what
+// happened to it.
 func appendCrossing(out []byte, e *ledger.Event) []byte {
 	out = append(out, `,"customer_id":`...)
 	out = appendString(out, e.CustomerID)
 	out = append(out, `,"currency":"`...)
-	out = append(out, e.Entry.Currency...)
+	out = append(out, e.Currency()...)
 	out = append(out, `","threshold_amount":`...)
 	out = strconv.AppendInt(out, int64(e.Alert.Below), 10)
 	out = append(out, `,"recover_at":`...)
 	out = strconv.AppendInt(out, int64(e.Alert.RecoverAt), 10)
 	out = append(out, `,"available_balance":`...)
+	if e.Hold != nil {
+		return appendCrossingOfHold(out, &e.Hold.Event)
+	}
 	out = strconv.AppendInt(out, int64(e.Entry.Available), 10)
 	out = append(out, `,"balance":`...)
 	out = strconv.AppendInt(out, int64(e.Entry.After), 10)
+	out = append(out, `,"held":`...)
+	out = strconv.AppendInt(out, int64(e.Entry.Held), 10)
 	out = append(out, `,"ledger_entry_id":`...)
 	out = appendString(out, e.Entry.ID)
 	out = append(out, `,"position":`...)
 	out = strconv.AppendInt(out, e.Entry.Position, 10)
 	out = append(out, `,"seq":`...)
 	out = strconv.AppendInt(out, e.Entry.Seq, 10)
+	return append(out, `,"hold_id":null,"event_number":null}`...)
+}
+
+// appendCrossingOfHold appends the amounts of the wallet and what crossed, as far as
+// they are not the same whatever it was.
+func appendCrossingOfHold(out []byte, event *ledger.HoldEvent) []byte {
+	out = strconv.AppendInt(out, int64(event.Available), 10)
+	out = append(out, `,"balance":`...)
+	out = strconv.AppendInt(out, int64(event.Balance), 10)
+	out = append(out, `,"held":`...)
+	out = strconv.AppendInt(out, int64(event.Held), 10)
+	out = append(out, `,"ledger_entry_id":null,"position":null,"seq":`...)
+	out = strconv.AppendInt(out, event.Seq, 10)
+	out = append(out, `,"hold_id":`...)
+	out = appendString(out, event.HoldID)
+	out = append(out, `,"event_number":`...)
+	out = strconv.AppendInt(out, event.Number, 10)
 	return append(out, '}')
 }

@@ -48,7 +48,7 @@ func goldenFacts() []ledger.Fact {
 	}
 	return []ledger.Fact{
 		{Customer: &customer},
-		hold(1, ledger.HoldMade, func(*ledger.HoldEvent) {}),
+		hold(1, ledger.HoldMade, func(e *ledger.HoldEvent) { e.Alerts = "4900:4900:low!" }),
 		hold(2, ledger.HoldWasCaptured, func(e *ledger.HoldEvent) {
 			e.Amount, e.Captured, e.Position, e.Seq, e.Balance, e.Held = 100, 100, 2, 2, 4900, 200
 		}),
@@ -57,6 +57,7 @@ func goldenFacts() []ledger.Fact {
 		}),
 		hold(3, ledger.HoldHasExpired, func(e *ledger.HoldEvent) {
 			e.Amount, e.Captured, e.Released, e.Seq, e.Balance, e.Held, e.Available = 200, 100, 200, 2, 4900, 0, 4900
+			e.Alerts = "4900:4900:armed!"
 		}),
 		{Audit: &ledger.AuditEntry{
 			ID: "aud_0V76xO7E0000001000000", Tenant: tenant, CustomerID: customer.ID, Position: 1, Action: ledger.AuditFreeze,
@@ -84,6 +85,16 @@ func goldenFacts() []ledger.Fact {
 	}
 }
 
+// goldenName is that of the file of an event: its type, and in words what it is about
+// where events of one type may be about different things.
+func goldenName(e *ledger.Event) string {
+	name := string(e.Kind)
+	if e.Alert != nil && e.Hold != nil {
+		name += ".by_hold"
+	}
+	return name
+}
+
 // Each type of event has a file with what it looks like. It is what receivers rely
 // on: members may be added to it, and none may go or change.
 func TestEventsLookAsTheyAlwaysDid(t *testing.T) {
@@ -97,7 +108,7 @@ func TestEventsLookAsTheyAlwaysDid(t *testing.T) {
 				t.Fatalf("%s: got %v, want JSON", event.Kind, err)
 			}
 			got.WriteByte('\n')
-			path := filepath.Join("testdata", "events", string(event.Kind)+".json")
+			path := filepath.Join("testdata", "events", goldenName(&event)+".json")
 			if *updateGolden {
 				if err := os.WriteFile(path, got.Bytes(), 0o600); err != nil {
 					t.Fatal(err)

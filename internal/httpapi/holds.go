@@ -54,7 +54,7 @@ func (s *Server) handleHoldCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	request.CurrencyEnabled = c.settings.Enabled(request.Currency)
+	request.CurrencyEnabled, request.DefaultAlerts = c.settings.Enabled(request.Currency), c.settings.Alerts
 	if _, err := c.customerID(); err != nil {
 		return err
 	}

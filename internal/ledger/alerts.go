@@ -184,15 +184,16 @@ const (
 )
 
 // Standings are the thresholds that are in force for a wallet, with where it
-// stands at each. They are kept in the wallet's row, and an entry that changes
-// them has them as they are after it. As a text they read
-// "500:700:armed 1000:1000:low!", in rising order; the mark says that the entry
-// itself crossed the threshold, and is on entries only. Empty: none is in force;
-// on an entry that is [NoStandings], because there an empty text says that nothing
-// changed.
+// stands at each. They are kept in the wallet's row, and an entry or a hold event
+// that changes them has them as they are after it. As a text they read
+// "500:700:armed 1000:1000:low!", in rising order; the mark says that the entry or
+// event itself crossed the threshold, and is there only. Empty: none is in force;
+// on an entry or an event that is [NoStandings], because there an empty text says
+// that nothing changed.
 type Standings string
 
-// NoStandings is on the entry with which the last threshold goes out of force.
+// NoStandings is on the entry or hold event with which the last threshold goes out
+// of force.
 const NoStandings Standings = "none"
 
 // Alert is one threshold in force.
@@ -200,8 +201,8 @@ type Alert struct {
 	Threshold
 	Standing Standing
 
-	// Crossed says that the entry made the wallet low, or made it recover. That is
-	// decided once for each crossing, in the commit of the entry.
+	// Crossed says that the entry or hold event made the wallet low, or made it
+	// recover. That is decided once for each crossing, in the commit that crosses.
 	Crossed bool
 }
 
@@ -300,10 +301,10 @@ func (s Standings) At(available money.Amount) (after, marked Standings) {
 	return makeStandings(list, false), makeStandings(list, true)
 }
 
-// putInForce puts the thresholds of a wallet in force for the entry that is being
-// decided: its own if it has any set, else those that the business gives to every
-// wallet. What nobody asked for, such as an expiry entry, goes by those that the
-// entry before has left in force.
+// putInForce puts the thresholds of a wallet in force for the entry or the hold
+// that is being decided: its own if it has any set, else those that the business
+// gives to every wallet. What nobody asked for, such as an expiry entry, and what
+// finishes a hold goes by those that are in force already.
 func (w *Wallet) putInForce(own, business Alerts, available money.Amount) (err error) {
 	if own == "" && business == "" && w.Alerts == "" {
 		return nil
@@ -316,21 +317,22 @@ func (w *Wallet) putInForce(own, business Alerts, available money.Amount) (err e
 	return err
 }
 
-// alert has the wallet's standings follow what is available after an entry, and
-// the entry tell of it, if they are others than before.
-func (w *Wallet) alert(before Standings, entry *Entry) {
+// alert has the wallet's standings follow what is available now, and returns what
+// the entry or the hold event at hand tells of it: nothing if they are what they
+// were before.
+func (w *Wallet) alert(before Standings, available money.Amount) (told Standings) {
 	if before == "" && w.Alerts == "" {
-		return
+		return ""
 	}
-	after, marked := w.Alerts.At(entry.Available)
+	after, marked := w.Alerts.At(available)
 	w.Alerts = after
-	switch {
-	case after == before:
-	case after == "":
-		entry.Alerts = NoStandings
-	default:
-		entry.Alerts = marked
+	switch after {
+	case before:
+		return ""
+	case "":
+		return NoStandings
 	}
+	return marked
 }
 
 // AlertsRequest asks for other thresholds of a customer's wallet in a currency.
@@ -348,7 +350,7 @@ type AlertsRequest struct {
 
 // DecideAlerts decides a request for other thresholds. Where the wallet has them
 // already nothing is written. They come into force with the wallet's next entry
-// that is asked for.
+// or hold that is asked for.
 func DecideAlerts(c Customer, r *AlertsRequest, m Moment) CustomerChange {
 	after := c
 	if r.Drop {

@@ -80,6 +80,10 @@ type Error struct {
 	// held is what was held when there was too little, 0 where that is no reason.
 	held money.Amount
 
+	// partial says that the command would have taken a part, and is to do so if it
+	// comes to the same again.
+	partial bool
+
 	cause error
 }
 

@@ -59,16 +59,19 @@ type Event struct {
 	CustomerID string
 	At         time.Time // when it happened
 
-	// Entry is set in every event about an entry, and Alert in those about what is
-	// available then. A customer's entries are numbered by Position without gaps,
-	// and each has exactly one event that is not about an alert.
+	// Entry is set in every event about an entry. A customer's are numbered by
+	// Position without gaps, and each has exactly one event that is not about an alert.
 	Entry *Entry
-	Alert *Alert
 
 	// Hold is set in every event about a hold: the hold as it was right after, without
 	// lots, and what happened to it. A customer's are numbered by Event.Number without
-	// gaps. A capture has an entry, which is told by an event of its own before it.
+	// gaps, and each has exactly one event that is not about an alert. A capture has an
+	// entry, which is told by an event of its own before it.
 	Hold *HoldChange
+
+	// Alert is set beside Entry or Hold in an event about what is available right
+	// after it.
+	Alert *Alert
 
 	Customer *Customer   // of CustomerCreated: as it is now, which may be later
 	Audit    *AuditEntry // of CustomerUpdated; numbered by Position without gaps
@@ -123,25 +126,27 @@ func (f *Fact) Events() []Event {
 	case f.Hold != nil:
 		told := HoldChange{Hold: f.Hold.Hold.after(&f.Hold.Event), Event: f.Hold.Event}
 		h, e := &told.Hold, &told.Event
-		return []Event{{
+		return withCrossings(Event{
 			ID:   EventIDPrefix + h.ID + "_" + strconv.FormatInt(e.Number, 10),
 			Kind: holdKinds[e.Kind], Tenant: h.Tenant, CustomerID: h.CustomerID, At: e.CreatedAt, Hold: &told,
-		}}
+		}, e.Alerts)
 	case f.Audit != nil:
 		a := f.Audit
 		return []Event{{
 			ID: EventIDPrefix + a.ID, Kind: CustomerUpdated, Tenant: a.Tenant, CustomerID: a.CustomerID, At: a.CreatedAt, Audit: a,
 		}}
 	}
-	return f.Entry.events()
+	e := f.Entry
+	return withCrossings(Event{
+		ID: EventIDPrefix + e.ID, Kind: e.eventKind(), Tenant: e.Tenant, CustomerID: e.CustomerID, At: e.CreatedAt, Entry: e,
+	}, e.Alerts)
 }
 
-func (e *Entry) events() []Event {
-	event := Event{
-		ID: EventIDPrefix + e.ID, Kind: e.eventKind(), Tenant: e.Tenant, CustomerID: e.CustomerID, At: e.CreatedAt, Entry: e,
-	}
+// withCrossings is an event, and behind it one for each threshold that was crossed
+// by what it tells of.
+func withCrossings(event Event, standings Standings) []Event {
 	events := []Event{event}
-	alerts, _ := e.Alerts.List()
+	alerts, _ := standings.List()
 	for _, alert := range alerts {
 		if !alert.Crossed {
 			continue

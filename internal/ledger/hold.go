@@ -113,6 +113,11 @@ type HoldEvent struct {
 	Available money.Amount
 	MovedAt   time.Time // the wallet's UpdatedAt
 
+	// Alerts are the thresholds in force for the wallet where this event changed them
+	// or crossed one, and empty elsewhere, as those of an entry. Of a capture they are
+	// always empty: its entry tells.
+	Alerts Standings
+
 	// IdempotencyKey is empty when the request carried none; Fingerprint is zero
 	// for an expiry.
 	IdempotencyKey string

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
@@ -14,10 +15,10 @@ const freedMax = 64
 
 // transact carries out a command. If it is refused for funds, or for what is
 // available, while something of the wallet is held, holds that have expired are
-// ended first and it is tried again: that nobody swept is no reason to refuse
-// (law O2).
+// ended first and it is tried again: that nobody swept is no reason to refuse, nor
+// to take a part where there is more (law O2).
 func (b *Book) transact(ctx context.Context, command Command) (Change, error) {
-	change, err := b.store.Transact(ctx, command.Scope, command.Decide)
+	change, err := b.store.Transact(ctx, command.Scope, command.first())
 	freed, sweepErr := b.freeFor(ctx, command, err)
 	if sweepErr != nil {
 		return Change{}, sweepErr
@@ -28,12 +29,34 @@ func (b *Book) transact(ctx context.Context, command Command) (Change, error) {
 	return b.store.Transact(ctx, command.Scope, command.Decide)
 }
 
+// first is the decision as it is tried first. One that would do with a part is refused
+// while a hold that has expired has more to give. Then it is tried as it is.
+func (c *Command) first() Decide {
+	if !c.Scope.Partial {
+		return c.Decide
+	}
+	decide := c.Decide
+	return func(s Snapshot) (Change, error) {
+		change, err := decide(s)
+		if err != nil || change.Replayed || s.Hold == nil {
+			return change, err
+		}
+		refusal := insufficient(&s.Wallet)
+		refusal.partial = true
+		return Change{}, refusal
+	}
+}
+
 // transactMany is transact for many commands. Each that is refused alone is tried
 // again alone; an atomic row is tried again as a whole, once for each of its lines
 // at the most.
 func (b *Book) transactMany(ctx context.Context, commands []Command, atomic bool) ([]Outcome, error) {
+	tried := slices.Clone(commands)
+	for i := range tried {
+		tried[i].Decide = tried[i].first()
+	}
 	for range commands {
-		outcomes, err := b.store.TransactMany(ctx, commands, atomic)
+		outcomes, err := b.store.TransactMany(ctx, tried, atomic)
 		var line *LineError
 		if !errors.As(err, &line) {
 			return b.retryFreed(ctx, commands, outcomes, err)
@@ -45,6 +68,7 @@ func (b *Book) transactMany(ctx context.Context, commands []Command, atomic bool
 		if !freed {
 			return nil, err
 		}
+		tried[line.Line].Decide = commands[line.Line].Decide
 	}
 	return b.store.TransactMany(ctx, commands, atomic)
 }
@@ -65,7 +89,8 @@ func (b *Book) retryFreed(ctx context.Context, commands []Command, outcomes []Ou
 }
 
 // freeFor ends the expired holds of a wallet in which a command was refused for
-// money that may be theirs, and reports whether less is held now than was then.
+// money that may be theirs, and reports whether to try it again: less is held now than
+// was then, or it does with a part.
 func (b *Book) freeFor(ctx context.Context, command Command, err error) (freed bool, sweepErr error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) || refusal.held == 0 {
@@ -74,7 +99,8 @@ func (b *Book) freeFor(ctx context.Context, command Command, err error) (freed b
 	scope := command.Scope
 	wallet := WalletKey{Tenant: scope.Tenant, CustomerID: scope.CustomerID, Currency: scope.Currency}
 	held, sweepErr := b.expireHolds(ctx, wallet, scope.At, freedMax)
-	return sweepErr == nil && held < refusal.held, sweepErr // ended here, or by somebody else meanwhile
+	freed = refusal.partial || held < refusal.held // ended here, or by somebody else meanwhile
+	return sweepErr == nil && freed, sweepErr
 }
 
 // expireHolds ends holds of a wallet that have expired at a time, and returns what

@@ -41,6 +41,9 @@ func MakeHold(s Snapshot, r *HoldRequest, m Moment) (Change, error) {
 	if err := r.Conditions.hold(&wallet, available); err != nil {
 		return Change{}, err
 	}
+	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, available); err != nil {
+		return Change{}, err
+	}
 	amount := r.Amount
 	if r.AllowPartial {
 		amount = min(amount, available)
@@ -78,7 +81,14 @@ func MakeHold(s Snapshot, r *HoldRequest, m Moment) (Change, error) {
 		Kind: HoldMade, Amount: amount, Allocations: spent, CreatedAt: now,
 		IdempotencyKey: r.IdempotencyKey, Fingerprint: fingerprint, CreatedBy: r.CreatedBy,
 	}
-	return Change{Hold: holdChange(&s, hold, event, &wallet), Wallet: wallet}, nil
+	return concludeHold(&s, hold, event, wallet), nil
+}
+
+// concludeHold completes an event without an entry and its hold by what they led
+// to. The event tells of the thresholds that it crosses.
+func concludeHold(s *Snapshot, hold Hold, event HoldEvent, wallet Wallet) Change {
+	event.Alerts = wallet.alert(s.Wallet.Alerts, wallet.Available(event.CreatedAt))
+	return Change{Hold: holdChange(s, hold, event, &wallet), Wallet: wallet}
 }
 
 // pinned are the lots that parts were taken of, with what was taken.
@@ -115,6 +125,8 @@ func holdChange(s *Snapshot, hold Hold, event HoldEvent, wallet *Wallet) *HoldCh
 //  6. more than is left of it       CAPTURE_EXCEEDS_HOLD
 //
 // A freeze of debits keeps nobody from being paid what was promised before it.
+// A threshold that is crossed, as it may be when the rest of the hold is given back
+// in the same commit, is told by the entry and not by the hold event as well.
 func Capture(s Snapshot, r *CaptureRequest, m Moment) (Change, error) {
 	fingerprint := r.Fingerprint()
 	if s.Prior != nil || s.PriorHold != nil {
@@ -224,7 +236,7 @@ func endHold(s *Snapshot, event HoldEvent, state HoldState) Change {
 	event.Amount = hold.Left()
 	giveUp(&hold, &wallet)
 	hold.State = state
-	return Change{Hold: holdChange(s, hold, event, &wallet), Wallet: wallet}
+	return concludeHold(s, hold, event, wallet)
 }
 
 // replayHold answers a repeat from the first event, see replay. The hold is as it

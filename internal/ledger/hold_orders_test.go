@@ -25,7 +25,10 @@ type orders struct {
 	first    string // id of the first credit
 }
 
-const ordersCustomer = "cus_orders"
+const (
+	ordersCustomer = "cus_orders"
+	ordersAlerts   = "USD\t1:1 3:5\n"
+)
 
 // lotEnds and holdEnds lie so far ahead that the order of commands decides what
 // comes before them.
@@ -52,7 +55,7 @@ func newOrders(t *testing.T) *orders {
 	for _, ends := range []time.Time{now.Add(lotEnds), {}} {
 		r := ledger.PostRequest{
 			Tenant: o.tenant, CustomerID: ordersCustomer, Currency: "USD", Direction: ledger.Credit, Amount: 3,
-			ExpiresAt: ends, CreatedBy: "key_1", CurrencyEnabled: true,
+			ExpiresAt: ends, CreatedBy: "key_1", CurrencyEnabled: true, DefaultAlerts: ordersAlerts,
 		}
 		change, err := o.book.Post(t.Context(), r)
 		if err != nil {
@@ -73,7 +76,7 @@ var orderCommands = []struct {
 	{"hold 4", func(o *orders) error {
 		r := ledger.HoldRequest{
 			Tenant: o.tenant, CustomerID: ordersCustomer, Currency: "USD", Amount: 4, ExpiresAt: o.clock.Now().Add(holdEnds),
-			CreatedBy: "key_1", CurrencyEnabled: true,
+			CreatedBy: "key_1", CurrencyEnabled: true, DefaultAlerts: ordersAlerts,
 		}
 		change, err := o.book.MakeHold(o.t.Context(), r)
 		if err == nil {

@@ -35,6 +35,9 @@ type HoldRequest struct {
 
 	// CurrencyEnabled says whether the business has the currency switched on.
 	CurrencyEnabled bool
+
+	// DefaultAlerts are those of [PostRequest].
+	DefaultAlerts Alerts
 }
 
 // Validate checks what can be seen in the request alone and returns the first

@@ -266,7 +266,7 @@ func nextEntry(s *Snapshot, now time.Time, random uint64) Entry {
 // conclude completes an entry by what it led to, and chains it to the one before.
 func conclude(s *Snapshot, entry Entry, wallet Wallet) Change {
 	entry.Available = wallet.availableAfter(&entry)
-	wallet.alert(s.Wallet.Alerts, &entry)
+	entry.Alerts = wallet.alert(s.Wallet.Alerts, entry.Available)
 	return concludeUntold(s, entry, wallet)
 }
 

@@ -11,7 +11,7 @@ import (
 func (l *till) hold(words []string) string {
 	r := ledger.HoldRequest{
 		Tenant: l.tenant, CustomerID: l.customer, Currency: money.Currency(words[0]), Amount: money.Amount(l.number(words[1])),
-		CreatedBy: "key_1", CurrencyEnabled: true,
+		CreatedBy: "key_1", CurrencyEnabled: true, DefaultAlerts: l.defaults,
 	}
 	for rest := words[2:]; len(rest) > 0; rest = rest[2:] {
 		if rest[0] == "partial" {
@@ -94,7 +94,7 @@ func (l *till) held(change ledger.Change, err error) string {
 		}
 		outcome += fmt.Sprintf(" %d:%d", lot.Seq, lot.Remaining)
 	}
-	return outcome + " " + l.wallet(hold.Currency, true)
+	return outcome + " " + l.wallet(hold.Currency, true) + told(change.Entry.Alerts) + told(change.Hold.Event.Alerts)
 }
 
 // holdID is the id of the customer's hold of a number, the first being 1.

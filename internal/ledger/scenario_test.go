@@ -45,6 +45,8 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	release HOLD [WORDS]             key K
 //	grace D                          what goes back to expired lots lives for so long
 //	debts allowed, debts refused     what becomes of a reversal beyond its credit's lot
+//	alerts CUR BELOW[:RECOVERY] ...  the wallet's own thresholds, default for none of its own
+//	defaults CUR BELOW[:RECOVERY] ...  those of the business
 //	freeze SCOPE WALLET REASON       all for the customer as a whole, or a currency
 //	unfreeze WALLET REASON
 //	audit POSITION                   the line of the audit trail
@@ -53,8 +55,9 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //
 // An accepted command answers with its position, the balance and what is
 // available, the lots that a debit took, the entries that come with it, and the
-// open lots in spend order. A repeat answers "again" with the first entry. A refusal answers with its code
-// and the field to blame. The laws are checked after every command.
+// open lots in spend order, and which thresholds were crossed. A repeat answers
+// "again" with the first entry. A refusal answers with its code and the field to
+// blame. The laws are checked after every command.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -97,7 +100,8 @@ type till struct {
 	posted   int
 	grace    time.Duration
 	debts    bool
-	quiet    bool // outcomes are not asked for
+	defaults ledger.Alerts // of the business
+	quiet    bool          // outcomes are not asked for
 }
 
 func newTill(t *testing.T) *till {
@@ -200,6 +204,8 @@ func (l *till) do(words []string) string {
 		l.grace = l.duration(rest[0])
 	case "debts":
 		l.debts = rest[0] == "allowed"
+	case "alerts", "defaults":
+		l.alerts(verb, money.Currency(rest[0]), rest[1:])
 	case "reverse":
 		return l.reverse(rest)
 	case "move":
@@ -251,7 +257,7 @@ func (l *till) post(words []string) string {
 		Amount:     money.Amount(l.number(words[2])),
 		CreatedBy:  "key_1",
 	}
-	r.CurrencyEnabled = !l.disabled[r.Currency]
+	r.CurrencyEnabled, r.DefaultAlerts = !l.disabled[r.Currency], l.defaults
 	for i := 3; i < len(words); i++ {
 		if words[i] == "paid" || words[i] == "promotional" || words[i] == "loan" {
 			r.Category = ledger.Category(words[i])
@@ -300,7 +306,7 @@ func (l *till) post(words []string) string {
 func (l *till) reverse(words []string) string {
 	r := ledger.ReverseRequest{
 		Tenant: l.tenant, CustomerID: l.customer, EntryID: l.at(l.number(words[0])).ID, CreatedBy: "key_1", Grace: l.grace,
-		AllowDebt: l.debts,
+		AllowDebt: l.debts, DefaultAlerts: l.defaults,
 	}
 	for rest := words[1:]; len(rest) > 0; rest = rest[1:] {
 		if rest[0] == "partial" {
@@ -356,10 +362,12 @@ func (l *till) outcome(change ledger.Change, verb string) string {
 		return outcome
 	}
 	outcome += parts(verb, change.Entry.Allocations)
+	crossed := told(change.Entry.Alerts)
 	for _, e := range change.Follows {
 		outcome += fmt.Sprintf(" then #%d", e.Position) + parts("took", e.Allocations)
+		crossed += told(e.Alerts)
 	}
-	return outcome + " " + l.wallet(change.Entry.Currency, true)
+	return outcome + " " + l.wallet(change.Entry.Currency, true) + crossed
 }
 
 // parts shows what an entry did to the lots that it names.
@@ -381,7 +389,7 @@ func parts(verb string, parts []ledger.Allocation) string {
 func (l *till) sweep(currency money.Currency) string {
 	l.posted++
 	key := ledger.WalletKey{Tenant: l.tenant, CustomerID: l.customer, Currency: currency}
-	ended := l.ended()
+	ended, happened := l.ended(), len(l.holdEvents(0))
 	written, err := l.book.Sweep(l.Context(), key, l.clock.Now(), 1000)
 	if err != nil {
 		return refusal(err)
@@ -389,12 +397,15 @@ func (l *till) sweep(currency money.Currency) string {
 	if written == 0 {
 		return "nothing"
 	}
-	outcome := ""
+	outcome, crossed := "", ""
 	if ended = l.ended() - ended; ended > 0 {
 		outcome = fmt.Sprintf("%d held no longer, ", ended)
 	}
+	for _, e := range l.holdEvents(happened) {
+		crossed += told(e.Alerts)
+	}
 	if written -= ended; written == 0 {
-		return outcome + l.wallet(currency, true)
+		return outcome + l.wallet(currency, true) + crossed
 	}
 	list, err := l.store.Entries(l.Context(), l.tenant, l.customer, ledger.EntryFilter{}, ledger.Page{Limit: written})
 	if err != nil || len(list.Entries) != written {
@@ -405,8 +416,9 @@ func (l *till) sweep(currency money.Currency) string {
 		for _, part := range e.Allocations {
 			outcome += fmt.Sprintf(" %d:%d ", part.LotSeq, part.Amount)
 		}
+		crossed += told(e.Alerts)
 	}
-	return outcome + l.wallet(currency, true)
+	return outcome + l.wallet(currency, true) + crossed
 }
 
 // freeze says what is frozen then, and in which line of the trail it stands.

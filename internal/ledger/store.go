@@ -180,7 +180,8 @@ type Scope struct {
 	// At is the time of the command. Need is the sum of lots that the
 	// decision may want to spend: the amount of a debit, 0 for a credit.
 	// Partial says that it can do with less, where all lots together do not
-	// cover the need.
+	// cover the need. Then it has to see a hold that may have the rest, see
+	// [Scope.SeeksDueHold].
 	At      time.Time
 	Need    money.Amount
 	Partial bool
@@ -208,6 +209,14 @@ type Scope struct {
 	// if it has expired at Chain.At(At).
 	Hold    string
 	DueHold bool
+}
+
+// SeeksDueHold reports whether a snapshot must have in Hold the active hold of the
+// wallet that expires first, if it has expired at Chain.At(At), although the scope does
+// not say DueHold: where a part would do, because less than Need is available, while
+// something is held. The snapshot has all but the hold.
+func (s *Scope) SeeksDueHold(of *Snapshot) bool {
+	return s.Partial && of.Wallet.Held > 0 && of.Wallet.Available(of.Chain.At(s.At)) < s.Need
 }
 
 // NeedAll as a [Scope]'s Need asks for every open lot. No debit can need it.

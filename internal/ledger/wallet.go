@@ -16,7 +16,8 @@ type Wallet struct {
 	Debt       money.Amount // owed to the business, 0 … money.BalanceMax, see [Reverse]
 	Seq        int64        // of the wallet's last entry, 0 when it has none
 
-	// Alerts are the thresholds in force, as the wallet's last entry left them.
+	// Alerts are the thresholds in force, as the wallet's last entry or hold event
+	// left them.
 	Alerts Standings
 
 	// CreatedAt is when the customer was created, UpdatedAt when the balance

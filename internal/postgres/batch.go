@@ -333,6 +333,12 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		return err
 	}
 	snapshot.Wallet = wallet.Wallet(&state.customer, &look)
+	if cmd.scope.SeeksDueHold(&snapshot) {
+		snapshot.Hold, err = b.dueHold(ctx, conn, key, &cmd.scope, snapshot.Chain.At(cmd.scope.At))
+		if err != nil {
+			return err
+		}
+	}
 	change, refusal := groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil

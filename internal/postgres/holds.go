@@ -71,7 +71,8 @@ const dueHoldsQuery = holdColumns + `
 
 const holdEventColumns = `
 	select e.number, e.kind, e.allocations, e.amount, e.captured, e.released, e.position, e.seq, e.balance, e.held,
-	       e.available, e.moved_at, coalesce(e.idempotency_key, ''), e.fingerprint, e.created_by, e.created_at, h.id, e.hold`
+	       e.available, e.moved_at, coalesce(e.alerts, ''), coalesce(e.idempotency_key, ''), e.fingerprint, e.created_by,
+	       e.created_at, h.id, e.hold`
 
 const holdEventsByKeyQuery = holdEventColumns + `
 	  from unnest($3::text[]) as u (idempotency_key)
@@ -169,7 +170,7 @@ func (b *batch) snapshotHolds(
 }
 
 // dueHold returns the active hold that expires first, if it has by a time. It is a
-// trip of its own, for the sweep.
+// trip of its own, for the sweep and for who would take a part while something is held.
 func (b *batch) dueHold(
 	ctx context.Context, conn *pgx.Conn, customer customerKey, scope *ledger.Scope, at time.Time,
 ) (*ledger.Hold, error) {
@@ -246,8 +247,8 @@ func scanHoldEvent(row pgx.CollectableRow, more ...any) (c ledger.HoldChange, er
 	var fingerprint []byte
 	err = row.Scan(append([]any{
 		&e.Number, &e.Kind, &allocations, &e.Amount, &e.Captured, &e.Released, &e.Position, &e.Seq,
-		&e.Balance, &e.Held, &e.Available, &e.MovedAt, &e.IdempotencyKey, &fingerprint, &e.CreatedBy, &e.CreatedAt,
-		&e.HoldID, &c.Hold.Number,
+		&e.Balance, &e.Held, &e.Available, &e.MovedAt, &e.Alerts, &e.IdempotencyKey, &fingerprint, &e.CreatedBy,
+		&e.CreatedAt, &e.HoldID, &c.Hold.Number,
 	}, more...)...)
 	for part := range slices.Chunk(allocations, 2) {
 		e.Allocations = append(e.Allocations, ledger.Allocation{LotSeq: part[0], Amount: amountOf(part[1])})
@@ -269,15 +270,15 @@ const updateHoldQuery = `
 
 const insertHoldEventQuery = `
 	insert into hold_events (customer_id, tenant, number, hold, kind, allocations, amount, captured, released, position,
-	                         seq, balance, held, available, moved_at, idempotency_key, fingerprint, created_by, created_at,
-	                         after_position)
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+	                         seq, balance, held, available, moved_at, alerts, idempotency_key, fingerprint, created_by,
+	                         created_at, after_position)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`
 
 // insertHoldEventBeforeQuery adds an event behind which the same transaction has written
 // an entry of the customer's. Its place in the feed goes by that entry: by itself it
 // would be that of a later statement, and so might be behind it.
-var insertHoldEventBeforeQuery = strings.NewReplacer("after_position)", "after_position, feed_order)", "$20)", `$20,
-	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $20::bigint + 1))`).
+var insertHoldEventBeforeQuery = strings.NewReplacer("after_position)", "after_position, feed_order)", "$21)", `$21,
+	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $21::bigint + 1))`).
 	Replace(insertHoldEventQuery)
 
 // queueHolds writes what was done about holds. A hold that is changed twice is
@@ -306,8 +307,8 @@ func (b *batch) queueHolds(trip *pgx.Batch) {
 		}
 		trip.Queue(insert, placed.customer.id, placed.customer.tenant, e.Number, h.Number, string(e.Kind),
 			pinned, int64(e.Amount), int64(e.Captured), int64(e.Released), e.Position, e.Seq, int64(e.Balance),
-			int64(e.Held), int64(e.Available), e.MovedAt, textOrNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy,
-			e.CreatedAt, placed.after)
+			int64(e.Held), int64(e.Available), e.MovedAt, textOrNull(string(e.Alerts), ""),
+			textOrNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, e.CreatedAt, placed.after)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestPlansLookUpByWholeKeys(t *testing.T) {
 	         'paid', null, null, null, null, null, 'key-' || n, repeat('f', 16)::bytea, 'key', now(), repeat('h', 32)::bytea
 	    from generate_series(1, 5000) as n;
 	  insert into hold_events
-	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null,
+	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null, null,
 	         repeat('f', 16)::bytea, 'key', now()
 	    from generate_series(1, 5000) as n;
 	  insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)

@@ -200,8 +200,10 @@ var shapes = map[*transfer.Table]shape{
 		},
 	},
 	transfer.HoldEvents: {
-		from:    "customers c join hold_events e on e.customer = c.no",
-		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at"},
+		from: "customers c join hold_events e on e.customer = c.no",
+		columns: map[string]string{
+			"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at", "alerts": "e.alerts",
+		},
 	},
 	transfer.Entries: {
 		from: "ledger_entries e cross join customers c on c.no = e.customer",

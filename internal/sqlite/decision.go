@@ -49,6 +49,11 @@ func (c *committer) executeDecision(cmd *command) error {
 		return err
 	}
 	snapshot.Wallet = w.Wallet(state.customer, &look)
+	if cmd.scope.SeeksDueHold(&snapshot) {
+		if snapshot.Hold, err = dueHold(c.conn, state, &cmd.scope); err != nil {
+			return err
+		}
+	}
 	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil

@@ -36,16 +36,26 @@ func snapshotHolds(conn *sqlite.Conn, state *customerState, scope ledger.Scope, 
 			s.Hold = nil
 		}
 	case scope.DueHold:
-		const due = holdColumns + `
-		   where customer = ? and currency = ? and state = 'active' and expires_at <= ?
-		   order by expires_at, number
-		   limit 1`
-		s.Hold, err = readHold(conn, due, state.no, string(scope.Currency), state.chain.At(scope.At).UnixMicro())
+		s.Hold, err = dueHold(conn, state, &scope)
 	}
 	if s.Hold != nil {
 		s.Hold.Tenant, s.Hold.CustomerID = tenant, id
 	}
 	return err
+}
+
+// dueHold returns the active hold of a scope's wallet that expires first, if it has by
+// the time that counts, nil when there is none.
+func dueHold(conn *sqlite.Conn, state *customerState, scope *ledger.Scope) (*ledger.Hold, error) {
+	const due = holdColumns + `
+	   where customer = ? and currency = ? and state = 'active' and expires_at <= ?
+	   order by expires_at, number
+	   limit 1`
+	hold, err := readHold(conn, due, state.no, string(scope.Currency), state.chain.At(scope.At).UnixMicro())
+	if hold != nil {
+		hold.Tenant, hold.CustomerID = scope.Tenant, scope.CustomerID
+	}
+	return hold, err
 }
 
 const holdColumns = `
@@ -96,7 +106,7 @@ func readHolds(conn *sqlite.Conn, query string, args ...any) (holds []ledger.Hol
 
 const holdEventColumns = `
 	  select e.number, e.kind, e.allocations, e.amount, e.captured, e.released, e.position, e.seq, e.balance, e.held,
-	         e.available, e.moved_at, e.idempotency_key, e.fingerprint, e.created_by, e.created_at, h.id, h.number
+	         e.available, e.moved_at, e.alerts, e.idempotency_key, e.fingerprint, e.created_by, e.created_at, h.id, h.number
 	    from hold_events e
 	    join holds h on h.customer = e.customer and h.number = e.hold`
 
@@ -114,12 +124,13 @@ func scanHoldEvent(stmt *sqlite.Stmt) (e ledger.HoldEvent, err error) {
 		Held:           money.Amount(stmt.ColumnInt64(9)),
 		Available:      money.Amount(stmt.ColumnInt64(10)),
 		MovedAt:        timeOf(stmt.ColumnInt64(11)),
-		IdempotencyKey: stmt.ColumnText(12),
-		CreatedBy:      stmt.ColumnText(14),
-		CreatedAt:      timeOf(stmt.ColumnInt64(15)),
-		HoldID:         stmt.ColumnText(16),
+		Alerts:         ledger.Standings(stmt.ColumnText(12)),
+		IdempotencyKey: stmt.ColumnText(13),
+		CreatedBy:      stmt.ColumnText(15),
+		CreatedAt:      timeOf(stmt.ColumnInt64(16)),
+		HoldID:         stmt.ColumnText(17),
 	}
-	stmt.ColumnBytes(13, e.Fingerprint[:])
+	stmt.ColumnBytes(14, e.Fingerprint[:])
 	e.Allocations, err = decodeAllocations(columnBytes(stmt, 2))
 	return e, err
 }
@@ -132,7 +143,7 @@ func readHoldEvent(conn *sqlite.Conn, query string, customer int64, which any) (
 	err := sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{customer, which},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			event, err := scanHoldEvent(stmt)
-			change, number = &ledger.HoldChange{Event: event}, stmt.ColumnInt64(17)
+			change, number = &ledger.HoldChange{Event: event}, stmt.ColumnInt64(18)
 			return err
 		}})
 	if err != nil || change == nil {
@@ -189,15 +200,16 @@ func writeHold(conn *sqlite.Conn, customer int64, change *ledger.HoldChange) err
 	}
 	const insert = `
 	  insert into hold_events (customer, number, hold, kind, allocations, amount, captured, released, position, seq, balance, held,
-	                           available, moved_at, idempotency_key, fingerprint, created_by, created_at)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	                           available, moved_at, alerts, idempotency_key, fingerprint, created_by, created_at)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	var pinned any
 	if e.Kind == ledger.HoldMade {
 		pinned = appendAllocations(nil, e.Allocations)
 	}
 	err = execute(conn, insert, customer, e.Number, h.Number, string(e.Kind), pinned, int64(e.Amount), int64(e.Captured),
 		int64(e.Released), e.Position, e.Seq, int64(e.Balance), int64(e.Held), int64(e.Available), e.MovedAt.UnixMicro(),
-		optional(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, e.CreatedAt.UnixMicro())
+		optional(string(e.Alerts), ""), optional(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy,
+		e.CreatedAt.UnixMicro())
 	if err != nil {
 		return err
 	}

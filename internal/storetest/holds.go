@@ -23,6 +23,8 @@ func holdScenarios() []scenario {
 		{"beyond the snapshot a hold gives back to the very lots", holdBeyondTheSnapshot},
 		{"H3 one winner among 64 captures, releases and sweeps at once", holdRace},
 		{"O2 bulks and transfers find the money of an expired hold", holdNotSweptByOthers},
+		{"O2 a part is taken of the money of an expired hold too", holdNotSweptInPart},
+		{"O2 lines of a bulk take their parts in order, of expired holds too", holdNotSweptInPartOfBulk},
 		{"O2 64 holds of 30 at once on 900: 30 are made", holdRaceFunds},
 		{"K6 one key on 64 holds at once: one hold", holdRaceKey},
 		{"holds of another wallet, customer and business are none", holdTenancy},

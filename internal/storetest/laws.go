@@ -133,7 +133,7 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 	if got, want := e.Available, w.spendable(e.CreatedAt)-a.claimed(); got != want || got < 0 {
 		a.blame("O1", "got available %d, want %d", got, want)
 	}
-	a.alerts(w, e, free)
+	a.entryAlerts(w, e, free)
 	if e.Held != w.held {
 		a.blame("H1", "got %d held, want %d", e.Held, w.held)
 	}

@@ -9,34 +9,38 @@ import (
 	"github.com/billfold/billfold/internal/money"
 )
 
-// auditAlert is a threshold in force as the entries tell of it.
+// auditAlert is a threshold in force as the entries and hold events tell of it.
 type auditAlert struct {
 	below, recoverAt money.Amount
 	isLow, isArmed   bool
 	crossed          bool
 }
 
-// alerts checks what an entry says of the wallet's thresholds, of which so much
-// was available before it: each that is crossed is told there and then, and
-// nothing else.
-func (a *audit) alerts(w *auditWallet, e ledger.Entry, before money.Amount) {
-	if beginsMove(e) {
-		if e.Alerts != "" {
-			a.blame("A1", "the first entry of a move has alerts %q", e.Alerts)
-		}
-		return // nobody sees the wallet in the midst of a move
+// entryAlerts checks what an entry says of the wallet's thresholds, in which so much
+// was available before it.
+func (a *audit) entryAlerts(w *auditWallet, e ledger.Entry, before money.Amount) {
+	if !beginsMove(e) {
+		a.alerts(w, e.Alerts, before, e.Available)
+	} else if e.Alerts != "" { // nobody sees the wallet in the midst of a move
+		a.blame("A1", "the first entry of a move has alerts %q", e.Alerts)
 	}
+}
+
+// alerts checks what an entry or a hold event tells of the wallet's thresholds when
+// it takes what is available from before to after: each that is crossed is told there
+// and then, and nothing else.
+func (a *audit) alerts(w *auditWallet, told ledger.Standings, before, after money.Amount) {
 	said := w.alerts
-	switch e.Alerts {
+	switch told {
 	case "":
 	case "none":
 		said = nil
 	default:
 		said = nil
-		for text := range strings.SplitSeq(string(e.Alerts), " ") {
+		for text := range strings.SplitSeq(string(told), " ") {
 			var alert auditAlert
 			if _, err := fmt.Sscanf(text, "%d:%d:", &alert.below, &alert.recoverAt); err != nil {
-				a.blame("A1", "cannot read alerts %q", e.Alerts)
+				a.blame("A1", "cannot read alerts %q", told)
 			}
 			said = append(said, alert)
 		}
@@ -51,10 +55,10 @@ func (a *audit) alerts(w *auditWallet, e ledger.Entry, before money.Amount) {
 		}
 		alert.crossed = false
 		if alert.isLow {
-			if e.Available >= alert.recoverAt {
+			if after >= alert.recoverAt {
 				alert.isLow, alert.isArmed, alert.crossed = false, true, true
 			}
-		} else if e.Available >= alert.below {
+		} else if after >= alert.below {
 			alert.isArmed = true
 		} else if alert.isArmed {
 			alert.isLow, alert.isArmed, alert.crossed = true, false, true
@@ -67,15 +71,15 @@ func (a *audit) alerts(w *auditWallet, e ledger.Entry, before money.Amount) {
 			text = "none"
 		}
 	}
-	if got := string(e.Alerts); got != text {
+	if got := string(told); got != text {
 		a.blame("A1", "got alerts %q with %d available, before %d, after %q; want %q",
-			got, e.Available, before, standings(w.alerts, false), text)
+			got, after, before, standings(w.alerts, false), text)
 	}
 	w.alerts = want
 }
 
 // standings writes alerts as wallets have them, or with what was crossed, as
-// entries do.
+// entries and hold events do.
 func standings(alerts []auditAlert, marked bool) string {
 	var parts []string
 	for _, alert := range alerts {

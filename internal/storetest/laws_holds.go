@@ -103,11 +103,11 @@ func (a *audit) eventsBefore(w *auditWallet, seq int64) {
 
 // holdEvent plays an event without an entry.
 func (a *audit) holdEvent(w *auditWallet, e holdEvent) {
-	h := e.hold
+	h, before := e.hold, w.spendable(e.CreatedAt)
 	switch e.Kind {
 	case ledger.HoldMade:
-		if e.Amount > w.spendable(e.CreatedAt) {
-			a.blame("O2", "a hold of %d was accepted with %d available", e.Amount, w.spendable(e.CreatedAt))
+		if e.Amount > before {
+			a.blame("O2", "a hold of %d was accepted with %d available", e.Amount, before)
 		}
 		if want := w.take(e.Amount, e.CreatedAt); !slices.Equal(want, e.Allocations) || h.amount != 0 {
 			a.blame("L2", "hold %s pinned %v, want %v", e.HoldID, e.Allocations, want)
@@ -130,6 +130,7 @@ func (a *audit) holdEvent(w *auditWallet, e holdEvent) {
 		a.blame("H3", "an event without an entry is of kind %q", e.Kind)
 	}
 	a.checkEvent(w, e)
+	a.alerts(w, e.Alerts, before, e.Available)
 }
 
 // giveBack returns what is left of a hold to the lots.
@@ -165,6 +166,9 @@ func (a *audit) capture(w *auditWallet, e ledger.Entry) {
 	want := h.capture(e.Amount)
 	if !slices.Equal(want, e.Allocations) {
 		a.blame("L2", "a capture took %v, want %v", e.Allocations, want)
+	}
+	if event.Alerts != "" {
+		a.blame("A1", "the event of a capture has alerts %q, which its entry tells", event.Alerts)
 	}
 	w.held -= e.Amount
 	w.taken = append(w.taken, taken{e.ID, e.Account, ledger.Debit, slices.Clone(e.Allocations)})

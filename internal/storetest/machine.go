@@ -314,7 +314,7 @@ func moved(h History, r ledger.PostRequest, now time.Time) money.Amount {
 		return r.Amount
 	}
 	wallet, now := walletOf(h, r.Currency, now)
-	return min(r.Amount, wallet.freeFor(1, r.Conditions, now))
+	return min(r.Amount, wallet.freeFor(r.Amount, r.Conditions, now))
 }
 
 // verdict says from the raw entries what must become of a request: laws
@@ -338,13 +338,13 @@ func verdict(h History, r, first ledger.PostRequest, now time.Time, frozen bool)
 	}
 	wallet, now := walletOf(h, r.Currency, now)
 	needed := r.Amount
-	switch {
-	case r.Direction == ledger.Credit:
+	if r.Direction == ledger.Credit {
 		needed = 0
-	case r.AllowPartial:
-		needed = 1
 	}
 	available := wallet.freeFor(needed, r.Conditions, now)
+	if r.AllowPartial {
+		needed = 1
+	}
 	switch {
 	case !r.CurrencyEnabled:
 		return ledger.CodeUnsupportedCurrency, false

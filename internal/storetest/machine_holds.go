@@ -102,7 +102,7 @@ func (m *machine) makeHold(rt *rapid.T) {
 	r.IdempotencyKey = rapid.SampledFrom(keysOfHolds).Draw(rt, "key")
 	r.Reason = rapid.SampledFrom([]string{"", "", "Zoë's ✓"}).Draw(rt, "reason")
 	r.ReferenceObjectID = rapid.SampledFrom([]string{"", "ride_1"}).Draw(rt, "reference")
-	r.CurrencyEnabled = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0
+	r.CurrencyEnabled, r.DefaultAlerts = rapid.IntRange(0, 19).Draw(rt, "enabled") > 0, m.defaults
 	m.sendHold(rt, h, holdCall{make: &r})
 }
 
@@ -267,10 +267,10 @@ func (m *machine) holdVerdict(
 
 func makeVerdict(r *ledger.HoldRequest, wallet *auditWallet, now time.Time, frozen bool) ledger.Code {
 	needed := r.Amount
+	available := wallet.freeFor(needed, r.Conditions, now)
 	if r.AllowPartial {
 		needed = 1
 	}
-	available := wallet.freeFor(needed, r.Conditions, now)
 	switch {
 	case !r.CurrencyEnabled:
 		return ledger.CodeUnsupportedCurrency
@@ -305,7 +305,7 @@ func repeatsHold(h History, call, first holdCall, key string) (used, same bool) 
 func (c holdCall) fingerprint() holdCall {
 	if c.make != nil {
 		r := *c.make
-		r.Conditions, r.CurrencyEnabled = ledger.Conditions{}, false
+		r.Conditions, r.CurrencyEnabled, r.DefaultAlerts = ledger.Conditions{}, false, ""
 		c.make = &r
 	}
 	return c
@@ -324,10 +324,7 @@ func wantHeld(rt *rapid.T, call holdCall, wallet *auditWallet, hold *auditHold, 
 	switch {
 	case call.make != nil:
 		want.Amount = call.make.Amount
-		available := wallet.freeFor(1, call.make.Conditions, now)
-		if !call.make.AllowPartial {
-			available = wallet.freeFor(want.Amount, call.make.Conditions, now)
-		}
+		available := wallet.freeFor(want.Amount, call.make.Conditions, now)
 		want.Amount = min(want.Amount, available)
 		wallet.held += want.Amount
 		want.Available = available - want.Amount
@@ -361,8 +358,8 @@ func wantHeld(rt *rapid.T, call holdCall, wallet *auditWallet, hold *auditHold, 
 	}
 }
 
-// freeFor is what can be spent of a wallet for a request that needs so much of it.
-// Only where that is too little the money of holds that have expired is looked
+// freeFor is what can be spent of a wallet for a request of so much of it. Only where
+// that is too little the money of holds that have expired is looked
 // for, as it is free although nobody has swept (law O2).
 func (w *auditWallet) freeFor(needed money.Amount, conditions ledger.Conditions, now time.Time) money.Amount {
 	if least := conditions.IfAvailableAtLeast; least != nil {

@@ -15,9 +15,9 @@ func (c *modelCustomer) snapshotHolds(scope ledger.Scope, s *ledger.Snapshot) {
 			s.PriorHold = &ledger.HoldChange{Hold: c.hold(e.HoldID), Event: e}
 		}
 	}
-	at := s.Chain.At(scope.At)
+	at, seeks := s.Chain.At(scope.At), scope.SeeksDueHold(s)
 	for _, h := range c.holds {
-		due := scope.DueHold && h.State == ledger.HoldActive && !at.Before(h.ExpiresAt) &&
+		due := (scope.DueHold || seeks) && h.State == ledger.HoldActive && !at.Before(h.ExpiresAt) &&
 			(s.Hold == nil || h.ExpiresAt.Before(s.Hold.ExpiresAt))
 		if h.Currency == scope.Currency && (due || scope.Hold == h.ID) {
 			hold := cloneHold(h)

@@ -55,6 +55,9 @@ func holdMistakes() []mistake {
 		{"what was captured before is forgotten", bendSnapshot(forgetsCaptured), [][2]string{
 			{"holds", "H2 a hold is captured in parts up to its amount"},
 		}, true},
+		{"who takes a part does not see holds that have expired", bendSnapshot(blindInPart), [][2]string{
+			{"holds", "O2 a part is taken of the money of an expired hold too"},
+		}, true},
 		{"holds that have expired are not found", openBlindExpiry, [][2]string{
 			{"holds", "the sweep finds wallets with holds that have expired"},
 		}, true},
@@ -68,6 +71,13 @@ func holdMistakes() []mistake {
 func forgetsEnd(_ *Model, scope ledger.Scope, s *ledger.Snapshot) {
 	if s.Hold != nil && !scope.DueHold {
 		s.Hold.ExpiresAt = s.Hold.ExpiresAt.AddDate(1, 0, 0)
+	}
+}
+
+// blindInPart shows nobody who would do with a part that there is more.
+func blindInPart(_ *Model, scope ledger.Scope, s *ledger.Snapshot) {
+	if scope.Partial {
+		s.Hold = nil
 	}
 }
 

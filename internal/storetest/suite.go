@@ -95,6 +95,7 @@ func contents() []topic {
 		{"freezes", freezeScenarios()},
 		{"adoptions", adoptionScenarios()},
 		{"alerts", alertScenarios()},
+		{"alerts of holds", holdAlertScenarios()},
 		{"events", eventScenarios()},
 		{"webhooks", webhookScenarios()},
 		{"clocks", clockScenarios()},

@@ -158,8 +158,8 @@ var mistakes = []mistake{
 func TestTeeth(t *testing.T) {
 	t.Parallel()
 	all := slices.Concat(
-		mistakes, freezeMistakes(), bulkMistakes(), alertMistakes(), holdMistakes(), transferMistakes(), undoMistakes(),
-		takebackMistakes(), debtMistakes(), eventMistakes(), moveMistakes(), webhookMistakes())
+		mistakes, freezeMistakes(), bulkMistakes(), alertMistakes(), holdMistakes(), crossingMistakes(), transferMistakes(),
+		undoMistakes(), takebackMistakes(), debtMistakes(), eventMistakes(), moveMistakes(), webhookMistakes())
 	for _, m := range all {
 		t.Run(m.bug, m.isNoticed)
 	}

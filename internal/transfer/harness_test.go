@@ -245,6 +245,9 @@ func holdSome(t testing.TB, book *ledger.Book, c ledger.Customer, text, key stri
 			Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", Amount: 250, ExpiresAt: began.Add(time.Hour), Reason: text,
 			Metadata: metadata(text), CreatedBy: key, CurrencyEnabled: true,
 		}
+		if n != 1 { // that one puts no threshold in force
+			request.DefaultAlerts = "USD\t200:300 100000:100000\n"
+		}
 		if n%2 == 0 {
 			request.IdempotencyKey = fmt.Sprintf("%s hold %d", text, n)
 		}

@@ -91,6 +91,7 @@ var plants = []struct{ name, script, want string }{
 	{"thresholds are lost", `update customers set alerts = ''`, "N5"},
 	{"a wallet stands elsewhere", `update wallets set alerts = replace(alerts, ':armed', ':low')`, "A1"},
 	{"what was told is lost", `update ledger_entries set alerts = null`, "M4"},
+	{"what a hold has told is lost", `update hold_events set alerts = null where alerts = 'none'`, "A1"},
 	{"a hold is dropped", `delete from holds where state = 'active'`, "O1"},
 	{"a hold event is dropped", `delete from hold_events where number = 2`, "M5"},
 	{"a hold is of more", `update holds set amount = amount + 1 where state = 'active'`, "H2"},

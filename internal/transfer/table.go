@@ -96,7 +96,7 @@ var (
 	HoldEvents = &Table{Name: "hold_events", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"hold", Number}, {"kind", Text},
 		{"allocations", Numbers}, {"amount", Number}, {"captured", Number}, {"released", Number}, {"position", Number}, {"seq", Number},
-		{"balance", Number}, {"held", Number}, {"available", Number}, {"moved_at", Time},
+		{"balance", Number}, {"held", Number}, {"available", Number}, {"moved_at", Time}, {"alerts", OptionalText},
 		{"idempotency_key", OptionalText}, {"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time},
 	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{

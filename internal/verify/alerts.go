@@ -13,7 +13,7 @@ type alert struct {
 	below     int64
 	recoverAt int64
 	standing  string
-	crossed   bool // by the entry that says so
+	crossed   bool // by the entry or hold event that says so
 }
 
 // The three standings at a threshold.
@@ -23,7 +23,8 @@ const (
 	low     = "low"
 )
 
-// noAlerts is on the entry with which the last threshold went out of force.
+// noAlerts is on the entry or hold event with which the last threshold went out of
+// force.
 const noAlerts = "none"
 
 // alertsMax is how many thresholds a wallet may have.
@@ -95,26 +96,27 @@ func encodeAlerts(alerts []alert) []byte {
 	return b
 }
 
-// checkAlerts recomputes what an entry makes of the wallet's alerts, and whether
-// it tells of each threshold that it crosses, once (law A1). Which thresholds are
-// in force is the caller's choice, and is read from the entries.
-func checkAlerts(book *walletBook, e *entryRow, report reporter) {
-	if e.alerts == nil {
+// checkAlerts recomputes what an entry or a hold event, after which so much is
+// available, makes of the wallet's alerts, and whether it tells of each threshold
+// that it crosses, once (law A1). Which thresholds are in force is the caller's
+// choice, and is read from the rows.
+func checkAlerts(book *walletBook, what string, alerts []byte, available int64, report reporter) {
+	if alerts == nil {
 		for i := range book.alerts {
 			a := &book.alerts[i]
-			if standing, _ := a.at(e.available); standing != a.standing {
-				report(LawAlerts, "%d is available, which makes the wallet %s at the threshold of %d, and the entry does not say so",
-					e.available, standing, a.below)
+			if standing, _ := a.at(available); standing != a.standing {
+				report(LawAlerts, "%d is available, which makes the wallet %s at the threshold of %d, and %s does not say so",
+					available, standing, a.below, what)
 				a.standing = standing
 			}
 		}
 		return
 	}
 	var told []alert
-	if string(e.alerts) != noAlerts {
+	if string(alerts) != noAlerts {
 		var ok bool
-		if told, ok = decodeAlerts(string(e.alerts)); !ok {
-			report(LawAlerts, "the alerts do not decode")
+		if told, ok = decodeAlerts(string(alerts)); !ok {
+			report(LawAlerts, "the alerts of %s do not decode", what)
 			return
 		}
 	}
@@ -131,23 +133,24 @@ func checkAlerts(book *walletBook, e *entryRow, report reporter) {
 		case book.free >= a.below:
 			was.standing = armed
 		}
-		standing, crossed := was.at(e.available)
+		standing, crossed := was.at(available)
 		if a.standing != standing || a.crossed != crossed {
-			report(LawAlerts, "the wallet is %s (crossed: %v) at the threshold of %d, want %s (crossed: %v) after %s with %d available",
-				a.standing, a.crossed, a.below, standing, crossed, was.standing, e.available)
+			report(LawAlerts, "%s has the wallet %s (crossed: %v) at the threshold of %d, want %s (crossed: %v) after %s with %d available",
+				what, a.standing, a.crossed, a.below, standing, crossed, was.standing, available)
 		}
 		a.standing = standing
 	}
 	if bytes.Equal(before, encodeAlerts(told)) {
-		report(LawAlerts, "the entry has alerts, and nothing about them changed")
+		report(LawAlerts, "%s has alerts, and nothing about them changed", what)
 	}
 	book.alerts = told
 }
 
-// checkWalletAlerts compares a wallet's row with what its entries left in force.
+// checkWalletAlerts compares a wallet's row with what its entries and hold events
+// left in force.
 func checkWalletAlerts(w *walletRow, book *walletBook, report reporter) {
 	if want := encodeAlerts(book.alerts); !bytes.Equal(w.alerts, want) || isEmpty(w.alerts) {
-		report(LawAlerts, "the wallet's alerts are %q, its entries have left %q", w.alerts, want)
+		report(LawAlerts, "the wallet's alerts are %q, its entries and holds have left %q", w.alerts, want)
 	}
 }
 

@@ -31,6 +31,7 @@ type ledgerFile struct {
 	now       time.Time
 	grace     time.Duration // of reversals
 	debts     bool          // whether reversals may leave one
+	defaults  ledger.Alerts // of the business, for holds
 	inRow     int           // how many lots that can expire are written out, 0 for all
 	entries   int64
 	walletNo  int64

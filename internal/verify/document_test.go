@@ -90,7 +90,7 @@ func TestTheDocumentsProgramChecks(t *testing.T) {
 		return string(output)
 	}
 	for name, scene := range map[string]func(testing.TB) *ledgerFile{
-		"holds": holdScene, "alerts": alertScene, "expiry": sweptScene, "transfers": transferScene, "reversals": undoneScene,
+		"holds": holdScene, "alerts": alertScene, "crossings": crossingScene, "expiry": sweptScene, "transfers": transferScene, "reversals": undoneScene,
 		"grace": graceScene, "moves": moveScene, "the rest": scene,
 	} {
 		f := scene(t)

@@ -62,7 +62,7 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	due := checkDebtDue(owner, e, report)
 	c.checkLots(owner, book, e, due, report)
 	if e.isCredit || !e.isMove() {
-		checkAlerts(book, e, report) // nobody sees the wallet in the midst of a move
+		checkAlerts(book, "the entry", e.alerts, e.available, report) // nobody sees the wallet in the midst of a move
 	} else if e.alerts != nil {
 		report(LawAlerts, "the first entry of a move has alerts")
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 
 	"zombiezen.com/go/sqlite"
@@ -40,6 +41,7 @@ type holdEventRow struct {
 	held      int64
 	available int64
 	movedAt   int64
+	alerts    []byte // the thresholds in force, where the event changed them or crossed one
 	key       string
 	print     []byte // the fingerprint
 	createdBy string
@@ -78,6 +80,7 @@ const holdEventColumns = `
 	       held,
 	       available,
 	       moved_at,
+	       alerts,
 	       idempotency_key,
 	       fingerprint,
 	       created_by,
@@ -86,7 +89,7 @@ const holdEventColumns = `
 
 const (
 	holdShape      shape = "iitt" + "iii" + "tib" + "tii"
-	holdEventShape shape = "iiitB" + "iiiii" + "iiii" + "Tbti"
+	holdEventShape shape = "iiitB" + "iiiii" + "iiii" + "TTbti"
 )
 
 func (r *reader) readHold(b *batch, stmt *sqlite.Stmt) {
@@ -129,14 +132,23 @@ func (r *reader) readHoldEvent(b *batch, stmt *sqlite.Stmt) {
 		held:      stmt.ColumnInt64(11),
 		available: stmt.ColumnInt64(12),
 		movedAt:   stmt.ColumnInt64(13),
-		key:       stmt.ColumnText(14),
-		print:     make([]byte, stmt.ColumnLen(15)),
-		createdBy: stmt.ColumnText(16),
-		createdAt: stmt.ColumnInt64(17),
+		alerts:    kept(stmt, 14),
+		key:       stmt.ColumnText(15),
+		print:     make([]byte, stmt.ColumnLen(16)),
+		createdBy: stmt.ColumnText(17),
+		createdAt: stmt.ColumnInt64(18),
 	}
 	stmt.ColumnBytes(4, row.lots)
-	stmt.ColumnBytes(15, row.print)
+	stmt.ColumnBytes(16, row.print)
 	b.events = append(b.events, row)
+}
+
+// kept is the bytes of a text that outlives its batch, nil for null.
+func kept(stmt *sqlite.Stmt, col int) []byte {
+	if stmt.ColumnIsNull(col) {
+		return nil
+	}
+	return []byte(stmt.ColumnText(col))
 }
 
 // walletHolds is what the events have made of a wallet's holds.
@@ -215,6 +227,9 @@ func (c *checker) holdEvent(owner *customer, row *holdEventRow) {
 	if key, ok := c.tenants.keyOwner[event.createdBy]; ok && key != owner.tenant {
 		report(LawTenancy, "hold event %d was made with API key %s of another business or mode", event.number, event.createdBy)
 	}
+	if isEmpty(event.alerts) {
+		report(LawImmutable, "an empty text is stored for the alerts of hold event %d, where null belongs", event.number)
+	}
 	if (event.kind == holdCaptured) != (event.position > 0) || len(event.print) != 16 {
 		report(LawHoldEnd, "hold event %d is of kind %s and has position %d", event.number, event.kind, event.position)
 	}
@@ -231,6 +246,7 @@ func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 		hold := owner.holds[event.hold]
 		report := c.aboutHold(owner, hold.row)
 		book.lots.advance(event.createdAt)
+		book.free = book.balance - book.lots.expiredSum - h.held
 		switch event.kind {
 		case holdMade:
 			c.makeHold(book, hold, event, report)
@@ -238,6 +254,7 @@ func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 			book.endHold(hold, event, report)
 		}
 		book.afterHold(hold, event, lastEntry{createdAt: book.last.createdAt}, book.seq, book.balance, report)
+		checkAlerts(book, fmt.Sprintf("hold event %d", event.number), event.alerts, event.available, report)
 	}
 }
 
@@ -246,8 +263,8 @@ func (c *checker) makeHold(book *walletBook, hold *holdBook, event *holdEventRow
 	if hold.state != "" || event.number != event.hold || event.createdAt != hold.row.createdAt {
 		report(LawHoldEnd, "the hold was made by event %d", event.number)
 	}
-	if free := book.balance - book.lots.expiredSum - book.holds.held; event.amount > free && !book.lots.broken {
-		report(LawOverdraft, "the hold takes %d of %d available", event.amount, free)
+	if event.amount > book.free && !book.lots.broken {
+		report(LawOverdraft, "the hold takes %d of %d available", event.amount, book.free)
 	}
 	parts, ok := decodeParts(nil, event.lots)
 	if !ok {
@@ -303,6 +320,9 @@ func (c *checker) capture(book *walletBook, e *entryRow, report reporter) {
 	}
 	if event.key != string(e.key) || !slices.Equal(event.print, e.fingerprint) || event.createdBy != string(e.createdBy) {
 		report(LawOnce, "was captured under another request than its hold event %d", event.number)
+	}
+	if event.alerts != nil {
+		report(LawAlerts, "hold event %d has alerts, which the entry of a capture tells", event.number)
 	}
 	var took []lot
 	for rest := e.amount; rest > 0 && len(hold.pinned) > 0; {

@@ -23,7 +23,7 @@ const holdRowColumns = `
 
 const holdEventRowColumns = `
 	select customer_id, tenant, number, hold, kind, allocations, amount, captured, released, position, seq, balance, held,
-	       available, moved_at, coalesce(idempotency_key, ''), fingerprint, created_by, created_at
+	       available, moved_at, alerts, coalesce(idempotency_key, ''), fingerprint, created_by, created_at
 	  from hold_events`
 
 func scanHoldLine(row pgx.CollectableRow) (line holdLine, err error) {
@@ -39,9 +39,11 @@ func scanHoldEventLine(row pgx.CollectableRow) (line holdEventLine, err error) {
 	e := &line.row
 	var movedAt, createdAt time.Time
 	var allocations []int64
+	var alerts *string
 	err = row.Scan(&line.id, &line.tenant, &e.number, &e.hold, &e.kind, &allocations, &e.amount, &e.captured, &e.released,
-		&e.position, &e.seq, &e.balance, &e.held, &e.available, &movedAt, &e.key, &e.print, &e.createdBy, &createdAt)
+		&e.position, &e.seq, &e.balance, &e.held, &e.available, &movedAt, &alerts, &e.key, &e.print, &e.createdBy, &createdAt)
 	e.lots, e.movedAt, e.createdAt = encodeParts(allocations), movedAt.UnixMicro(), createdAt.UnixMicro()
+	e.alerts = bytesOf(alerts)
 	return line, err
 }
 

@@ -20,7 +20,8 @@ func (f *ledgerFile) decideHold(
 	f.t.Helper()
 	w := c.wallets["USD"]
 	s := ledger.Snapshot{
-		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id}, Chain: c.chain, Wallet: w.state, HoldNumber: c.events,
+		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id, Alerts: c.state.Alerts}, Chain: c.chain, Wallet: w.state,
+		HoldNumber: c.events,
 	}
 	if which < len(c.holds) {
 		s.Hold = &c.holds[which]
@@ -71,16 +72,17 @@ func (f *ledgerFile) keepHold(c *customer, w *wallet, change *ledger.HoldChange)
 		c.no, h.Number, h.ID, h.Currency, int64(h.Amount), int64(h.Captured), int64(h.Released), string(h.State),
 		micros(h.ExpiresAt), lots, h.CreatedBy, micros(h.CreatedAt), micros(h.UpdatedAt))
 	f.exec(`insert into hold_events (customer, number, hold, kind, allocations, amount, captured, released, position, seq,
-	          balance, held, available, moved_at, idempotency_key, fingerprint, created_by, created_at)
-	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          balance, held, available, moved_at, alerts, idempotency_key, fingerprint, created_by, created_at)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		c.no, e.Number, h.Number, string(e.Kind), pinned, int64(e.Amount), int64(e.Captured), int64(e.Released), e.Position,
-		e.Seq, int64(e.Balance), int64(e.Held), int64(e.Available), micros(e.MovedAt), orNull(e.IdempotencyKey, ""),
-		e.Fingerprint[:], e.CreatedBy, micros(e.CreatedAt))
+		e.Seq, int64(e.Balance), int64(e.Held), int64(e.Available), micros(e.MovedAt), orNull(string(e.Alerts), ""),
+		orNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, micros(e.CreatedAt))
 }
 
 func (f *ledgerFile) hold(c *customer, amount money.Amount, d time.Duration) error {
 	r := ledger.HoldRequest{
 		Currency: "USD", Amount: amount, ExpiresAt: f.now.Add(d), CurrencyEnabled: true, CreatedBy: keyID(c.tenant),
+		DefaultAlerts: f.defaults,
 	}
 	return f.decideHold(c, len(c.holds), func(s ledger.Snapshot, m ledger.Moment) (ledger.Change, error) {
 		return ledger.MakeHold(s, &r, m)
@@ -202,6 +204,10 @@ var holdCorruptions = []corruption{
 	{name: "event's held", column: "hold_events.held", do: setEvent("4", "held", "held + 1"), law: "H1"},
 	{name: "event's available", column: "hold_events.available", do: setEvent("4", "available", "available + 1"), law: "H1"},
 	{name: "event's time of the wallet", column: "hold_events.moved_at", do: setEvent("4", "moved_at", "moved_at + 1"), law: "H1"},
+	{name: "event's alerts", column: "hold_events.alerts", do: setEvent("4", "alerts", "'500:500:armed'"), law: "A1"},
+	{name: "event's alerts that end", column: "hold_events.alerts", do: setEvent("4", "alerts", "'none'"), law: "A1"},
+	{name: "no text for no alerts of an event", column: "hold_events.alerts", do: setEvent("4", "alerts", "''"), law: "M6"},
+	{name: "alerts of a capture's event", column: "hold_events.alerts", do: setEvent("3", "alerts", "'500:500:low!'"), law: "A1", position: 4},
 	{name: "event's key", column: "hold_events.idempotency_key", do: setEvent("3", "idempotency_key", "'other'"), law: "K1", position: 4},
 	{name: "event's fingerprint", column: "hold_events.fingerprint", do: setEvent("3", "fingerprint", "zeroblob(16)"), law: "K1", position: 4},
 	{name: "event's maker", column: "hold_events.created_by", do: setEvent("8", "created_by", "'key_bus_zeta_test'"), law: "N1"},
@@ -237,6 +243,7 @@ func drawHold(rt *rapid.T, f *ledgerFile, c *customer) error {
 	amount := money.Amount(rapid.IntRange(1, 100).Draw(rt, "held"))
 	what := rapid.IntRange(0, 6).Draw(rt, "what")
 	if what == 0 {
+		f.defaults = rapid.SampledFrom(drawnAlerts).Draw(rt, "alerts of a hold")
 		return f.hold(c, amount, time.Duration(rapid.IntRange(1, 600).Draw(rt, "end"))*time.Second)
 	}
 	if len(c.holds) == 0 {

@@ -20,6 +20,11 @@ import (
 	"github.com/billfold/billfold/internal/verify"
 )
 
+// drawnAlerts are thresholds that a business gives to every wallet.
+var drawnAlerts = []ledger.Alerts{
+	"", "INR\t50:50\nUSD\t100:150 200:200\n", "INR\t50:50\nUSD\t100:150 200:200\n", "USD\t100:150 300:300\n",
+}
+
 // TestWhateverTheRulesAllowIsSound posts random requests by the rules.
 func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 	t.Parallel()
@@ -27,7 +32,6 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 		f := newLedgerFile(t)
 		f.inRow = rapid.IntRange(0, 3).Draw(rt, "in the row")
 		f.exec(`begin`)
-		const thresholds = "INR\t50:50\nUSD\t100:150 200:200\n"
 		for range rapid.IntRange(0, 60).Draw(rt, "requests") {
 			tenant := rapid.SampledFrom([]ledger.Tenant{acmeTest, acmeLive, zetaTest}).Draw(rt, "tenant")
 			c := f.customer(tenant, rapid.SampledFrom([]string{"cus_ann", "cus_bob"}).Draw(rt, "customer"))
@@ -35,7 +39,7 @@ func TestWhateverTheRulesAllowIsSound(t *testing.T) {
 				Currency:      rapid.SampledFrom([]money.Currency{"USD", "INR"}).Draw(rt, "currency"),
 				Direction:     rapid.SampledFrom([]ledger.Direction{ledger.Credit, ledger.Debit}).Draw(rt, "direction"),
 				Amount:        money.Amount(rapid.Int64Range(1, 200).Draw(rt, "amount")),
-				DefaultAlerts: rapid.SampledFrom([]ledger.Alerts{"", thresholds, thresholds, "USD\t100:150 300:300\n"}).Draw(rt, "alerts"),
+				DefaultAlerts: rapid.SampledFrom(drawnAlerts).Draw(rt, "alerts"),
 			}
 			if r.Direction == ledger.Credit {
 				r.Category = rapid.SampledFrom([]ledger.Category{"", ledger.Paid, ledger.Promotional}).Draw(rt, "category")

@@ -30,7 +30,7 @@ const (
 	LawUndo        Law = "L5" // a reversal gives back to a debit's lots, or takes from a credit's, and no more
 	LawMove        Law = "L6" // an expiry is moved by a debit of the whole lot and a credit that brings it back
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
-	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry that crosses it
+	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry or hold event that crosses it
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
 	LawHoldEnd     Law = "H3" // a hold ends once
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is

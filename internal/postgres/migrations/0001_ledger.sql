@@ -372,6 +372,7 @@ create table hold_events (
   held        bigint           not null check (held between 0 and balance),
   available   bigint           not null check (available between 0 and balance - held),
   moved_at    timestamptz      not null, -- updated_at of the wallet
+  alerts      text check (alerts is null or position = 0), -- thresholds in force, where it changed or crossed one; a capture's stand in its entry
   idempotency_key text collate "C",
   fingerprint bytea            not null check (length(fingerprint) = 16),
   created_by  text             not null,
@@ -389,7 +390,7 @@ alter table hold_events
   alter column customer_id set statistics 0,
   alter column tenant set (n_distinct = 1);
 insert into hold_events
-select '', -n, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null, decode(repeat('00', 16), 'hex'), '', now()
+select '', -n, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null, null, decode(repeat('00', 16), 'hex'), '', now()
   from generate_series(1, 20) as n;
 analyze hold_events;
 delete from hold_events;

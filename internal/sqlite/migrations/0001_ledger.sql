@@ -343,6 +343,7 @@ create table hold_events (
   held       integer not null check (held between 0 and balance),
   available  integer not null check (available between 0 and balance - held),
   moved_at   integer not null, -- updated_at of the wallet
+  alerts     text check (alerts is null or position = 0), -- thresholds in force, where it changed or crossed one; a capture's stand in its entry
   idempotency_key text,
   fingerprint blob   not null check (length(fingerprint) = 16),
   created_by text    not null,
