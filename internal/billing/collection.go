@@ -39,17 +39,17 @@ const (
 // Policy is what a business has set about collecting, as of when the invoice was
 // finalized.
 type Policy struct {
-	Tender TenderRules
+	Tender TenderRules `json:"tender"`
 
 	// Retries are the waits after the first try that failed, the second, and so on.
 	// After one more the invoice is past due.
-	Retries []time.Duration
+	Retries []time.Duration `json:"retries"`
 
 	// ActionWithin is how long a customer has to authenticate a payment before it is
 	// cancelled.
-	ActionWithin time.Duration
+	ActionWithin time.Duration `json:"action_within"`
 
-	Late LateSuccess
+	Late LateSuccess `json:"late"`
 }
 
 const (
@@ -62,48 +62,48 @@ const (
 
 // Collection is how far one invoice is from being paid, as it is stored.
 type Collection struct {
-	InvoiceID string
-	Currency  money.Currency
-	Total     money.Amount // 0 … money.EntryMax
-	Policy    Policy
+	InvoiceID string         `json:"invoice_id"`
+	Currency  money.Currency `json:"currency"`
+	Total     money.Amount   `json:"total"` // 0 … money.EntryMax
+	Policy    Policy         `json:"policy"`
 
-	State   State
-	Version int64 // grows by 1 with each commit
+	State   State `json:"state"`
+	Version int64 `json:"version"` // grows by 1 with each commit
 
 	// DueAt is when [Next] has something to do, zero for at once.
-	DueAt time.Time
+	DueAt time.Time `json:"due_at"`
 
-	Tender Tender // of this try; zero in Finalized and PastDue
-	Method string // id of the card's payment method in this try
-	HoldID string // of the wallet's part, empty where nothing is held
+	Tender Tender `json:"tender"`  // of this try; zero in Finalized and PastDue
+	Method string `json:"method"`  // id of the card's payment method in this try
+	HoldID string `json:"hold_id"` // of the wallet's part, empty where nothing is held
 
-	Tries     int  // that failed
-	VoidAsked bool // it becomes void when what is at the processor has ended
+	Tries     int  `json:"tries"`      // that failed
+	VoidAsked bool `json:"void_asked"` // it becomes void when what is at the processor has ended
 
-	Attempts []Attempt // Number k is at k-1
+	Attempts []Attempt `json:"attempts"` // Number k is at k-1
 }
 
 // Attempt is one payment at the card processor.
 type Attempt struct {
-	Number    int // k
-	Amount    money.Amount
-	Method    string
-	PaymentID string // the processor's; empty: not known
+	Number    int          `json:"number"` // k
+	Amount    money.Amount `json:"amount"`
+	Method    string       `json:"method"`
+	PaymentID string       `json:"payment_id"` // the processor's; empty: not known
 
 	// IntendedAt is when it was last stored that the payment is going to be created
 	// under its key; BeganAt is when it was first.
-	IntendedAt time.Time
-	BeganAt    time.Time
+	IntendedAt time.Time `json:"intended_at"`
+	BeganAt    time.Time `json:"began_at"`
 
-	Progress  Status    // what the processor last said of it while it was open
-	ActionBy  time.Time // until when the customer has to authenticate, zero: nothing was asked
-	Looks     int       // how often in a row no definite answer came
-	Escalated bool
+	Progress  Status    `json:"progress"`  // what the processor last said of it while it was open
+	ActionBy  time.Time `json:"action_by"` // until when the customer has to authenticate, zero: nothing was asked
+	Looks     int       `json:"looks"`     // how often in a row no definite answer came
+	Escalated bool      `json:"escalated"`
 
-	Outcome Outcome
-	Hard    bool // declined for good: the method is not to be tried again
+	Outcome Outcome `json:"outcome"`
+	Hard    bool    `json:"hard"` // declined for good: the method is not to be tried again
 
-	ReturnAt time.Time // when a return that did not go through is to be tried again
+	ReturnAt time.Time `json:"return_at"` // when a return that did not go through is to be tried again
 }
 
 // Outcome is how an attempt ended.

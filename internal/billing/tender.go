@@ -28,21 +28,21 @@ const (
 // finalized.
 type TenderRules struct {
 	// LeaveWallet keeps the wallet out of it.
-	LeaveWallet bool
+	LeaveWallet bool `json:"leave_wallet"`
 
 	// CardMinimum is the least that the processor charges in the currency, 0 …
 	// money.EntryMax.
-	CardMinimum money.Amount
-	Below       BelowMinimum
+	CardMinimum money.Amount `json:"card_minimum"`
+	Below       BelowMinimum `json:"below"`
 }
 
 // Tender is how an invoice is split. The parts sum to its total:
 //
 //	Wallet + Card - Surplus = total
 type Tender struct {
-	Wallet  money.Amount // 0 … what is available
-	Card    money.Amount // 0, or at least the minimum
-	Surplus money.Amount // of Card, which the wallet is credited with
+	Wallet  money.Amount `json:"wallet"`  // 0 … what is available
+	Card    money.Amount `json:"card"`    // 0, or at least the minimum
+	Surplus money.Amount `json:"surplus"` // of Card, which the wallet is credited with
 }
 
 // PlanTender splits a total, 0 to money.EntryMax, where available can be taken of

@@ -65,7 +65,11 @@ var rooms = map[string]room{
 	},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
-	"internal/access":           {imports: []string{"internal/ledger", "internal/money"}},
+	"internal/collect": {
+		imports: []string{"internal/billing", "internal/ledger", "internal/money", "internal/processor"},
+		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
+	},
+	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
 	// What the stores have in common, so that they need not know each other.
 	"internal/walletrow": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/groupcommit": {

@@ -114,10 +114,10 @@ func (f Freezes) JSON() string {
 	return string(append(b, ']'))
 }
 
-// refuse refuses to move money of a wallet in a direction while a freeze forbids
+// Refuse refuses to move money of a wallet in a direction while a freeze forbids
 // it. Holds are debits to it. Expiry entries are not asked for by anybody and do
 // not come here: funds expire whether they are frozen or not.
-func (f Freezes) refuse(currency money.Currency, direction Direction) error {
+func (f Freezes) Refuse(currency money.Currency, direction Direction) error {
 	if f == "" {
 		return nil
 	}

@@ -152,7 +152,7 @@ func TestFingerprintCovers(t *testing.T) {
 	covered := map[string]bool{
 		"Tenant": false, "CustomerID": false, "Currency": true, "Direction": true, "Amount": true, "Category": true,
 		"ExpiresAt": true, "AllowPartial": true, "Conditions": false, "Reason": true, "ReferenceObjectID": true, "Metadata": true,
-		"IdempotencyKey": false, "CreatedBy": false, "CurrencyEnabled": false, "DefaultAlerts": false,
+		"IdempotencyKey": false, "CreatedBy": false, "CurrencyEnabled": false, "DefaultAlerts": false, "Purpose": true,
 	}
 	original := fullRequest()
 	want := original.Fingerprint()

@@ -33,7 +33,7 @@ func MakeHold(s Snapshot, r *HoldRequest, m Moment) (Change, error) {
 	if !r.ExpiresAt.After(now) || r.ExpiresAt.After(now.AddDate(HoldYears, 0, 0)) {
 		return Change{}, errHoldExpiry
 	}
-	if err := s.Customer.Freezes.refuse(r.Currency, Debit); err != nil {
+	if err := s.Customer.Freezes.Refuse(r.Currency, Debit); err != nil {
 		return Change{}, err
 	}
 	wallet := s.Wallet
@@ -137,7 +137,7 @@ func Capture(s Snapshot, r *CaptureRequest, m Moment) (Change, error) {
 		return Change{}, err
 	}
 	hold := *s.Hold
-	if err := s.Customer.Freezes.refuse(hold.Currency, Credit); err != nil {
+	if err := s.Customer.Freezes.Refuse(hold.Currency, Credit); err != nil {
 		return Change{}, err
 	}
 	amount := hold.Left()
@@ -150,7 +150,8 @@ func Capture(s Snapshot, r *CaptureRequest, m Moment) (Change, error) {
 	wallet := s.Wallet
 	entry := nextEntry(&s, now, m.Random)
 	entry.Direction, entry.Amount, entry.HoldID = Debit, amount, hold.ID
-	entry.EventType, entry.Account = EventMerchantAdjustment, AccountMerchant
+	purpose := r.Purpose.or(AccountMerchant)
+	entry.EventType, entry.Account = purpose.EventType, purpose.Account
 	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, metadataOr(r.Metadata)
 	entry.IdempotencyKey, entry.Fingerprint, entry.CreatedBy = r.IdempotencyKey, fingerprint, r.CreatedBy
 	var missing money.Amount

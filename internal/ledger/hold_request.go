@@ -96,6 +96,9 @@ type CaptureRequest struct {
 	Metadata          string // a canonical JSON object; empty means "{}"
 	IdempotencyKey    string // empty when the caller sent none
 	CreatedBy         string // id of the API key that asks
+
+	// Purpose is that of the debit, see [PostRequest].
+	Purpose Purpose
 }
 
 // Validate checks what can be seen in the request alone and returns the first
@@ -125,6 +128,7 @@ func (r *CaptureRequest) Fingerprint() Fingerprint {
 	if r.Final {
 		b = appendText(b, "final")
 	}
+	b = r.Purpose.append(b)
 	sum := sha256.Sum256(b)
 	return Fingerprint(sum[:len(Fingerprint{})])
 }

@@ -86,7 +86,7 @@ func MoveExpiry(s Snapshot, r *MoveRequest, m Moment) (Change, error) {
 	if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now.Add(ExpiryAheadMin)) {
 		return Change{}, errExpiryTooSoon
 	}
-	if err := s.Customer.Freezes.refuse(r.Currency, Credit); err != nil {
+	if err := s.Customer.Freezes.Refuse(r.Currency, Credit); err != nil {
 		return Change{}, err
 	}
 	wallet := s.Wallet

@@ -51,6 +51,9 @@ type PostRequest struct {
 	// CreatedBy is the id of the API key that asks.
 	CreatedBy string
 
+	// Purpose is why it is asked for, the zero Purpose where the caller says nothing.
+	Purpose Purpose
+
 	// CurrencyEnabled says whether the business has the currency switched on.
 	// It is state, not shape: it is looked at after the key (law K10).
 	CurrencyEnabled bool
@@ -153,6 +156,7 @@ func (r *PostRequest) Fingerprint() Fingerprint {
 	if r.AllowPartial {
 		b = appendText(b, "allow_partial")
 	}
+	b = r.Purpose.append(b)
 	sum := sha256.Sum256(b)
 	return Fingerprint(sum[:len(Fingerprint{})])
 }
@@ -181,8 +185,31 @@ func (r *PostRequest) amount(available money.Amount) money.Amount {
 	return r.Amount
 }
 
-// account is the other side of a plain credit or debit (law M1).
-func (r *PostRequest) account() Account { return accountOf(r.category()) }
+// Purpose is why money moves, and what it is counted against (law M1). It is the
+// server's own: no API key can say it. The zero Purpose is an adjustment.
+type Purpose struct {
+	EventType EventType
+	Account   Account
+}
+
+// append adds the purpose to what a fingerprint covers. The zero one adds nothing.
+func (p Purpose) append(to []byte) []byte {
+	if p == (Purpose{}) {
+		return to
+	}
+	return appendText(appendText(appendText(to, "purpose"), string(p.EventType)), string(p.Account))
+}
+
+// or is the purpose, and of the zero one an adjustment against an account.
+func (p Purpose) or(account Account) Purpose {
+	if p == (Purpose{}) {
+		return Purpose{EventMerchantAdjustment, account}
+	}
+	return p
+}
+
+// purpose is that of a credit or debit.
+func (r *PostRequest) purpose() Purpose { return r.Purpose.or(accountOf(r.category())) }
 
 // accountOf is the other side of a credit of a category, and of a debit, which has
 // none.
@@ -225,7 +252,7 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now.Add(ExpiryAheadMin)) {
 		return Change{}, errExpiryTooSoon
 	}
-	if err := s.Customer.Freezes.refuse(r.Currency, r.Direction); err != nil {
+	if err := s.Customer.Freezes.Refuse(r.Currency, r.Direction); err != nil {
 		return Change{}, err
 	}
 
@@ -239,7 +266,7 @@ func Post(s Snapshot, r *PostRequest, m Moment) (Change, error) {
 	}
 	entry := nextEntry(&s, now, m.Random)
 	entry.Direction, entry.Amount = r.Direction, r.amount(available)
-	entry.EventType, entry.Account = EventMerchantAdjustment, r.account()
+	entry.EventType, entry.Account = r.purpose().EventType, r.purpose().Account
 	entry.Category, entry.ExpiresAt = r.category(), r.ExpiresAt
 	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, metadataOr(r.Metadata)
 	entry.IdempotencyKey, entry.Fingerprint, entry.CreatedBy = r.IdempotencyKey, fingerprint, r.CreatedBy

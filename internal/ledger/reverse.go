@@ -152,7 +152,7 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 		return Change{}, Errorf(CodeNotReversible,
 			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry, leg of a transfer or move of an expiry", undone.ID)
 	}
-	if err := s.Customer.Freezes.refuse(undone.Currency, direction); err != nil {
+	if err := s.Customer.Freezes.Refuse(undone.Currency, direction); err != nil {
 		return Change{}, err
 	}
 	now := s.Chain.At(m.Now)

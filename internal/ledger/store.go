@@ -159,6 +159,21 @@ type Store interface {
 	// returns CodeFeedNotPossible.
 	Feed(ctx context.Context, tenant Tenant, from FeedPlace, limit int) (FeedPage, error)
 
+	// Object returns one object by its kind and id, whose ever it is.
+	Object(ctx context.Context, tenant Tenant, key ObjectKey) (Object, error)
+
+	// Objects returns the tenant's objects that pass the filter, in the falling order of
+	// their ids: newest first.
+	Objects(ctx context.Context, tenant Tenant, filter ObjectFilter, page ObjectPage) (ObjectList, error)
+
+	// ObjectEvents returns the events about a customer's objects behind the one with a
+	// number, oldest first, and no more than limit of them.
+	ObjectEvents(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]ObjectEvent, error)
+
+	// DueObjects returns objects of a kind, of any tenant, about which something is to
+	// be done by a time, the longest due first, and no more than limit of them.
+	DueObjects(ctx context.Context, kind ObjectKind, at time.Time, limit int) ([]Object, error)
+
 	// Expired returns wallets of any tenant that have an open lot, or an active
 	// hold, which had expired at a time, those with what expired first before the
 	// others, and no more than limit of them.
@@ -209,6 +224,10 @@ type Scope struct {
 	// if it has expired at Chain.At(At).
 	Hold    string
 	DueHold bool
+
+	// Objects are those of the customer that the decision looks at, at most
+	// [ObjectsMax], each once.
+	Objects []ObjectKey
 }
 
 // SeeksDueHold reports whether a snapshot must have in Hold the active hold of the
@@ -261,6 +280,11 @@ type Snapshot struct {
 	// Transfer is the customer's row of the transfer that the scope names, nil when
 	// there is none.
 	Transfer *Transfer
+
+	// Objects are those that the scope names and that there are. ObjectHead is where
+	// the customer's objects stand, if the scope names any.
+	Objects    []Object
+	ObjectHead ObjectHead
 }
 
 // Change is what a decision wants: entries on top of the chain, and the wallet
@@ -297,6 +321,16 @@ type Change struct {
 	// Transfer is the customer's row of a transfer as it is afterwards, nil when
 	// the change is about none. It takes the place of the snapshot's, or is new.
 	Transfer *Transfer
+
+	// Objects are what becomes of the customer's objects, in the order of their events,
+	// see [Change.Put]. A change may consist of them alone; then its wallet is that of
+	// the snapshot and is not written.
+	Objects []ObjectChange
+}
+
+// MovesNothing reports whether a change is about objects alone.
+func (c *Change) MovesNothing() bool {
+	return c.Entry.Position == 0 && c.Lent == nil && c.Hold == nil && len(c.Objects) > 0
 }
 
 // Entries are all entries of a change that is to be written, in their order.
@@ -336,6 +370,11 @@ func (s Snapshot) After(c *Change) Snapshot {
 	if c.Hold != nil {
 		s.HoldNumber, s.Chain = c.Hold.Event.Number, s.Chain.Past(c.Hold.Event.CreatedAt)
 	}
+	if len(c.Objects) > 0 {
+		last := &c.Objects[len(c.Objects)-1].Event
+		s.Objects = put(s.Objects, c.Objects)
+		s.ObjectHead = ObjectHead{Number: last.Number, Hash: last.Hash, LastAt: last.CreatedAt}
+	}
 	s.Wallet, s.Prior, s.PriorHold = c.Wallet, nil, nil
 	return s
 }
@@ -348,6 +387,7 @@ func (c *Change) Then(next *Change) Change {
 		all.Follows = append(slices.Clip(all.Follows), *e)
 	}
 	all.Wallet = next.Wallet
+	all.Objects = append(slices.Clip(all.Objects), next.Objects...)
 	return all
 }
 

@@ -151,10 +151,10 @@ func SendTransfer(s Snapshot, r *TransferRequest, to Destination, m Moment) (Cha
 	if !r.CurrencyEnabled {
 		return Change{}, FieldErrorf(CodeUnsupportedCurrency, "currency", "%s is not enabled for this business; enable it in the business settings", r.Currency)
 	}
-	if err := s.Customer.Freezes.refuse(r.Currency, Debit); err != nil {
+	if err := s.Customer.Freezes.Refuse(r.Currency, Debit); err != nil {
 		return Change{}, err
 	}
-	if to.Freezes.refuse(r.Currency, Credit) != nil {
+	if to.Freezes.Refuse(r.Currency, Credit) != nil {
 		return Change{}, FieldErrorf(CodeCustomerNotActive, "to_customer_id", "the wallet that the money would go to is frozen")
 	}
 	wallet := s.Wallet
@@ -244,7 +244,7 @@ func ReceiveTransfer(s Snapshot, sent *Transfer, debit *Taken, m Moment) (Change
 	if s.Transfer != nil {
 		return Change{Replayed: true, Transfer: s.Transfer}, nil
 	}
-	if err := s.Customer.Freezes.refuse(sent.Currency, Credit); err != nil {
+	if err := s.Customer.Freezes.Refuse(sent.Currency, Credit); err != nil {
 		return Change{}, err
 	}
 	if s.Wallet.Balance > money.BalanceMax-sent.Amount {

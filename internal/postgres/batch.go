@@ -30,6 +30,7 @@ type batch struct {
 	entries   []placed // accepted, in the order of their decisions
 	transfers []placedTransfer
 	holds     holdBook
+	objects   objectBook
 }
 
 type customerKey struct {
@@ -108,16 +109,19 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 	if err := b.loadHolds(ctx, conn.Conn()); err != nil {
 		return b.db.lost(conn.Conn(), err)
 	}
+	if err := b.loadObjects(ctx, conn.Conn()); err != nil {
+		return b.db.lost(conn.Conn(), err)
+	}
 	for _, item := range b.items {
 		if err := b.decide(ctx, conn.Conn(), &item.Command); err != nil {
 			return b.db.lost(conn.Conn(), err)
 		}
 		if b.whole && item.Command.err != nil {
-			b.entries, b.transfers, b.holds.changes = nil, nil, nil
+			b.entries, b.transfers, b.holds.changes, b.objects.changes = nil, nil, nil, nil
 			break
 		}
 	}
-	if len(b.entries) > 0 || len(b.holds.changes) > 0 {
+	if len(b.entries)+len(b.holds.changes)+len(b.objects.changes) > 0 {
 		return b.write(ctx, conn.Conn())
 	}
 	if len(b.customers) > 0 {
@@ -327,6 +331,7 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if err := b.snapshotHolds(ctx, conn, key, &cmd.scope, &snapshot); err != nil {
 		return err
 	}
+	b.snapshotObjects(key, &cmd.scope, &snapshot)
 	source := &lotSource{ctx: ctx, q: conn, key: key, wallet: wallet}
 	look, err := wallet.Look(walletrow.WantOf(&cmd.scope, &snapshot, recovered), source)
 	if err != nil {
@@ -343,8 +348,10 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
 	}
-	if err := wallet.Apply(&change, &look, source, b.db.config.LotsInRow); err != nil {
-		return err
+	if !change.MovesNothing() {
+		if err := wallet.Apply(&change, &look, source, b.db.config.LotsInRow); err != nil {
+			return err
+		}
 	}
 	b.apply(key, state, wallet, change)
 	return nil
@@ -377,6 +384,9 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 	if change.Hold != nil {
 		b.holds.add(key, change.Hold, state.chain.Position)
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
+	}
+	for i := range change.Objects {
+		b.objects.add(key, &change.Objects[i])
 	}
 }
 

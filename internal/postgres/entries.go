@@ -240,6 +240,7 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	b.queueShelves(trip)
 	b.queueTransfers(trip)
 	b.queueHolds(trip)
+	b.queueObjects(trip)
 	return b.db.finish(ctx, conn, trip)
 }
 

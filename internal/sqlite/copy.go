@@ -205,6 +205,16 @@ var shapes = map[*transfer.Table]shape{
 			"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at", "alerts": "e.alerts",
 		},
 	},
+	transfer.Objects: {
+		from: "customers c join objects o on o.customer = c.no",
+		columns: map[string]string{
+			"customer_id": "c.id", "tenant": "c.tenant", "id": "o.id", "created_at": "o.created_at", "updated_at": "o.updated_at",
+		},
+	},
+	transfer.ObjectEvents: {
+		from:    "customers c join object_events e on e.customer = c.no",
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at"},
+	},
 	transfer.Entries: {
 		from: "ledger_entries e cross join customers c on c.no = e.customer",
 		columns: map[string]string{

@@ -43,6 +43,9 @@ func (c *committer) executeDecision(cmd *command) error {
 	if err := snapshotHolds(c.conn, state, cmd.scope, &snapshot); err != nil {
 		return err
 	}
+	if err := snapshotObjects(c.conn, state, cmd.scope, &snapshot); err != nil {
+		return err
+	}
 	source := &lotSource{conn: c.conn, customer: state.no, wallet: w}
 	look, err := w.Look(walletrow.WantOf(&cmd.scope, &snapshot, recovered), source)
 	if err != nil {
@@ -60,6 +63,9 @@ func (c *committer) executeDecision(cmd *command) error {
 	}
 	if err := c.apply(state, w, &cmd.change); err != nil {
 		return err
+	}
+	if cmd.change.MovesNothing() {
+		return nil
 	}
 	w.dirty = true
 	err = w.Apply(&cmd.change, &look, source, c.db.config.LotsInRow)
@@ -90,6 +96,12 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 			return err
 		}
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
+	}
+	for i := range change.Objects {
+		if err := writeObject(c.conn, state.no, &change.Objects[i]); err != nil {
+			return err
+		}
+		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }

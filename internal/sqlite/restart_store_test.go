@@ -183,3 +183,25 @@ func (r *restarting) Feed(
 ) (ledger.FeedPage, error) {
 	return r.read().Feed(ctx, tenant, from, limit)
 }
+
+func (r *restarting) Object(ctx context.Context, tenant ledger.Tenant, key ledger.ObjectKey) (ledger.Object, error) {
+	return r.read().Object(ctx, tenant, key)
+}
+
+func (r *restarting) Objects(
+	ctx context.Context, tenant ledger.Tenant, filter ledger.ObjectFilter, page ledger.ObjectPage,
+) (ledger.ObjectList, error) {
+	return r.read().Objects(ctx, tenant, filter, page)
+}
+
+func (r *restarting) ObjectEvents(
+	ctx context.Context, tenant ledger.Tenant, customer string, after int64, limit int,
+) ([]ledger.ObjectEvent, error) {
+	return r.read().ObjectEvents(ctx, tenant, customer, after, limit)
+}
+
+func (r *restarting) DueObjects(
+	ctx context.Context, kind ledger.ObjectKind, at time.Time, limit int,
+) ([]ledger.Object, error) {
+	return r.read().DueObjects(ctx, kind, at, limit)
+}

@@ -72,6 +72,12 @@ func checkSnapshot(scope ledger.Scope, s ledger.Snapshot) string {
 	case s.Hold != nil && (s.Hold.Currency != scope.Currency || s.Hold.CustomerID != scope.CustomerID),
 		s.Hold != nil && !scope.DueHold && !scope.Partial && s.Hold.ID != scope.Hold:
 		return fmt.Sprintf("got hold %s of %s, want %s of %s", s.Hold.ID, s.Hold.Currency, scope.Hold, scope.Currency)
+	case len(scope.Objects) == 0 && (len(s.Objects) > 0 || s.ObjectHead.Number > 0):
+		return fmt.Sprintf("got objects %v, want none where none is named", s.Objects)
+	case slices.ContainsFunc(s.Objects, func(o ledger.Object) bool {
+		return !slices.Contains(scope.Objects, o.ObjectKey)
+	}):
+		return fmt.Sprintf("got objects %v, want only %v", s.Objects, scope.Objects)
 	case w.Seq > s.Chain.Position:
 		return fmt.Sprintf("got wallet seq %d above position %d", w.Seq, s.Chain.Position)
 	case s.Prior != nil && scope.Key == "":

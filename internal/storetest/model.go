@@ -39,6 +39,9 @@ type modelCustomer struct {
 	transfers []ledger.Transfer // in the order in which they were made
 	holds     []ledger.Hold
 	events    []ledger.HoldEvent // about holds, by number
+
+	objects      []ledger.Object // in the order in which they were made
+	objectEvents []ledger.ObjectEvent
 }
 
 type modelRequest struct {
@@ -174,7 +177,9 @@ func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 	}
 	wallet := change.Wallet
 	wallet.Lots = lots
-	c.wallets[wallet.Currency] = &wallet
+	if !change.MovesNothing() {
+		c.wallets[wallet.Currency] = &wallet
+	}
 	for e := range change.Entries() {
 		c.entries = append(c.entries, cloneEntry(*e))
 	}
@@ -184,6 +189,7 @@ func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 	if change.Hold != nil {
 		c.commitHold(*change.Hold)
 	}
+	c.keepObjects(change.Objects)
 }
 
 // answered looks a request up. It returns the first answer, nil when there is

@@ -49,6 +49,7 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 	}
 	s.Transfer = c.transfer(scope.Transfer)
 	c.snapshotHolds(scope, &s)
+	c.snapshotObjects(scope, &s)
 	return s
 }
 

@@ -92,6 +92,7 @@ func contents() []topic {
 		{"moves", moveScenarios()},
 		{"transfers", transferScenarios()},
 		{"holds", holdScenarios()},
+		{"objects", objectScenarios()},
 		{"freezes", freezeScenarios()},
 		{"adoptions", adoptionScenarios()},
 		{"alerts", alertScenarios()},

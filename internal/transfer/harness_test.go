@@ -233,6 +233,28 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 			must(t, err)
 		}
 		oweSome(t, book, customer, key)
+		putSome(t, db, customer, text)
+	}
+}
+
+// putSome makes objects of a customer, and changes some.
+func putSome(t testing.TB, db store, c ledger.Customer, text string) {
+	t.Helper()
+	for n := range 5 {
+		key := ledger.ObjectKey{Kind: []ledger.ObjectKind{"invoice", "payment"}[n%2], ID: fmt.Sprintf("o_%d %s", n/2, text)}
+		scope := ledger.Scope{Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", At: began, Objects: []ledger.ObjectKey{key}}
+		for version := range 1 + n%3 {
+			_, err := db.Transact(t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
+				change := ledger.Change{Wallet: s.Wallet}
+				next := ledger.Object{ObjectKey: key, State: text, Data: metadata(text)}
+				if version%2 == 0 {
+					next.DueAt = began.Add(time.Duration(n) * time.Hour)
+				}
+				change.Put(&s, next, "payment.succeeded", metadata(text), began)
+				return change, nil
+			})
+			must(t, err)
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ func tamper(t testing.TB, to side, script string) {
 		"drop trigger if exists audit_entries_are_not_updated; drop trigger if exists audit_entries_are_not_deleted;" +
 		"drop trigger if exists business_audit_entries_are_not_updated;" +
 		"drop trigger if exists business_audit_entries_are_not_deleted;" +
-		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;"
+		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;" +
+		"drop trigger if exists object_events_are_not_updated; drop trigger if exists object_events_are_not_deleted;"
 	must(t, sqlitex.ExecuteScript(conn, drop+script+";", nil))
 	must(t, conn.Close())
 }
@@ -96,6 +97,10 @@ var plants = []struct{ name, script, want string }{
 	{"a hold event is dropped", `delete from hold_events where number = 2`, "M5"},
 	{"a hold is of more", `update holds set amount = amount + 1 where state = 'active'`, "H2"},
 	{"the reason of a hold is changed", `update holds set reason = 'another' where state = 'active'`, "holds"},
+	{"an object is dropped", `delete from objects where kind = 'payment' and version = 2`, "M5"},
+	{"an object is changed", `update objects set data = '{}' where kind = 'invoice'`, "M6"},
+	{"an event about an object is dropped", `delete from object_events where number = 3`, "M4"},
+	{"an event about an object tells something else", `update object_events set data = '{}' where number = 1`, "M4"},
 	{"an answer is missing", `delete from request_answers where route = 'POST /customers' and key = 'key Zoë'`, "request_answers"},
 	{"an answer is kept for ever", `update request_answers set keep_until = KEEP`, "keep_until"},
 	{"an answer is another", `update request_answers set answer = fingerprint`, "answer"},
@@ -110,7 +115,7 @@ func scriptFor(to side, script string) string {
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
 		for _, table := range []string{"wallets", "wallet_lots", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
-			"hold_events"} {
+			"hold_events", "objects", "object_events"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}

@@ -99,6 +99,14 @@ var (
 		{"balance", Number}, {"held", Number}, {"available", Number}, {"moved_at", Time}, {"alerts", OptionalText},
 		{"idempotency_key", OptionalText}, {"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time},
 	}}
+	Objects = &Table{Name: "objects", Key: []string{"tenant", "customer_id", "kind", "id"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"kind", Text}, {"id", Text}, {"number", Number}, {"version", Number},
+		{"state", Text}, {"due_at", OptionalTime}, {"data", Text}, {"created_at", Time}, {"updated_at", Time},
+	}}
+	ObjectEvents = &Table{Name: "object_events", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"object", Number}, {"version", Number},
+		{"position", Number}, {"kind", Text}, {"data", Text}, {"created_at", Time}, {"digest", Bytes}, {"hash", Bytes},
+	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
 		{"created_at", Time}, {"keep_until", OptionalTime},
@@ -129,7 +137,7 @@ var (
 func Tables() []*Table {
 	return []*Table{
 		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, Holds, HoldEvents,
-		Answers,
+		Objects, ObjectEvents, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

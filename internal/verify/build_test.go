@@ -48,6 +48,9 @@ type customer struct {
 	state   ledger.Customer
 	holds   []ledger.Hold // by the order of their making
 	events  int64
+
+	objects    []ledger.Object
+	objectHead ledger.ObjectHead
 }
 
 type wallet struct {

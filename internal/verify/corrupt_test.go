@@ -167,6 +167,8 @@ func (f *ledgerFile) corrupt(statements string) {
 	f.exec(`drop trigger business_audit_entries_are_not_deleted`)
 	f.exec(`drop trigger hold_events_are_not_updated`)
 	f.exec(`drop trigger hold_events_are_not_deleted`)
+	f.exec(`drop trigger object_events_are_not_updated`)
+	f.exec(`drop trigger object_events_are_not_deleted`)
 	if err := sqlitex.ExecuteScript(f.conn, statements, nil); err != nil {
 		f.t.Fatal(err)
 	}
@@ -197,11 +199,12 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	t.Parallel()
 	f := newLedgerFile(t)
 	covered := make(map[string]bool)
-	for _, c := range slices.Concat(corruptions(), holdCorruptions, shelfCorruptions) {
+	for _, c := range slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, objectCorruptions) {
 		covered[c.column] = true
 	}
 	for _, table := range []string{
 		"ledger_entries", "wallets", "wallet_lots", "customer_marks", "wallet_marks", "audit_entries", "holds", "hold_events",
+		"objects", "object_events",
 		"business_audit_entries", "tenants", "businesses", "api_keys",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{

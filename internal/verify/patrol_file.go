@@ -80,6 +80,7 @@ func (m *fileMoments) restart() {
 	m.tables = []fileTable{{query: `select no from customers where no > ? order by no limit 1`}}
 	for _, table := range []string{
 		"wallets", "wallet_lots", "customer_marks", "wallet_marks", "audit_entries", "transfers", "holds", "hold_events",
+		"objects", "object_events",
 	} {
 		query := `select customer from ` + table + ` where customer > ? order by customer limit 1`
 		m.tables = append(m.tables, fileTable{query: query})
@@ -195,7 +196,7 @@ func (m *fileMoments) events(_ context.Context, v *visit, count int) ([]holdEven
 	return b.events, err
 }
 
-func (m *fileMoments) rest(_ context.Context, s *sender, w whom) (transfers bool, err error) {
+func (m *fileMoments) rest(ctx context.Context, s *sender, w whom) (transfers bool, err error) {
 	var rows int
 	for _, table := range []struct {
 		query string
@@ -212,7 +213,7 @@ func (m *fileMoments) rest(_ context.Context, s *sender, w whom) (transfers bool
 			return false, err
 		}
 	}
-	return rows > 0, nil
+	return rows > 0, m.file.readObjects(ctx, s.check, w.no)
 }
 
 func (m *fileMoments) pairs(_ context.Context, w whom, p *pairs, after string, count int) (last string, err error) {

@@ -67,6 +67,7 @@ func (m *rowMoments) restart() {
 	m.tables = nil
 	for _, table := range []string{
 		"customers", "wallets", "wallet_lots", "ledger_entries", "audit_entries", "transfers", "holds", "hold_events",
+		"objects", "object_events",
 	} {
 		m.tables = append(m.tables, rowTable{query: `
 		  select customer_id, tenant
@@ -207,7 +208,10 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		b.steps, b.transfers = append(b.steps, stepTransfer), append(b.transfers, line.row)
 		s.sent()
 	}
-	return len(rows) > 0, err
+	if err != nil {
+		return false, err
+	}
+	return len(rows) > 0, readRowObjects(ctx, m.tx, s.check, w.owner)
 }
 
 // pairs reads the customer's own rows before those at the other ends: on Citus these

@@ -39,6 +39,7 @@ func TestAPatrolFindsASoundLedgerSound(t *testing.T) {
 	t.Parallel()
 	for name, build := range map[string]func(testing.TB) *ledgerFile{
 		"scene": scene, "holds": holdScene, "transfers": transferScene, "reversals": undoneScene, "grace": graceScene,
+		"objects": objectScene,
 	} {
 		f := build(t)
 		want := run(t, verify.Options{Path: f.path})
@@ -102,6 +103,7 @@ func TestAPatrolFindsEachCorruption(t *testing.T) {
 		{transferScene, transferCorruptions},
 		{holdScene, holdCorruptions},
 		{shelfScene, shelfCorruptions},
+		{objectScene, objectCorruptions},
 	} {
 		for _, c := range group.corruptions {
 			t.Run(c.name, func(t *testing.T) {

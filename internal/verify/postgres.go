@@ -59,6 +59,9 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 	if err := r.comparePairs(conn.Config()); err != nil {
 		return Report{}, err
 	}
+	if err := readRowObjects(ctx, tx, r.check, owner{}); err != nil {
+		return Report{}, err
+	}
 	report = r.check.report()
 	if err := r.heads(options); err != nil {
 		return Report{}, err

@@ -128,6 +128,9 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 		return Report{}, err
 	}
 	check.pairs(rows, rows.broken)
+	if err := f.readObjects(ctx, check, 0); err != nil {
+		return Report{}, err
+	}
 	report := check.report()
 	if err := f.heads(tenants, options, check.found); err != nil {
 		return Report{}, err

@@ -406,6 +406,55 @@ create trigger hold_events_are_not_changed before update or delete on hold_event
 create trigger hold_events_are_not_truncated before truncate on hold_events
   for each statement execute function hold_events_are_immutable();
 
+-- What is kept about customers beside the ledger, such as invoices, and changes in
+-- one commit with the money that it moves.
+create table objects (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  kind        text collate "C" not null check (kind <> ''),
+  id          text collate "C" not null,
+  number      bigint           not null check (number > 0), -- of the event that made it
+  version     bigint           not null check (version > 0),
+  state       text             not null,
+  due_at      timestamptz,     -- when something is to be done about it, null for never
+  data        text             not null, -- JSON
+  created_at  timestamptz      not null,
+  updated_at  timestamptz      not null, -- created_at of its last event
+  primary key (customer_id, tenant, kind, id)
+) with (fillfactor = 70);
+
+create index objects_by_id on objects (tenant, kind, id);
+
+-- The workers look here for their work, for all customers at once.
+create index objects_that_are_due on objects (kind, due_at) where due_at is not null;
+
+-- Every change of a customer's objects, in the order in which they happened.
+create table object_events (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  number      bigint           not null check (number > 0),
+  object      bigint           not null check (object between 1 and number), -- number of the event that made it
+  version     bigint           not null check ((version = 1) = (object = number)),
+  position    bigint           not null check (position >= 0), -- of the customer's last entry then, 0 for none
+  kind        text             not null, -- as what it is told, '' where it is told to nobody
+  data        text             not null,
+  created_at  timestamptz      not null,
+  digest      bytea            not null check (length(digest) = 32), -- of the object after it
+  hash        bytea            not null check (length(hash) = 32),
+  primary key (customer_id, tenant, number)
+);
+
+create function object_events_are_immutable() returns trigger language plpgsql as $$
+begin
+  raise exception 'object events are immutable';
+end $$;
+
+create trigger object_events_are_not_changed before update or delete on object_events
+  for each row execute function object_events_are_immutable();
+
+create trigger object_events_are_not_truncated before truncate on object_events
+  for each statement execute function object_events_are_immutable();
+
 -- Instances that send webhooks, each until it has not been heard of for a moment.
 create table webhook_instances (
   id    text collate "C" not null primary key,

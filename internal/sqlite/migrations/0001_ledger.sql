@@ -363,6 +363,53 @@ begin
   select raise(abort, 'hold events are immutable');
 end;
 
+-- What is kept about customers beside the ledger, such as invoices, and changes in
+-- one commit with the money that it moves.
+create table objects (
+  customer   integer not null references customers (no),
+  tenant     integer not null references tenants (no), -- the customer's
+  kind       text    not null check (kind <> ''),
+  id         text    not null,
+  number     integer not null check (number > 0), -- of the event that made it
+  version    integer not null check (version > 0),
+  state      text    not null,
+  due_at     integer not null, -- when something is to be done about it, 0 for never
+  data       text    not null, -- JSON
+  created_at integer not null,
+  updated_at integer not null, -- created_at of its last event
+  primary key (customer, kind, id)
+) strict;
+
+create index objects_by_id on objects (tenant, kind, id);
+
+-- The workers look here for their work, for all customers at once.
+create index objects_that_are_due on objects (kind, due_at) where due_at > 0;
+
+-- Every change of a customer's objects, in the order in which they happened.
+create table object_events (
+  customer   integer not null references customers (no),
+  number     integer not null check (number > 0),
+  object     integer not null check (object between 1 and number), -- number of the event that made it
+  version    integer not null check ((version = 1) = (object = number)),
+  position   integer not null check (position >= 0), -- of the customer's last entry then, 0 for none
+  kind       text    not null, -- as what it is told, '' where it is told to nobody
+  data       text    not null,
+  created_at integer not null,
+  digest     blob    not null check (length(digest) = 32), -- of the object after it
+  hash       blob    not null check (length(hash) = 32),
+  primary key (customer, number)
+) strict, without rowid;
+
+create trigger object_events_are_not_updated before update on object_events
+begin
+  select raise(abort, 'object events are immutable');
+end;
+
+create trigger object_events_are_not_deleted before delete on object_events
+begin
+  select raise(abort, 'object events are immutable');
+end;
+
 -- Receivers of what happens.
 create table webhook_endpoints (
   no         integer primary key,

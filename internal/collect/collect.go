@@ -1,0 +1,291 @@
+package collect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/processor"
+)
+
+// Invoices is the kind of object that an invoice is.
+const Invoices ledger.ObjectKind = "invoice"
+
+// Invoice is one that is to be paid, as it is kept.
+type Invoice struct {
+	Tenant     ledger.Tenant `json:"-"`
+	CustomerID string        `json:"-"`
+
+	Lines []billing.Line `json:"lines"`
+
+	// Method is the customer's payment method, empty where there is none.
+	Method string `json:"method"`
+
+	// DefaultAlerts are the thresholds that the business gives to wallets without their
+	// own, as of when the invoice was made.
+	DefaultAlerts ledger.Alerts `json:"default_alerts"`
+
+	Collection billing.Collection `json:"collection"`
+}
+
+func (i *Invoice) key() ledger.ObjectKey {
+	return ledger.ObjectKey{Kind: Invoices, ID: i.Collection.InvoiceID}
+}
+
+// object is the invoice as it is kept, with the time at which something is to be done
+// about it.
+func (i *Invoice) object(now time.Time) (ledger.Object, error) {
+	data, err := json.Marshal(i)
+	object := ledger.Object{ObjectKey: i.key(), State: string(i.Collection.State), Data: string(data)}
+	switch task := billing.Next(&i.Collection, now); task.Do {
+	case billing.DoNothing:
+	case billing.DoWait:
+		object.DueAt = task.At
+	default:
+		object.DueAt = now
+	}
+	return object, err
+}
+
+func decode(object *ledger.Object) (*Invoice, error) {
+	invoice := &Invoice{Tenant: object.Tenant, CustomerID: object.CustomerID}
+	if err := json.Unmarshal([]byte(object.Data), invoice); err != nil {
+		return nil, fmt.Errorf("invoice %s does not decode: %w", object.ID, err)
+	}
+	return invoice, nil
+}
+
+// Collector has invoices paid.
+type Collector struct {
+	store     ledger.Store
+	processor processor.Processor
+	now       func() time.Time
+	random    func() uint64
+}
+
+// New returns a collector. Now and random are those of [ledger.NewBook].
+func New(store ledger.Store, p processor.Processor, now func() time.Time, random func() uint64) *Collector {
+	return &Collector{store: store, processor: p, now: now, random: random}
+}
+
+func (c *Collector) moment() ledger.Moment {
+	return ledger.Moment{Now: c.now().UTC().Truncate(time.Microsecond), Random: c.random()}
+}
+
+// Open makes an invoice, which is due at once. The same one is made once: a repeat
+// finds it. What it leaves out of the collection begins as nothing.
+func (c *Collector) Open(ctx context.Context, invoice Invoice) error {
+	m := c.moment()
+	if total := invoice.Collection.Total; total < 0 || total > money.EntryMax {
+		return ledger.FieldErrorf(ledger.CodeAmountTooLarge, "amount", "an invoice has 0 to %d minor units, not %d", money.EntryMax, total)
+	}
+	invoice.Collection.State = billing.Finalized
+	scope := ledger.Scope{
+		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, At: m.Now,
+		Objects: []ledger.ObjectKey{invoice.key()},
+	}
+	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		change := ledger.Change{Wallet: s.Wallet}
+		if s.Object(invoice.key()) != nil {
+			change.Replayed = true
+			return change, nil
+		}
+		object, err := invoice.object(s.Chain.At(m.Now))
+		change.Put(&s, object, "", "", m.Now)
+		return change, err
+	})
+	return err
+}
+
+// Invoice returns an invoice as it is.
+func (c *Collector) Invoice(ctx context.Context, tenant ledger.Tenant, id string) (*Invoice, error) {
+	object, err := c.store.Object(ctx, tenant, ledger.ObjectKey{Kind: Invoices, ID: id})
+	if err != nil {
+		return nil, err
+	}
+	return decode(&object)
+}
+
+// Step does the next thing about an invoice, and reports whether there is more to do
+// at once.
+func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
+	invoice, err := c.Invoice(ctx, tenant, id)
+	if err != nil {
+		return false, err
+	}
+	task := billing.Next(&invoice.Collection, c.now())
+	var input billing.Input
+	switch task.Do {
+	case billing.DoNothing, billing.DoWait:
+		return false, nil
+	case billing.DoBegin:
+		input = billing.Begin{Method: invoice.Method} // what is available is looked at in the decision
+	case billing.DoIntend:
+		input = billing.Intend{}
+	case billing.DoSettle:
+		input = billing.Settle{}
+	case billing.DoRelease:
+		input = billing.Release{}
+	case billing.DoEscalate:
+		input = billing.Escalate{}
+	default:
+		input = processor.Do(ctx, c.processor, &invoice.Collection, task)
+	}
+	return true, c.Decide(ctx, invoice, input)
+}
+
+// errMoved says that an invoice has another hold than it had when it was read.
+var errMoved = errors.New("the invoice has moved on")
+
+// movedMax is how often an invoice is read again because it had moved on.
+const movedMax = 10
+
+// Decide carries out what becomes of an invoice when something happens to it: an
+// answer of the processor, or what a person wants. The invoice is one that was read;
+// what counts is what it is in the decision.
+func (c *Collector) Decide(ctx context.Context, invoice *Invoice, input billing.Input) error {
+	for range movedMax {
+		err := c.decide(ctx, invoice, input)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		if invoice, err = c.Invoice(ctx, invoice.Tenant, invoice.Collection.InvoiceID); err != nil {
+			return err
+		}
+	}
+	return ledger.Errorf(ledger.CodeOverloaded, "invoice %s changes all the time; try again", invoice.Collection.InvoiceID)
+}
+
+func (c *Collector) decide(ctx context.Context, invoice *Invoice, input billing.Input) error {
+	m := c.moment()
+	scope := ledger.Scope{
+		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, At: m.Now,
+		Hold: invoice.Collection.HoldID, Objects: []ledger.ObjectKey{invoice.key()},
+	}
+	if _, begins := input.(billing.Begin); begins {
+		scope.Need, scope.Partial = invoice.Collection.Total, true
+	}
+	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		return decide(s, scope, input, m)
+	})
+	return err
+}
+
+// decide is pure.
+func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger.Moment) (ledger.Change, error) {
+	none := ledger.Change{Replayed: true, Wallet: s.Wallet}
+	object := s.Object(scope.Objects[0])
+	if object == nil {
+		return none, ledger.Errorf(ledger.CodeNotFound, "there is no such invoice")
+	}
+	invoice, err := decode(object)
+	if err != nil {
+		return none, err
+	}
+	if invoice.Collection.HoldID != scope.Hold {
+		return none, errMoved
+	}
+	now := s.Chain.At(m.Now)
+	if begin, begins := input.(billing.Begin); begins {
+		begin.Available = available(&s, invoice.Collection.Total, now)
+		input = begin
+	}
+	step, err := billing.Decide(invoice.Collection, input, now)
+	if err != nil || step.Collection.Version == invoice.Collection.Version {
+		return none, err
+	}
+	invoice.Collection = step.Collection
+	change, err := move(s, invoice, step.Moves, m)
+	if err != nil {
+		return none, err
+	}
+	next, err := invoice.object(now)
+	change.Put(&s, next, "", "", m.Now)
+	return change, err
+}
+
+// available is what an invoice of a total can take of a wallet. Where that is not all,
+// it will be held, and a hold pins no more than so many lots.
+func available(s *ledger.Snapshot, total money.Amount, now time.Time) money.Amount {
+	if s.Customer.Freezes.Refuse(s.Wallet.Currency, ledger.Debit) != nil {
+		return 0
+	}
+	all := s.Wallet.Available(now)
+	if all >= total {
+		return all
+	}
+	var pinned money.Amount
+	left := ledger.HoldLotsMax
+	for _, lot := range s.Wallet.Lots {
+		if left > 0 && !lot.ExpiredAt(now) {
+			pinned, left = pinned+lot.Remaining, left-1
+		}
+	}
+	return min(all, pinned)
+}
+
+// creator is whom what is done about invoices is attributed to.
+const creator = ledger.SystemCreator
+
+var (
+	spent    = ledger.Purpose{EventType: ledger.EventPayment, Account: ledger.AccountRevenue}
+	received = ledger.Purpose{EventType: ledger.EventPayment, Account: ledger.AccountCash}
+)
+
+// move moves the money of a step, each on top of the one before.
+func move(s ledger.Snapshot, invoice *Invoice, moves []billing.Move, m ledger.Moment) (ledger.Change, error) {
+	all := ledger.Change{Wallet: s.Wallet}
+	for n, planned := range moves {
+		on := s.After(&all)
+		next, err := moved(on, invoice, planned, m)
+		if err != nil {
+			return all, err
+		}
+		if n == 0 {
+			all = next
+			continue
+		}
+		all = all.Then(&next)
+	}
+	return all, nil
+}
+
+func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.Moment) (ledger.Change, error) {
+	id := invoice.Collection.InvoiceID
+	switch planned.Kind {
+	case billing.MoveHold:
+		change, err := ledger.MakeHold(s, &ledger.HoldRequest{
+			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, Amount: planned.Amount,
+			// A person is told long before it ends.
+			ExpiresAt: s.Chain.At(m.Now).AddDate(ledger.HoldYears, 0, 0), ReferenceObjectID: id, CreatedBy: creator,
+			CurrencyEnabled: true, DefaultAlerts: invoice.DefaultAlerts,
+		}, m)
+		if err == nil {
+			invoice.Collection.HoldID = change.Hold.Hold.ID
+		}
+		return change, err
+	case billing.MoveCapture:
+		return ledger.Capture(s, &ledger.CaptureRequest{
+			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, Purpose: spent, ReferenceObjectID: id,
+			CreatedBy: creator,
+		}, m)
+	case billing.MoveRelease:
+		return ledger.Release(s, &ledger.ReleaseRequest{
+			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, CreatedBy: creator,
+		}, m)
+	}
+	request := ledger.PostRequest{
+		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, Amount: planned.Amount,
+		Direction: ledger.Debit, Purpose: spent, ReferenceObjectID: id, CreatedBy: creator, CurrencyEnabled: true,
+		DefaultAlerts: invoice.DefaultAlerts,
+	}
+	if planned.Kind == billing.MoveCredit {
+		request.Direction, request.Purpose = ledger.Credit, received
+	}
+	return ledger.Post(s, &request, m)
+}

@@ -1,0 +1,115 @@
+package collect
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+const (
+	// lookEvery is how long the worker rests when nothing was due.
+	lookEvery = time.Second
+
+	// dueMax is how many invoices are read at once, workersMax how many are worked at.
+	dueMax     = 200
+	workersMax = 16
+
+	// passFor is for how long an invoice is passed by that could not be worked at.
+	passFor = time.Minute
+)
+
+// Worker finds invoices that are due, of all businesses, and has each of them go on.
+// There may be one in each of several instances.
+type Worker struct {
+	collector *Collector
+	logger    *slog.Logger
+
+	mu     sync.Mutex
+	passed map[string]time.Time // by id of the invoice: until when
+}
+
+// NewWorker returns a worker.
+func NewWorker(c *Collector, logger *slog.Logger) *Worker {
+	return &Worker{collector: c, logger: logger, passed: map[string]time.Time{}}
+}
+
+// Run works until ctx is cancelled.
+func (w *Worker) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		worked, err := w.Round(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.logger.Error("invoices that are due cannot be read", "error", err)
+		}
+		if worked > 0 && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// Round has what is due go on, as far as it goes now, and says how many invoices that
+// were.
+func (w *Worker) Round(ctx context.Context) (worked int, err error) {
+	due, err := w.due(ctx)
+	if err != nil {
+		return 0, err
+	}
+	work := make(chan ledger.Object)
+	var running sync.WaitGroup
+	for range min(workersMax, len(due)) {
+		running.Go(func() {
+			for object := range work {
+				w.goOn(ctx, &object)
+			}
+		})
+	}
+	for _, object := range due {
+		work <- object
+	}
+	close(work)
+	running.Wait()
+	return len(due), nil
+}
+
+// due reads invoices that are due and are not passed by.
+func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
+	now := w.collector.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, until := range w.passed {
+		if !now.Before(until) {
+			delete(w.passed, id)
+		}
+	}
+	found, err := w.collector.store.DueObjects(ctx, Invoices, now, dueMax+len(w.passed))
+	for _, object := range found {
+		if _, passed := w.passed[object.ID]; !passed {
+			due = append(due, object)
+		}
+	}
+	return due, err
+}
+
+// goOn does what is to be done about an invoice until it waits for something. One
+// about which that fails is passed by for a while, so that it keeps nobody waiting.
+func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
+	for {
+		more, err := w.collector.Step(ctx, object.Tenant, object.ID)
+		if ctx.Err() != nil || err == nil && !more {
+			return
+		}
+		if err != nil {
+			w.logger.Error("an invoice cannot go on and is tried again", "invoice", object.ID, "in", passFor, "error", err)
+			w.mu.Lock()
+			w.passed[object.ID] = w.collector.now().Add(passFor)
+			w.mu.Unlock()
+			return
+		}
+	}
+}

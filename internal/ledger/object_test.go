@@ -1,0 +1,87 @@
+package ledger_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+func fullObject() ledger.Object {
+	at := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
+	return ledger.Object{
+		Tenant: ledger.Tenant{BusinessID: "bus_1", Mode: ledger.Test}, CustomerID: "cus_1",
+		ObjectKey: ledger.ObjectKey{Kind: "invoice", ID: "inv_1"}, Number: 3, Version: 4, State: "open", DueAt: at,
+		Data: `{}`, CreatedAt: at, UpdatedAt: at,
+	}
+}
+
+// The digest covers what is in an object, and the chain covers the event with the
+// digest and the rest: whose it is, its number, its version and its time.
+func TestObjectHashesCoverEveryField(t *testing.T) {
+	t.Parallel()
+	original := fullObject()
+	shape := reflect.TypeFor[ledger.Object]()
+	elsewhere := map[string]bool{"Tenant": true, "CustomerID": true, "Number": true, "Version": true, "UpdatedAt": true}
+	for i := range shape.NumField() {
+		object, name := fullObject(), shape.Field(i).Name
+		differ(t, reflect.ValueOf(&object).Elem().Field(i))
+		if changed := object.Digest() != original.Digest(); changed == elsewhere[name] {
+			t.Errorf("another %s: got another digest %v, want %v", name, changed, !elsewhere[name])
+		}
+	}
+	event := func() ledger.ObjectEvent {
+		return ledger.ObjectEvent{
+			Number: 5, Object: 3, Version: 4, Position: 7, Kind: "payment.succeeded", Data: `{}`, CreatedAt: original.CreatedAt,
+			Digest: original.Digest(),
+		}
+	}
+	hash := func(e ledger.ObjectEvent, o ledger.Object, previous ledger.Hash) ledger.Hash {
+		return e.ChainHash(o.Tenant, o.CustomerID, previous)
+	}
+	want := hash(event(), original, ledger.Hash{})
+	shape = reflect.TypeFor[ledger.ObjectEvent]()
+	for i := range shape.NumField() {
+		e, name := event(), shape.Field(i).Name
+		differ(t, reflect.ValueOf(&e).Elem().Field(i))
+		if changed := hash(e, original, ledger.Hash{}) != want; changed == (name == "Hash") {
+			t.Errorf("another %s: got another hash %v, want %v", name, changed, name != "Hash")
+		}
+	}
+	for name, change := range map[string]func(o *ledger.Object){
+		"business": func(o *ledger.Object) { o.Tenant.BusinessID = "bus_2" },
+		"mode":     func(o *ledger.Object) { o.Tenant.Mode = ledger.Live },
+		"customer": func(o *ledger.Object) { o.CustomerID = "cus_2" },
+	} {
+		other := fullObject()
+		change(&other)
+		if hash(event(), other, ledger.Hash{}) == want {
+			t.Errorf("another %s: got the same hash, want another", name)
+		}
+	}
+	if hash(event(), original, ledger.Hash{1}) == want {
+		t.Error("another hash before: got the same hash, want another")
+	}
+}
+
+// Events never go back in time, whatever the clocks do, and an object keeps the time
+// at which it was made.
+func TestObjectsWhileClocksGoBack(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
+	s := ledger.Snapshot{Chain: ledger.Chain{LastAt: now}}
+	var change ledger.Change
+	for n, back := range []time.Duration{time.Hour, -time.Hour, 2 * time.Hour} {
+		next := ledger.Object{ObjectKey: ledger.ObjectKey{Kind: "invoice", ID: "inv_1"}}
+		change.Put(&s, next, "", "", now.Add(-back))
+		got, want := change.Objects[n], now
+		if n > 0 {
+			want = now.Add(time.Hour)
+		}
+		if !got.Event.CreatedAt.Equal(want) || !got.Object.UpdatedAt.Equal(want) || !got.Object.CreatedAt.Equal(now) {
+			t.Errorf("event %d: got made at %v, object of %v at %v, want %v and an object of %v", n, got.Event.CreatedAt,
+				got.Object.CreatedAt, got.Object.UpdatedAt, want, now)
+		}
+	}
+}
