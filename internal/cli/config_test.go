@@ -126,6 +126,13 @@ func TestLoadRefusals(t *testing.T) {
 		{name: "no name", file: `bootstrap-business = " "`, want: []string{"bootstrap-business: must not be blank"}},
 		{name: "metrics", file: `metrics-addr = "x"`, want: []string{"metrics-addr: "}},
 		{name: "webhooks", file: `webhook-allow-insecure = "all"`, want: []string{"webhook-allow-insecure: \"all\" is not loopback"}},
+		{name: "NATS", environ: []string{"BILLFOLD_NATS_URL=http://me:s3cret@x"}, want: []string{"nats-url: not an address such as"}},
+		{name: "subject", file: `nats-subject = "a.>"`, want: []string{"nats-subject: "}},
+		{name: "a certificate for NATS without a key", file: `nats-cert = "x"`, want: []string{"nats-cert and nats-key: set both or neither"}},
+		{name: "Kafka", file: `kafka-brokers = "a:9092,b"`, want: []string{`kafka-brokers: "b" is not host:port`}},
+		{name: "topic", file: `kafka-topic = "a b"`, want: []string{"kafka-topic: "}},
+		{name: "SASL", file: `kafka-sasl = "gssapi"`, want: []string{"kafka-sasl: \"gssapi\" is not one of plain", "kafka-sasl, kafka-user and kafka-password"}},
+		{name: "a certificate for Kafka without TLS", file: `kafka-cert = "x"`, want: []string{"set kafka-tls", "kafka-cert and kafka-key"}},
 		{name: "pprof alone", file: `pprof = true`, want: []string{"pprof: profiles are served on metrics-addr only"}},
 		{name: "base url", file: `base-url = "localhost"`, want: []string{"base-url: "}},
 	} {

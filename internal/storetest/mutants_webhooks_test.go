@@ -39,7 +39,7 @@ func webhookMistakes() []mistake {
 func openBentWebhooks(bend func(*Model) webhook.Store) func(testing.TB) Stores {
 	return func(testing.TB) Stores {
 		m := NewModel()
-		return Stores{Ledger: m, Access: m, Webhooks: bend(m)}
+		return Stores{Ledger: m, Access: m, Webhooks: bend(m), Sinks: m}
 	}
 }
 
