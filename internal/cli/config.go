@@ -45,6 +45,7 @@ type Config struct {
 	BootstrapLiveKey  string
 
 	WebhookAllowInsecure string
+	WebhookKeepDays      int
 
 	NATSURL       string
 	NATSSubject   string
@@ -71,6 +72,9 @@ type Config struct {
 	APIKey  string
 }
 
+// keepDaysMax is a hundred years.
+const keepDaysMax = 36_500
+
 // allowLoopback is the one value of webhook-allow-insecure.
 const allowLoopback = "loopback"
 
@@ -87,6 +91,7 @@ func defaultConfig() Config {
 		IdleTimeout:       60 * time.Second,
 		StopTimeout:       12 * time.Second,
 		MemoryLimit:       400 << 20,
+		WebhookKeepDays:   30,
 		NATSSubject:       "billfold",
 		KafkaTopic:        "billfold",
 		SelfAuditPercent:  2,
@@ -162,6 +167,8 @@ func (c *Config) serverOptions() []option {
 			help: "first live key, instead of one made and printed at first start"},
 		{name: "webhook-allow-insecure", value: textValue(&c.WebhookAllowInsecure), kind: "where",
 			help: "loopback also sends webhooks to this machine, over plain HTTP too: for development"},
+		{name: "webhook-keep-days", value: intValue(&c.WebhookKeepDays), kind: "number",
+			help: "days for which webhook messages are kept after they were delivered; 0 for ever"},
 	}
 }
 
@@ -218,6 +225,9 @@ func (c *Config) Validate() error {
 	c.validateSecrets(problem)
 	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {
 		problem("webhook-allow-insecure: %q is not %s; leave it out where strangers can make webhooks", c.WebhookAllowInsecure, allowLoopback)
+	}
+	if c.WebhookKeepDays < 0 || c.WebhookKeepDays > keepDaysMax {
+		problem("webhook-keep-days: %d is not between 0 and %d", c.WebhookKeepDays, keepDaysMax)
 	}
 	c.validateSinks(problem)
 	if c.MetricsAddr != "" {

@@ -126,6 +126,7 @@ func TestLoadRefusals(t *testing.T) {
 		{name: "no name", file: `bootstrap-business = " "`, want: []string{"bootstrap-business: must not be blank"}},
 		{name: "metrics", file: `metrics-addr = "x"`, want: []string{"metrics-addr: "}},
 		{name: "webhooks", file: `webhook-allow-insecure = "all"`, want: []string{"webhook-allow-insecure: \"all\" is not loopback"}},
+		{name: "days", file: `webhook-keep-days = -1`, want: []string{"webhook-keep-days: -1 is not between 0 and 36500"}},
 		{name: "NATS", environ: []string{"BILLFOLD_NATS_URL=http://me:s3cret@x"}, want: []string{"nats-url: not an address such as"}},
 		{name: "subject", file: `nats-subject = "a.>"`, want: []string{"nats-subject: "}},
 		{name: "a certificate for NATS without a key", file: `nats-cert = "x"`, want: []string{"nats-cert and nats-key: set both or neither"}},

@@ -107,7 +107,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	f.sender = webhook.NewSender(webhook.Config{Guard: guard})
 	f.dispatcher = webhook.NewDispatcher(webhook.DispatcherConfig{
 		Store: from.store, Send: f.sender.Send, Render: httpapi.EventBody, Now: time.Now, Random: random, Logger: from.logger,
-		Metrics: metrics, Instance: config.BootID,
+		Metrics: metrics, Instance: config.BootID, KeepFor: time.Duration(from.config.WebhookKeepDays) * 24 * time.Hour,
 	})
 	f.pumps, err = newPumps(&from, metrics, random, config.BootID)
 	if err != nil {

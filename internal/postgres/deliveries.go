@@ -128,18 +128,41 @@ func (db *DB) Queued(
 // Resend implements webhook.Store.
 func (db *DB) Resend(
 	ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
-) error {
-	return db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
+) (count int, err error) {
+	err = db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
 		stored, err := readEndpoint(ctx, conn, tenant, endpointID, lockEndpoint)
 		if err != nil {
 			return err
 		}
 		const update = `
 		  update webhook_deliveries set state = 'pending', due_at = $3, tries = 0 where endpoint = $1 and no = any ($2)`
-		_, err = conn.Exec(ctx, update, stored.no, numbers, at)
+		tag, err := conn.Exec(ctx, update, stored.no, numbers, at)
+		count = int(tag.RowsAffected())
 		return err
 	})
+	return count, err
 }
+
+// PruneDeliveries implements webhook.Store. Several instances share the work: each
+// passes over what another one, or somebody who has it sent again, has in hand.
+func (db *DB) PruneDeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	err = db.write(ctx, again, func(ctx context.Context, conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, pruneQuery, before, limit)
+		removed = int(tag.RowsAffected())
+		return err
+	})
+	return removed, err
+}
+
+// pruneQuery has the deliveries as a list of keys, as in purge.
+const pruneQuery = `
+	delete from webhook_deliveries
+	 where no = any (array(select no
+	                         from webhook_deliveries
+	                        where state = 'delivered' and due_at < $1
+	                        order by due_at, no
+	                        limit $2
+	                          for update skip locked))`
 
 // Due implements webhook.Store.
 func (db *DB) Due(

@@ -124,6 +124,10 @@ func TestPlanOfWhatIsDue(t *testing.T) {
 				if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
 					t.Fatal(err)
 				}
+				got := plan(t, conn, 2, postgres.PruneQuery)
+				if !strings.Contains(got, "webhook_deliveries_old") || strings.Contains(got, "Sort") || strings.Contains(got, "Seq Scan on webhook_deliveries") {
+					t.Errorf("%s pending%s: got a plan that does not walk the index of what is old:\n%s", name, known, got)
+				}
 				for n, inOrder := range []bool{false, true} {
 					got := plan(t, conn, n, postgres.DueQuery(inOrder))
 					if !strings.Contains(got, "webhook_deliveries_due") || strings.Contains(got, "Sort") || strings.Contains(got, "Seq Scan on webhook_deliveries") {

@@ -144,8 +144,10 @@ func (db *DB) Queued(
 // Resend implements webhook.Store.
 func (db *DB) Resend(
 	ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
-) error {
-	return db.write(ctx, func(conn *sqlite.Conn) error {
+) (int, error) {
+	count := 0 // kept apart from the results, as in CreateCustomer
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
+		count = 0
 		stored, err := readEndpoint(conn, tenant, endpointID)
 		if err != nil {
 			return err
@@ -157,10 +159,47 @@ func (db *DB) Resend(
 			if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {
 				return err
 			}
+			count += conn.Changes()
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return count, nil
 }
+
+// PruneDeliveries implements webhook.Store.
+func (db *DB) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
+	// Most times there is nothing to remove, and the writer is left alone.
+	some := false
+	err := db.read(ctx, func(conn *sqlite.Conn) error {
+		return sqlitex.Execute(conn, pruneQuery, &sqlitex.ExecOptions{
+			Args: []any{before.UnixMicro(), 1}, ResultFunc: func(*sqlite.Stmt) error { some = true; return nil },
+		})
+	})
+	if err != nil || !some {
+		return 0, err
+	}
+	removed := 0
+	err = db.write(ctx, func(conn *sqlite.Conn) error {
+		const prune = `delete from webhook_deliveries where no in (` + pruneQuery + `)`
+		err := sqlitex.Execute(conn, prune, &sqlitex.ExecOptions{Args: []any{before.UnixMicro(), limit}})
+		removed = conn.Changes()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
+}
+
+const pruneQuery = `
+	select no
+	  from webhook_deliveries
+	 where state = 'delivered' and due_at < ?
+	 order by due_at, no
+	 limit ?`
 
 // Due implements webhook.Store.
 func (db *DB) Due(
