@@ -36,6 +36,15 @@ func TestMachine(t *testing.T) {
 	})
 }
 
+// A million messages that wait for a webhook take no more memory than a few.
+func TestPendingIsFlat(t *testing.T) {
+	s := servers[0]
+	storetest.RunPending(t, func(t testing.TB) storetest.Stores {
+		db := s.open(t, s.database(t))
+		return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}
+	})
+}
+
 // BenchmarkTransact posts to every server. It also tells what an entry takes of
 // the disk, and of our own servers' processors.
 func BenchmarkTransact(b *testing.B) {

@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -205,34 +206,51 @@ const pruneQuery = `
 func (db *DB) Due(
 	ctx context.Context, endpointID string, due webhook.Due,
 ) (deliveries []webhook.Delivery, err error) {
-	condition := ""
-	if due.InOrder {
-		condition = `
-		  and not exists (
-		      select 1 from webhook_deliveries b
-		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
-	}
-	except, err := json.Marshal(append([]string{}, due.Except...))
-	if err != nil {
-		return nil, err
-	}
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
-		// The inner list is read from the index alone.
-		deliveries, err = readDeliveries(conn, `
-		  select `+deliveryColumns+`
-		    from (select i.no, i.queue
-		            from webhook_deliveries i
-		           where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
-		             and i.state = 'pending' and i.due_at <= ?
-		           order by i.due_at, i.no
-		           limit ?) f
-		   cross join webhook_deliveries d on d.no = f.no
-		   where f.queue not in (select value from json_each(?)) `+condition+`
-		   order by d.due_at, d.no
-		   limit ?`, endpointID, due.At.UnixMicro(), webhook.ScanMax, string(except), due.Limit)
+		numbers, err := dueNumbers(conn, endpointID, &due)
+		for _, no := range numbers {
+			found, readErr := readDeliveries(conn, dueDelivery, no)
+			deliveries, err = append(deliveries, found...), errors.Join(err, readErr)
+		}
 		return err
 	})
 	return deliveries, err
+}
+
+const dueDelivery = `select ` + deliveryColumns + ` from webhook_deliveries d where d.no = ? and d.state = 'pending'`
+
+// dueQuery walks the index of what is pending, which has all that it asks. Of each it
+// says whether something of its queue is pending before it, if that is asked.
+const dueQuery = `
+	select i.no, i.queue,
+	       ? and exists (select 1 from webhook_deliveries b
+	                      where b.endpoint = i.endpoint and b.queue = i.queue and b.state = 'pending' and b.no < i.no)
+	  from webhook_deliveries i
+	 where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
+	   and i.state = 'pending' and i.due_at <= ?
+	 order by i.due_at, i.no`
+
+// dueNumbers are those that are wanted of what is due. It is read no further than it has
+// to be: a statement with the conditions in it reads all, with the bodies, and sorts them.
+func dueNumbers(conn *sqlite.Conn, endpointID string, due *webhook.Due) (numbers []int64, err error) {
+	stmt, err := conn.Prepare(dueQuery)
+	if err != nil {
+		return nil, err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindBool(1, due.InOrder)
+	stmt.BindText(2, endpointID)
+	stmt.BindInt64(3, due.At.UnixMicro())
+	for looked := 0; looked < webhook.ScanMax && len(numbers) < due.Limit; looked++ {
+		row, err := stmt.Step()
+		if err != nil || !row {
+			return numbers, err
+		}
+		if behind := stmt.ColumnBool(2); !behind && !slices.Contains(due.Except, stmt.ColumnText(1)) {
+			numbers = append(numbers, stmt.ColumnInt64(0))
+		}
+	}
+	return numbers, nil
 }
 
 // Record implements webhook.Store.

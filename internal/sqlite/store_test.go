@@ -42,6 +42,9 @@ func BenchmarkTransact(b *testing.B) {
 	}
 }
 
+// A million messages that wait for a webhook take no more memory than a few.
+func TestPendingIsFlat(t *testing.T) { storetest.RunPending(t, open) }
+
 func BenchmarkDeliveries(b *testing.B) { storetest.BenchmarkDeliveries(b, open(b)) }
 
 func BenchmarkLots(b *testing.B) {
