@@ -105,18 +105,17 @@ func (o *office) settle(s system) []received {
 	o.t.Helper()
 	_, end := o.pump(o.store, s.broker())
 	defer end()
-	want := len(o.feed())
-	var got []received
-	o.wait("the end of the feed", func() bool {
-		got = s.read()
-		return len(got)-repeats(got) >= want || o.caughtUp()
-	})
+	o.wait("the end of the feed", o.caughtUp)
 	return s.read()
 }
 
-// caughtUp reports whether every cursor stands behind everything.
+// caughtUp reports whether every cursor stands behind everything, which is in the feed a
+// moment after it has happened.
 func (o *office) caughtUp() bool {
 	o.t.Helper()
+	if int64(len(o.feed())) < o.happened.Load() {
+		return false
+	}
 	cursors, err := o.store.SinkCursors(o.t.Context(), "test")
 	must(o.t, err)
 	for _, c := range cursors {

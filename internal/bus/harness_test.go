@@ -95,6 +95,7 @@ type office struct {
 	mu        sync.Mutex
 	random    *rand.Rand
 	customers []ledger.Customer
+	happened  atomic.Int64 // events that there have to be
 }
 
 func newOffice(t *testing.T, db store) *office {
@@ -135,6 +136,7 @@ func (o *office) customer(tenant ledger.Tenant) {
 	_, err := o.store.CreateCustomer(o.t.Context(), c, nil)
 	must(o.t, err)
 	o.customers = append(o.customers, c)
+	o.happened.Add(1)
 }
 
 // post posts so many entries, half of them of one customer.
@@ -152,6 +154,7 @@ func (o *office) post(count int) {
 			o.t.Errorf("post: %v", err)
 			return
 		}
+		o.happened.Add(1)
 	}
 }
 

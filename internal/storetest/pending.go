@@ -65,7 +65,7 @@ func measurePending(t *testing.T, stores Stores, count int) (heap uint64) {
 		}
 		return time.Since(began) / times
 	}
-	any, strict := looks(false), looks(true)
+	loose, strict := looks(false), looks(true)
 	ctx, stop := context.WithCancel(w.Context())
 	var sending sync.WaitGroup
 	sending.Go(func() {
@@ -88,6 +88,6 @@ func measurePending(t *testing.T, stores Stores, count int) (heap uint64) {
 	}
 	pages, _ := os.ReadFile("/proc/self/statm") // only told
 	t.Logf("%d pending: heap %d KiB, pages of the process %.40q; 256 of what is due in %s, in strict order in %s",
-		count, memory.HeapAlloc>>10, pages, any, strict)
+		count, memory.HeapAlloc>>10, pages, loose, strict)
 	return memory.HeapAlloc
 }
