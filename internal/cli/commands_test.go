@@ -534,6 +534,13 @@ func TestDoctor(t *testing.T) {
 	write(t, filepath.Join(dir, sqlite.FileName), strings.Repeat("x", 8192))
 	run(t, nil, "doctor", "--data-dir", dir).wantCode(t, exitFailed, "schema", "restore")
 	run(t, nil, "doctor", "--data-dir", t.TempDir()).wantCode(t, exitDone, "no database yet")
+	away := run(t, []string{"BILLFOLD_NATS_URL=nats://me:s3cret@127.0.0.1:1", "BILLFOLD_KAFKA_BROKERS=127.0.0.1:1"},
+		"doctor", "--data-dir", t.TempDir()).wantCode(t, exitDone, "nats", "kafka", "WARN", "docs/brokers.md")
+	if strings.Contains(away.stdout, "s3cret") {
+		t.Errorf("got a password shown: %s", away.stdout)
+	}
+	run(t, []string{"BILLFOLD_NATS_URL=nats://127.0.0.1:1", "BILLFOLD_NATS_CREDS=/none"}, "doctor", "--data-dir", t.TempDir()).
+		wantCode(t, exitFailed, "message brokers", "nats-creds")
 }
 
 func TestBench(t *testing.T) {

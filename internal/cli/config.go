@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,23 @@ type Config struct {
 	BootstrapLiveKey  string
 
 	WebhookAllowInsecure string
+	WebhookKeepDays      int
+
+	NATSURL       string
+	NATSSubject   string
+	NATSCreds     string
+	NATSCA        string
+	NATSCert      string
+	NATSKey       string
+	KafkaBrokers  string
+	KafkaTopic    string
+	KafkaSASL     string
+	KafkaUser     string
+	KafkaPassword string
+	KafkaTLS      bool
+	KafkaCA       string
+	KafkaCert     string
+	KafkaKey      string
 
 	SelfAuditPercent int
 
@@ -53,6 +71,9 @@ type Config struct {
 	BaseURL string
 	APIKey  string
 }
+
+// keepDaysMax is a hundred years.
+const keepDaysMax = 36_500
 
 // allowLoopback is the one value of webhook-allow-insecure.
 const allowLoopback = "loopback"
@@ -70,6 +91,9 @@ func defaultConfig() Config {
 		IdleTimeout:       60 * time.Second,
 		StopTimeout:       12 * time.Second,
 		MemoryLimit:       400 << 20,
+		WebhookKeepDays:   30,
+		NATSSubject:       "billfold",
+		KafkaTopic:        "billfold",
 		SelfAuditPercent:  2,
 		BootstrapBusiness: "My business",
 		BaseURL:           "http://127.0.0.1:8080",
@@ -90,6 +114,10 @@ type option struct {
 
 // options lists every option, in the order of the example file.
 func (c *Config) options() []option {
+	return slices.Concat(c.serverOptions(), c.sinkOptions(), c.operationsOptions())
+}
+
+func (c *Config) serverOptions() []option {
 	return []option{
 		{name: "addr", value: textValue(&c.Addr), kind: "host:port",
 			help: "address to serve the API on"},
@@ -139,6 +167,13 @@ func (c *Config) options() []option {
 			help: "first live key, instead of one made and printed at first start"},
 		{name: "webhook-allow-insecure", value: textValue(&c.WebhookAllowInsecure), kind: "where",
 			help: "loopback also sends webhooks to this machine, over plain HTTP too: for development"},
+		{name: "webhook-keep-days", value: intValue(&c.WebhookKeepDays), kind: "number",
+			help: "days for which webhook messages are kept after they were delivered; 0 for ever"},
+	}
+}
+
+func (c *Config) operationsOptions() []option {
+	return []option{
 		{name: "metrics-addr", value: textValue(&c.MetricsAddr), kind: "host:port",
 			help: "separate address for /metrics, /healthz, /readyz and profiles"},
 		{name: "pprof", value: boolValue(&c.Pprof), kind: "",
@@ -191,6 +226,10 @@ func (c *Config) Validate() error {
 	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {
 		problem("webhook-allow-insecure: %q is not %s; leave it out where strangers can make webhooks", c.WebhookAllowInsecure, allowLoopback)
 	}
+	if c.WebhookKeepDays < 0 || c.WebhookKeepDays > keepDaysMax {
+		problem("webhook-keep-days: %d is not between 0 and %d", c.WebhookKeepDays, keepDaysMax)
+	}
+	c.validateSinks(problem)
 	if c.MetricsAddr != "" {
 		if err := validAddr(c.MetricsAddr); err != nil {
 			problem("metrics-addr: %w", err)

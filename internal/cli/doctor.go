@@ -48,8 +48,8 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the installation and say what to do about what is wrong",
 		Long: "Doctor looks at the data directory, its file system, the database and the limits\n" +
-			"of this machine. It changes nothing and works beside a running server. Exit code 1\n" +
-			"says that a check failed.",
+			"of this machine, and asks the message brokers that are configured. It changes\n" +
+			"nothing and works beside a running server. Exit code 1 says that a check failed.",
 		Args: arguments(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			config, err := p.config(command)
@@ -94,7 +94,33 @@ func examine(ctx context.Context, config Config) []finding {
 		findings = append(findings, examineHolder(ctx, config.DataDir), examineSecret(config))
 		findings = append(findings, examineDatabase(ctx, config.DataDir)...)
 	}
-	return append(findings, examineClock(config.DataDir), examineFiles(), examineMemory(config))
+	findings = append(findings, examineClock(config.DataDir), examineFiles(), examineMemory(config))
+	return append(findings, examineSinks(ctx, config)...)
+}
+
+// sinkWithin is how long a message broker may take to answer the doctor.
+const sinkWithin = 5 * time.Second
+
+// examineSinks looks whether the message brokers that are configured would take events.
+// It publishes nothing.
+func examineSinks(ctx context.Context, config Config) (findings []finding) {
+	sinks, err := config.sinks()
+	if err != nil {
+		return []finding{fail("message brokers", err.Error(), "check the file, and that this user may read it")}
+	}
+	for _, sink := range sinks {
+		within, cancel := context.WithTimeout(ctx, sinkWithin)
+		err := sink.broker.Check(within)
+		cancel()
+		sink.broker.Close()
+		if err != nil {
+			findings = append(findings, warn(sink.name, sink.shown+": "+err.Error(),
+				"events wait in the database meanwhile; see docs/brokers.md for what the broker must have"))
+			continue
+		}
+		findings = append(findings, ok(sink.name, "%s takes events", sink.shown))
+	}
+	return findings
 }
 
 func examineDirectory(dir string) finding {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
@@ -45,6 +46,8 @@ type faces struct {
 	sweeper *sweep.Sweeper
 	resumer *sweep.Resumer
 	auditor *selfaudit.Auditor // nil for none
+
+	pumps []*bus.Pump // of the message brokers
 
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
@@ -104,8 +107,12 @@ func newFaces(from facesConfig) (*faces, error) {
 	f.sender = webhook.NewSender(webhook.Config{Guard: guard})
 	f.dispatcher = webhook.NewDispatcher(webhook.DispatcherConfig{
 		Store: from.store, Send: f.sender.Send, Render: httpapi.EventBody, Now: time.Now, Random: random, Logger: from.logger,
-		Metrics: metrics, Instance: config.BootID,
+		Metrics: metrics, Instance: config.BootID, KeepFor: time.Duration(from.config.WebhookKeepDays) * 24 * time.Hour,
 	})
+	f.pumps, err = newPumps(&from, metrics, random, config.BootID)
+	if err != nil {
+		return nil, err
+	}
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {
 		f.auditor = selfaudit.New(selfaudit.Config{
@@ -118,6 +125,21 @@ func newFaces(from facesConfig) (*faces, error) {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
 	}
 	return f, nil
+}
+
+// newPumps returns what publishes events to the message brokers that are configured.
+func newPumps(
+	from *facesConfig, metrics prometheus.Registerer, random func() uint64, instance string,
+) (pumps []*bus.Pump, err error) {
+	sinks, err := from.config.sinks()
+	for _, sink := range sinks {
+		pumps = append(pumps, bus.New(bus.Config{
+			Sink: sink.name, Store: from.store, Broker: sink.broker, Render: httpapi.EventBody, Now: time.Now, Random: random,
+			Logger: from.logger, Metrics: metrics, Instance: instance,
+		}))
+		from.logger.Info("events are published to a message broker", "sink", sink.name, "at", sink.shown)
+	}
+	return pumps, err
 }
 
 // errStopping is what /readyz says while the server starts or stops.

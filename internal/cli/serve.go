@@ -156,6 +156,9 @@ func startWorkers(started *stack, faces *faces) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)
 	})
+	for _, pump := range faces.pumps {
+		startWorker(started, "events to a message broker", pump.Run)
+	}
 	if faces.auditor != nil {
 		startWorker(started, "self-audit", faces.auditor.Run)
 	}

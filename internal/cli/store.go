@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
@@ -23,6 +24,7 @@ type store interface {
 	ledger.Store
 	access.Store
 	webhook.Store
+	bus.Store
 
 	// Fatal is closed when the process must end, because its store can promise
 	// nothing more.

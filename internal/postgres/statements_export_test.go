@@ -163,6 +163,9 @@ func (db *DB) HappenedHold(change *ledger.HoldChange) (bool, error) {
 	return b.happened()
 }
 
+// PruneQuery removes what was delivered long ago.
+const PruneQuery = pruneQuery
+
 // DueQuery is the query of what is due to an endpoint, in strict order or not.
 func DueQuery(inOrder bool) string {
 	if inOrder {

@@ -15,7 +15,7 @@ func TestStore(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		storetest.Run(t, func(t testing.TB) storetest.Stores {
 			db := s.open(t, s.database(t))
-			return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sharded: s.citus != nil}
+			return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db, Sharded: s.citus != nil}
 		})
 	})
 }
@@ -33,6 +33,15 @@ func TestMachine(t *testing.T) {
 	storetest.RunMachine(t, func(t testing.TB) storetest.Stores {
 		db := s.open(t, s.database(t))
 		return storetest.Stores{Ledger: db, Access: db, Sharded: s.citus != nil}
+	})
+}
+
+// A million messages that wait for a webhook take no more memory than a few.
+func TestPendingIsFlat(t *testing.T) {
+	s := servers[0]
+	storetest.RunPending(t, func(t testing.TB) storetest.Stores {
+		db := s.open(t, s.database(t))
+		return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}
 	})
 }
 
@@ -59,7 +68,7 @@ func benchmarkTransact(b *testing.B, s server, submitters, customers int) {
 	if s.cluster != nil {
 		used = s.cluster.CPU()
 	}
-	storetest.Benchmark(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db}, submitters, customers)
+	storetest.Benchmark(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}, submitters, customers)
 	if s.cluster != nil {
 		b.ReportMetric(float64((s.cluster.CPU()-used).Microseconds())/float64(b.N), "server-µs/op")
 	}
@@ -83,7 +92,7 @@ func BenchmarkDeliveries(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { _ = db.Close() })
-			storetest.BenchmarkDeliveries(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db})
+			storetest.BenchmarkDeliveries(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db})
 		})
 	}
 }
@@ -98,7 +107,7 @@ func BenchmarkLots(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.Cleanup(func() { _ = db.Close() })
-				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db}, c)
+				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}, c)
 			})
 		}
 	}

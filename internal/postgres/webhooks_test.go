@@ -124,8 +124,15 @@ func TestPlanOfWhatIsDue(t *testing.T) {
 				if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
 					t.Fatal(err)
 				}
+				got := plan(t, conn, 2, postgres.PruneQuery)
+				if !strings.Contains(got, "webhook_deliveries_old") || strings.Contains(got, "Sort") || strings.Contains(got, "Seq Scan on webhook_deliveries") {
+					t.Errorf("%s pending%s: got a plan that does not walk the index of what is old:\n%s", name, known, got)
+				}
 				for n, inOrder := range []bool{false, true} {
 					got := plan(t, conn, n, postgres.DueQuery(inOrder))
+					if inOrder && !strings.Contains(got, "webhook_deliveries_waiting") {
+						t.Errorf("%s pending%s: got a plan that does not look up the first of a queue:\n%s", name, known, got)
+					}
 					if !strings.Contains(got, "webhook_deliveries_due") || strings.Contains(got, "Sort") || strings.Contains(got, "Seq Scan on webhook_deliveries") {
 						t.Errorf("%s pending%s, in order %t: got a plan that does not walk the index of what is due:\n%s", name, known, inOrder, got)
 					}

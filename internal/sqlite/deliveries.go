@@ -2,8 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -144,8 +145,10 @@ func (db *DB) Queued(
 // Resend implements webhook.Store.
 func (db *DB) Resend(
 	ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
-) error {
-	return db.write(ctx, func(conn *sqlite.Conn) error {
+) (int, error) {
+	count := 0 // kept apart from the results, as in CreateCustomer
+	err := db.write(ctx, func(conn *sqlite.Conn) error {
+		count = 0
 		stored, err := readEndpoint(conn, tenant, endpointID)
 		if err != nil {
 			return err
@@ -157,43 +160,97 @@ func (db *DB) Resend(
 			if err := sqlitex.Execute(conn, update, &sqlitex.ExecOptions{Args: args}); err != nil {
 				return err
 			}
+			count += conn.Changes()
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return count, nil
 }
+
+// PruneDeliveries implements webhook.Store.
+func (db *DB) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
+	// Most times there is nothing to remove, and the writer is left alone.
+	some := false
+	err := db.read(ctx, func(conn *sqlite.Conn) error {
+		return sqlitex.Execute(conn, pruneQuery, &sqlitex.ExecOptions{
+			Args: []any{before.UnixMicro(), 1}, ResultFunc: func(*sqlite.Stmt) error { some = true; return nil },
+		})
+	})
+	if err != nil || !some {
+		return 0, err
+	}
+	removed := 0
+	err = db.write(ctx, func(conn *sqlite.Conn) error {
+		const prune = `delete from webhook_deliveries where no in (` + pruneQuery + `)`
+		err := sqlitex.Execute(conn, prune, &sqlitex.ExecOptions{Args: []any{before.UnixMicro(), limit}})
+		removed = conn.Changes()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
+}
+
+const pruneQuery = `
+	select no
+	  from webhook_deliveries
+	 where state = 'delivered' and due_at < ?
+	 order by due_at, no
+	 limit ?`
 
 // Due implements webhook.Store.
 func (db *DB) Due(
 	ctx context.Context, endpointID string, due webhook.Due,
 ) (deliveries []webhook.Delivery, err error) {
-	condition := ""
-	if due.InOrder {
-		condition = `
-		  and not exists (
-		      select 1 from webhook_deliveries b
-		       where b.endpoint = d.endpoint and b.queue = d.queue and b.state = 'pending' and b.no < d.no)`
-	}
-	except, err := json.Marshal(append([]string{}, due.Except...))
-	if err != nil {
-		return nil, err
-	}
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
-		// The inner list is read from the index alone.
-		deliveries, err = readDeliveries(conn, `
-		  select `+deliveryColumns+`
-		    from (select i.no, i.queue
-		            from webhook_deliveries i
-		           where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
-		             and i.state = 'pending' and i.due_at <= ?
-		           order by i.due_at, i.no
-		           limit ?) f
-		   cross join webhook_deliveries d on d.no = f.no
-		   where f.queue not in (select value from json_each(?)) `+condition+`
-		   order by d.due_at, d.no
-		   limit ?`, endpointID, due.At.UnixMicro(), webhook.ScanMax, string(except), due.Limit)
+		numbers, err := dueNumbers(conn, endpointID, &due)
+		for _, no := range numbers {
+			found, readErr := readDeliveries(conn, dueDelivery, no)
+			deliveries, err = append(deliveries, found...), errors.Join(err, readErr)
+		}
 		return err
 	})
 	return deliveries, err
+}
+
+const dueDelivery = `select ` + deliveryColumns + ` from webhook_deliveries d where d.no = ? and d.state = 'pending'`
+
+// dueQuery walks the index of what is pending, which has all that it asks. Of each it
+// says whether something of its queue is pending before it, if that is asked.
+const dueQuery = `
+	select i.no, i.queue,
+	       ? and exists (select 1 from webhook_deliveries b
+	                      where b.endpoint = i.endpoint and b.queue = i.queue and b.state = 'pending' and b.no < i.no)
+	  from webhook_deliveries i
+	 where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
+	   and i.state = 'pending' and i.due_at <= ?
+	 order by i.due_at, i.no`
+
+// dueNumbers are those that are wanted of what is due. It is read no further than it has
+// to be: a statement with the conditions in it reads all, with the bodies, and sorts them.
+func dueNumbers(conn *sqlite.Conn, endpointID string, due *webhook.Due) (numbers []int64, err error) {
+	stmt, err := conn.Prepare(dueQuery)
+	if err != nil {
+		return nil, err
+	}
+	defer resetting(stmt, &err)
+	stmt.BindBool(1, due.InOrder)
+	stmt.BindText(2, endpointID)
+	stmt.BindInt64(3, due.At.UnixMicro())
+	for looked := 0; looked < webhook.ScanMax && len(numbers) < due.Limit; looked++ {
+		row, err := stmt.Step()
+		if err != nil || !row {
+			return numbers, err
+		}
+		if behind := stmt.ColumnBool(2); !behind && !slices.Contains(due.Except, stmt.ColumnText(1)) {
+			numbers = append(numbers, stmt.ColumnInt64(0))
+		}
+	}
+	return numbers, nil
 }
 
 // Record implements webhook.Store.

@@ -31,7 +31,7 @@ func openWith(t testing.TB, config sqlite.Config) storetest.Stores {
 			t.Error(err)
 		}
 	})
-	return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
+	return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}
 }
 
 func BenchmarkTransact(b *testing.B) {
@@ -41,6 +41,9 @@ func BenchmarkTransact(b *testing.B) {
 		})
 	}
 }
+
+// A million messages that wait for a webhook take no more memory than a few.
+func TestPendingIsFlat(t *testing.T) { storetest.RunPending(t, open) }
 
 func BenchmarkDeliveries(b *testing.B) { storetest.BenchmarkDeliveries(b, open(b)) }
 

@@ -28,6 +28,7 @@ type Model struct {
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
 	endpoints  []*modelEndpoint
+	cursors    map[modelCursor]ledger.FeedPlace
 }
 
 type modelCustomer struct {
@@ -62,6 +63,7 @@ func NewModel() *Model {
 		trails:    map[ledger.Tenant][]ledger.AuditEntry{},
 		customers: map[ledger.Tenant][]*modelCustomer{},
 		answers:   map[modelRequest]modelAnswer{},
+		cursors:   map[modelCursor]ledger.FeedPlace{},
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type modelEndpoint struct {
 	webhook.Served
 	deliveries []webhook.Delivery
-	settled    int // of the first of them, none is pending
+	settled    int            // of the first of them, none is pending
+	pruned     map[int64]bool // those that are there no more
 }
 
 // endpoint returns an endpoint of a tenant, of any if that is zero.
@@ -60,7 +61,7 @@ func (m *Model) CreateEndpoint(_ context.Context, endpoint webhook.Endpoint) (we
 		return webhook.Endpoint{}, webhook.ErrTooMany()
 	}
 	m.endpoints = append(m.endpoints, &modelEndpoint{
-		Served: webhook.Served{Endpoint: cloneEndpoint(endpoint), Place: placeInModel(len(m.feed))},
+		Served: webhook.Served{Endpoint: cloneEndpoint(endpoint), Place: placeInModel(len(m.feed))}, pruned: map[int64]bool{},
 	})
 	return endpoint, nil
 }
@@ -129,7 +130,7 @@ func (m *Model) Deliveries(
 		return nil, err
 	}
 	for _, d := range slices.Backward(e.deliveries) {
-		wanted := (page.Before == 0 || d.No < page.Before) && (page.State == "" || d.State == page.State)
+		wanted := !e.pruned[d.No] && (page.Before == 0 || d.No < page.Before) && (page.State == "" || d.State == page.State)
 		if wanted && len(deliveries) < page.Limit {
 			d.Body, d.Attempts = nil, slices.Clone(d.Attempts)
 			deliveries = append(deliveries, d)
@@ -153,7 +154,7 @@ func (m *Model) Queued(
 		if which.EventID == "" {
 			wanted = d.No > which.After && !d.QueuedAt.Before(which.Since) && !d.QueuedAt.After(which.Until)
 		}
-		if wanted && len(numbers) < which.Limit {
+		if wanted && !e.pruned[d.No] && len(numbers) < which.Limit {
 			numbers = append(numbers, d.No)
 		}
 	}
@@ -163,19 +164,48 @@ func (m *Model) Queued(
 // Resend implements [webhook.Store].
 func (m *Model) Resend(
 	_ context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
-) error {
+) (count int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, err := m.endpoint(tenant, endpointID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, no := range numbers {
+		if e.pruned[no] {
+			continue
+		}
+		count++
 		d := &e.deliveries[no-1]
 		d.State, d.DueAt, d.Tries = webhook.Pending, at, 0
 		e.settled = min(e.settled, int(no)-1)
 	}
-	return nil
+	return count, nil
+}
+
+// PruneDeliveries implements [webhook.Store].
+func (m *Model) PruneDeliveries(_ context.Context, before time.Time, limit int) (removed int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type old struct {
+		e *modelEndpoint
+		d *webhook.Delivery
+	}
+	var found []old
+	for _, e := range m.endpoints {
+		for i := range e.deliveries {
+			d := &e.deliveries[i]
+			if d.State == webhook.Done && d.DueAt.Before(before) && !e.pruned[d.No] {
+				found = append(found, old{e, d})
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b old) int { return a.d.DueAt.Compare(b.d.DueAt) })
+	for _, o := range found[:min(len(found), limit)] {
+		o.e.pruned[o.d.No] = true
+		removed++
+	}
+	return removed, nil
 }
 
 // Serve implements [webhook.Store]. There is one instance.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
@@ -11,6 +12,7 @@ import (
 func webhookMistakes() []mistake {
 	places := [2]string{"webhooks", "a place moves once, with what was queued"}
 	due := [2]string{"webhooks", "what is due comes in order, and in strict order one of a queue"}
+	prunes := [2]string{"webhooks", "what was delivered long ago is pruned, oldest first, and nothing else"}
 	subscriptions := [2]string{"webhooks", "E2 what happens is queued for whoever wanted it then"}
 	return []mistake{
 		{"queued from wherever", openBentWebhooks(func(m *Model) webhook.Store { return anyFrom{m} }), [][2]string{places}, false},
@@ -30,6 +32,11 @@ func webhookMistakes() []mistake {
 		{"endpoints of every mode", openBentWebhooks(func(m *Model) webhook.Store { return everyMode{m} }), [][2]string{
 			{"webhooks", "N1 endpoints and deliveries of another business or mode are not there"},
 		}, false},
+		{"pruned whatever its state is", openBentWebhooks(func(m *Model) webhook.Store { return prunesAll{m} }), [][2]string{prunes}, false},
+		{"pruned whenever it was delivered", openBentWebhooks(func(m *Model) webhook.Store { return prunesYoung{m} }), [][2]string{
+			prunes,
+		}, false},
+		{"pruned without a bound", openBentWebhooks(func(m *Model) webhook.Store { return prunesMore{m} }), [][2]string{prunes}, false},
 		{"a key makes another endpoint each time", openBentWebhooks(func(m *Model) webhook.Store { return keyless{m} }), [][2]string{
 			{"webhooks", "a key makes one endpoint, by many at once too"},
 		}, false},
@@ -39,7 +46,7 @@ func webhookMistakes() []mistake {
 func openBentWebhooks(bend func(*Model) webhook.Store) func(testing.TB) Stores {
 	return func(testing.TB) Stores {
 		m := NewModel()
-		return Stores{Ledger: m, Access: m, Webhooks: bend(m)}
+		return Stores{Ledger: m, Access: m, Webhooks: bend(m), Sinks: m}
 	}
 }
 
@@ -69,6 +76,32 @@ type unmoved struct{ *Model }
 func (s unmoved) Enqueue(ctx context.Context, step webhook.Step) (bool, error) {
 	step.To = step.From
 	return s.Model.Enqueue(ctx, step)
+}
+
+// prunesAll takes what was given up and what is pending for delivered.
+type prunesAll struct{ *Model }
+
+func (s prunesAll) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	for _, e := range s.endpoints {
+		for i := range e.deliveries {
+			e.deliveries[i].State = webhook.Done
+		}
+	}
+	s.mu.Unlock()
+	return s.Model.PruneDeliveries(ctx, before, limit)
+}
+
+type prunesYoung struct{ *Model }
+
+func (s prunesYoung) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.Model.PruneDeliveries(ctx, before.Add(time.Hour), limit)
+}
+
+type prunesMore struct{ *Model }
+
+func (s prunesMore) PruneDeliveries(ctx context.Context, before time.Time, _ int) (int, error) {
+	return s.Model.PruneDeliveries(ctx, before, 1000)
 }
 
 type loose struct{ *Model }

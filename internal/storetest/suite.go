@@ -4,7 +4,7 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Stores {
 //			db := open(t)
-//			return storetest.Stores{Ledger: db, Access: db, Webhooks: db}
+//			return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}
 //		})
 //	}
 //
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -29,6 +30,7 @@ type Stores struct {
 	Ledger   ledger.Store
 	Access   access.Store
 	Webhooks webhook.Store
+	Sinks    bus.Store
 
 	// Sharded says that all or nothing is promised for the lines of one customer
 	// only.
@@ -99,6 +101,7 @@ func contents() []topic {
 		{"alerts of holds", holdAlertScenarios()},
 		{"events", eventScenarios()},
 		{"webhooks", webhookScenarios()},
+		{"sinks", sinkScenarios()},
 		{"clocks", clockScenarios()},
 		{"lists", listScenarios()},
 		{"past", pastScenarios()},

@@ -19,6 +19,7 @@ func webhookScenarios() []scenario {
 		{"what is due comes in order, and in strict order one of a queue", webhookDue},
 		{"a result that comes too late changes nothing", webhookResults},
 		{"deliveries are listed newest first and sent again", webhookLists},
+		{"what was delivered long ago is pruned, oldest first, and nothing else", webhookPrunes},
 		{"E2 what happens is queued for whoever wanted it then", webhookSubscriptions},
 		{"E3 events written at once are sent once each, in the order of each wallet", webhookRace},
 	}
@@ -164,7 +165,8 @@ func webhookTenancy(w *world) {
 		w.wantCode(err, ledger.CodeNotFound)
 		_, err = w.webhooks.Queued(w.Context(), tenant, e.ID, webhook.Queued{Limit: 1, Until: epoch})
 		w.wantCode(err, ledger.CodeNotFound)
-		w.wantCode(w.webhooks.Resend(w.Context(), tenant, e.ID, []int64{1}, epoch), ledger.CodeNotFound)
+		_, err = w.webhooks.Resend(w.Context(), tenant, e.ID, []int64{1}, epoch)
+		w.wantCode(err, ledger.CodeNotFound)
 		list, err := w.webhooks.Endpoints(w.Context(), tenant)
 		w.wantCode(err, "")
 		if len(list) != 0 {
@@ -374,6 +376,8 @@ func webhookLists(w *world) {
 	w.same("between two times", []int64{due[1].No, due[2].No}, queued(between))
 	between.After = due[2].No
 	w.same("the rest of it", []int64{due[3].No}, queued(between))
-	w.wantCode(w.webhooks.Resend(w.Context(), w.shop, e.ID, []int64{due[0].No, due[1].No}, epoch.Add(-time.Second)), "")
+	count, err := w.webhooks.Resend(w.Context(), w.shop, e.ID, []int64{due[0].No, due[1].No}, epoch.Add(-time.Second))
+	w.wantCode(err, "")
+	w.same("how many are sent again", 2, count)
 	w.same("sent again", []string{"0", "1"}, idsOf(w.due(e, -1, false, 10)))
 }

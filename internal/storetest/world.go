@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/webhook"
@@ -88,6 +89,7 @@ type world struct {
 	changes atomic.Int64 // of settings, see change
 
 	webhooks webhook.Store
+	sinks    bus.Store
 	sharded  bool          // see [Stores]
 	patience time.Duration // see [Stores]
 }
@@ -96,7 +98,7 @@ func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
 	w := &world{
-		TB: t, access: stores.Access, webhooks: stores.Webhooks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
+		TB: t, access: stores.Access, webhooks: stores.Webhooks, sinks: stores.Sinks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
 		patience: stores.waitsFor(),
 	}
 	w.ledger = checked{Store: stores.Ledger, t: t}

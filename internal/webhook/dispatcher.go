@@ -35,6 +35,7 @@ type Dispatcher struct {
 	meter    meter
 	instance string
 	workers  map[string]*worker // by the id of the endpoint; some may be about to end
+	keepFor  time.Duration      // what was delivered; 0: for ever
 }
 
 // DispatcherConfig says what a [Dispatcher] works with. All fields but the logger are
@@ -48,6 +49,7 @@ type DispatcherConfig struct {
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer // nil keeps no metrics
 	Instance string                // tells instances apart; another one after each start
+	KeepFor  time.Duration         // how long what was delivered is kept; 0: for ever
 }
 
 // NewDispatcher returns a dispatcher.
@@ -58,11 +60,22 @@ func NewDispatcher(c DispatcherConfig) *Dispatcher {
 	return &Dispatcher{
 		store: c.Store, queue: &queuer{c.Store, c.Render, c.Now}, send: c.Send, now: c.Now, random: c.Random,
 		logger: c.Logger, meter: newMeter(c.Metrics), instance: c.Instance, workers: map[string]*worker{},
+		keepFor: c.KeepFor,
 	}
 }
 
 // Run sends until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) {
+	pruning, stop := context.WithCancel(ctx)
+	pruned := make(chan struct{})
+	go func() {
+		defer close(pruned)
+		d.prune(pruning)
+	}()
+	defer func() {
+		stop()
+		<-pruned
+	}()
 	defer d.stopAll()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -136,10 +136,14 @@ func (e *Endpoints) Resend(ctx context.Context, tenant ledger.Tenant, id, eventI
 	if err != nil {
 		return err
 	}
-	if len(numbers) == 0 {
-		return ledger.Errorf(ledger.CodeNotFound, "no such event was for this webhook")
+	count := 0
+	if len(numbers) > 0 {
+		count, err = e.store.Resend(ctx, tenant, id, numbers, e.moment())
 	}
-	return e.store.Resend(ctx, tenant, id, numbers, e.moment())
+	if err == nil && count == 0 { // as it was pruned a moment ago
+		err = ledger.Errorf(ledger.CodeNotFound, "no such event was for this webhook, or it was delivered too long ago")
+	}
+	return err
 }
 
 // replayMax is how many deliveries are made due in one commit.
@@ -156,10 +160,11 @@ func (e *Endpoints) Replay(
 		if err != nil || len(numbers) == 0 {
 			return count, err
 		}
-		if err := e.store.Resend(ctx, tenant, id, numbers, e.moment()); err != nil {
+		resent, err := e.store.Resend(ctx, tenant, id, numbers, e.moment())
+		count += resent
+		if err != nil {
 			return count, err
 		}
-		count += len(numbers)
 		which.After = numbers[len(numbers)-1]
 	}
 }

@@ -8,6 +8,7 @@ type meter struct {
 	attempts *prometheus.CounterVec
 	given    prometheus.Counter
 	serving  prometheus.Gauge
+	pruned   prometheus.Counter
 }
 
 func newMeter(registry prometheus.Registerer) meter {
@@ -31,8 +32,12 @@ func newMeter(registry prometheus.Registerer) meter {
 			Name: "billfold_webhook_endpoints",
 			Help: "Endpoints that this instance sends to.",
 		}),
+		pruned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "billfold_webhook_deliveries_pruned_total",
+			Help: "Deliveries that this instance has removed, long after they were delivered.",
+		}),
 	}
-	registry.MustRegister(m.queued, m.attempts, m.given, m.serving)
+	registry.MustRegister(m.queued, m.attempts, m.given, m.serving, m.pruned)
 	return m
 }
 
@@ -49,6 +54,12 @@ func (m *meter) attempt(outcome Outcome, state State) {
 	m.attempts.WithLabelValues(string(outcome)).Inc()
 	if state == Failed {
 		m.given.Inc()
+	}
+}
+
+func (m *meter) prune(n int) {
+	if m.pruned != nil {
+		m.pruned.Add(float64(n))
 	}
 }
 

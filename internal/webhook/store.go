@@ -131,8 +131,11 @@ type Store interface {
 	// Queued returns the numbers of deliveries of an endpoint, in rising order: of the one
 	// of an event, or of those that were queued between two times.
 	Queued(ctx context.Context, tenant ledger.Tenant, endpointID string, which Queued) ([]int64, error)
-	// Resend makes deliveries due at an instant, with a schedule that begins again.
-	Resend(ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time) error
+	// Resend makes deliveries due at an instant, with a schedule that begins again, and
+	// returns how many of them are there still.
+	Resend(
+		ctx context.Context, tenant ledger.Tenant, endpointID string, numbers []int64, at time.Time,
+	) (count int, err error)
 
 	// Serve says that an instance lives, for a few seconds, and which enabled
 	// endpoints are its to send to. An endpoint has one instance at a time; keeping
@@ -144,6 +147,10 @@ type Store interface {
 	// Due returns deliveries that are due, those that are longest due first. It may
 	// look at the first [ScanMax] alone.
 	Due(ctx context.Context, endpointID string, due Due) ([]Delivery, error)
+	// PruneDeliveries removes deliveries of all endpoints that were delivered before an
+	// instant, no more than limit, those first that are oldest, and returns how many. What
+	// is pending or was given up stays.
+	PruneDeliveries(ctx context.Context, before time.Time, limit int) (removed int, err error)
 	// Record keeps what became of deliveries.
 	Record(ctx context.Context, endpointID string, results []Result) error
 

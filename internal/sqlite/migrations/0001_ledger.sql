@@ -446,6 +446,15 @@ create index webhook_deliveries_in_order on webhook_deliveries (endpoint, no);
 create index webhook_deliveries_due on webhook_deliveries (endpoint, due_at, no, queue) where state = 'pending';
 create index webhook_deliveries_waiting on webhook_deliveries (endpoint, queue, no) where state = 'pending';
 create index webhook_deliveries_failed on webhook_deliveries (endpoint, no) where state = 'failed';
+create index webhook_deliveries_old on webhook_deliveries (due_at, no) where state = 'delivered'; -- when it was
+
+-- How far the feed of each business was published to a message broker.
+create table sink_cursors (
+  sink   text    not null,
+  tenant integer not null references tenants (no),
+  place  text    not null, -- in the feed: everything before it was acknowledged
+  primary key (sink, tenant)
+) strict, without rowid;
 
 -- Answers to requests that make or change a customer, kept for their repeats.
 create table request_answers (
