@@ -149,8 +149,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	for _, step := range []string{
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
-		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, wallet_lots, ledger_entries,
-		 audit_entries, transfers, holds, hold_events, request_answers, installation, webhook_endpoints`,
+		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, wallet_lots, lot_marks,
+		 ledger_entries, audit_entries, transfers, holds, hold_events, request_answers, installation, webhook_endpoints`,
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
 		`drop trigger ledger_entries_are_not_truncated on ledger_entries`,
 		`drop trigger audit_entries_are_not_truncated on audit_entries`,
@@ -158,6 +158,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`select create_distributed_table('customers', 'customer_id', colocate_with => 'none', shard_count => $1)`,
 		`select create_distributed_table('wallets', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('wallet_lots', 'customer_id', colocate_with => 'customers')`,
+		`select create_distributed_table('lot_marks', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('ledger_entries', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('audit_entries', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('transfers', 'customer_id', colocate_with => 'customers')`,
@@ -165,8 +166,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`select create_distributed_table('hold_events', 'customer_id', colocate_with => 'customers')`,
 		// The rows that the tables had are in the shards, and here for nothing.
 		`select truncate_local_data_after_distributing_table(name)
-		   from unnest(array['customers', 'wallets', 'wallet_lots', 'ledger_entries', 'audit_entries', 'transfers', 'holds',
-		                     'hold_events']::regclass[]) as name`,
+		   from unnest(array['customers', 'wallets', 'wallet_lots', 'lot_marks', 'ledger_entries', 'audit_entries', 'transfers',
+		                     'holds', 'hold_events']::regclass[]) as name`,
 		`create trigger ledger_entries_are_not_truncated before truncate on ledger_entries
 		   for each statement execute function ledger_entries_are_immutable()`,
 		`create trigger audit_entries_are_not_truncated before truncate on audit_entries
@@ -221,7 +222,9 @@ func teachShards(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	_, err := conn.Exec(ctx, `analyze customers, wallets, wallet_lots, ledger_entries, audit_entries, transfers, holds, hold_events`)
+	const analyze = `
+	  analyze customers, wallets, wallet_lots, lot_marks, ledger_entries, audit_entries, transfers, holds, hold_events`
+	_, err := conn.Exec(ctx, analyze)
 	return err
 }
 

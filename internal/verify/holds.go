@@ -225,6 +225,7 @@ func (c *checker) holdEvent(owner *customer, row *holdEventRow) {
 // playHolds plays the events that came before the wallet's entry with a seq.
 func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 	h := &book.holds
+	c.passLotMarks(owner, book)
 	for len(h.coming) > 0 && h.coming[0].position == 0 && h.coming[0].seq < seq {
 		event := h.coming[0]
 		h.coming = h.coming[1:]
@@ -238,6 +239,8 @@ func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 			book.endHold(hold, event, report)
 		}
 		book.afterHold(hold, event, lastEntry{createdAt: book.last.createdAt}, book.seq, book.balance, report)
+		book.heldLast = true
+		c.passLotMarks(owner, book)
 	}
 }
 

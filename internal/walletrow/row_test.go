@@ -28,6 +28,7 @@ type wallet struct {
 	shelf   []ledger.Lot // in spend order
 	shelved int          // how many lots were ever shelved
 	asked   int          // how often the shelf was looked at
+	marks   []walletrow.Mark
 }
 
 // look is what a decision on the row sees.
