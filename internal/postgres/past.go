@@ -59,7 +59,8 @@ func (s *lotSource) lotsAsOf(page ledger.LotPage, list *ledger.LotList) error {
 	if past.Mark, err = s.lotMark(list.Point, page.AsOf.Time); err != nil {
 		return err
 	}
-	rows, err := s.q.Query(s.ctx, readEntriesBetweenQuery, s.key.id, s.key.tenant, s.wallet.Currency, past.Mark.Seq, past.Seq)
+	rows, err := s.q.Query(s.ctx, readEntriesBetweenQuery, s.key.id, s.key.tenant, s.wallet.Currency, past.Mark.Seq,
+		past.Seq)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,8 @@ func (s *lotSource) lotMark(point ledger.Point, until time.Time) (mark walletrow
 	if until.IsZero() {
 		until, holdEvent = point.CreatedAt, 0
 	}
-	rows, err := s.q.Query(s.ctx, lotMarkQuery, s.key.id, s.key.tenant, string(s.wallet.Currency), point.Seq, until, holdEvent)
+	rows, err := s.q.Query(s.ctx, lotMarkQuery, s.key.id, s.key.tenant, string(s.wallet.Currency), point.Seq, until,
+		holdEvent)
 	if err != nil {
 		return mark, err
 	}

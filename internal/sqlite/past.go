@@ -13,7 +13,9 @@ import (
 )
 
 // lotsAsOf fills a list with a page of the lots of a wallet at a point in its past.
-func lotsAsOf(conn *sqlite.Conn, customer int64, w *walletState, page ledger.LotPage, list *ledger.LotList) (err error) {
+func lotsAsOf(
+	conn *sqlite.Conn, customer int64, w *walletState, page ledger.LotPage, list *ledger.LotList,
+) (err error) {
 	list.Point, err = findPoint(conn, customer, w, *page.AsOf)
 	if err != nil || list.Point.Seq == 0 {
 		return err
@@ -69,7 +71,9 @@ func readLotMark(
 
 // readHoldSteps returns what happened to holds in a wallet behind a mark, before the
 // next, and not after a point in the past.
-func readHoldSteps(conn *sqlite.Conn, customer int64, past *walletrow.Past, until int64) (steps []walletrow.HoldStep, err error) {
+func readHoldSteps(
+	conn *sqlite.Conn, customer int64, past *walletrow.Past, until int64,
+) (steps []walletrow.HoldStep, err error) {
 	const query = `
 	  select e.kind, m.allocations, e.captured, e.released
 	    from hold_events e
@@ -93,7 +97,9 @@ func readHoldSteps(conn *sqlite.Conn, customer int64, past *walletrow.Past, unti
 
 // readBetween reads the entries of a wallet behind one seq and up to another, oldest
 // first, without their owner.
-func readBetween(conn *sqlite.Conn, customer int64, w *walletState, after, through int64) (entries []ledger.Entry, err error) {
+func readBetween(
+	conn *sqlite.Conn, customer int64, w *walletState, after, through int64,
+) (entries []ledger.Entry, err error) {
 	if through <= after {
 		return nil, nil
 	}

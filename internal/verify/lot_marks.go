@@ -184,7 +184,11 @@ func checkLotMark(marks *lotMarks, row *lotMarkRow, book *walletBook, report rep
 
 // size is how many lots are looked at to find those that are open.
 func (b *lotBook) size() int {
-	return len(b.expired) + len(b.expiring) + len(b.never[0].lots) - b.never[0].head + len(b.never[1].lots) - b.never[1].head
+	size := len(b.expired) + len(b.expiring)
+	for i := range b.never {
+		size += len(b.never[i].lots) - b.never[i].head
+	}
+	return size
 }
 
 // finishLotMarks reports marks that are in no place, and that the last is too far back.
