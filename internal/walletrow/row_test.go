@@ -84,6 +84,9 @@ func (w *wallet) apply(
 	if err != nil {
 		t.Fatal(err)
 	}
+	if last, _ := w.LastMark(); last.Due(w.row.Seq, w.row.HoldNumber) {
+		t.Fatalf("the last mark is that of seq %d with %d lots, and the wallet is at seq %d", last.Seq, last.Lots, w.row.Seq)
+	}
 }
 
 func (w *wallet) credit(t *rapid.T) {
