@@ -15,9 +15,10 @@ func (f *ledgerFile) markLots(c *customer, w *wallet, holdEvent int64, madeAt ti
 	f.t.Helper()
 	written, count := []byte{}, 0
 	var from, sum [2]int64
+	tails := [2]int64{w.tailFrom(0), w.tailFrom(1)}
 	for _, lot := range w.state.Lots {
 		category := categoryOf(lot)
-		if tail := w.tailFrom(category); lot.ExpiresAt.IsZero() && tail != 0 && lot.Seq >= tail {
+		if tail := tails[category]; lot.ExpiresAt.IsZero() && tail != 0 && lot.Seq >= tail {
 			from[category] = tail
 			sum[category] += int64(lot.Remaining)
 			continue
