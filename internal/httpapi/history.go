@@ -33,19 +33,25 @@ func (s *Server) handleWallet(c *call) error {
 		return err
 	}
 	wallet, point := &list.Wallet, list.Points[0]
-	if asOf.Time.IsZero() && past && asOf.Seq > wallet.Seq {
-		return queryError(paramAsOfSeq, "The wallet has %d entries so far.", wallet.Seq)
+	if err := knownSeq(asOf, wallet, past); err != nil {
+		return err
 	}
 	out := c.scratch.out[:0]
 	if past {
 		out = appendPoint(out, wallet, point)
 	} else {
 		out = appendWallet(out, wallet, int64(wallet.Available(list.Chain.At(now))))
-		out = out[:len(out)-1]
+		out = appendEntryID(out[:len(out)-1], point.EntryID)
 	}
-	out = append(out, `,"ledger_entry_id":`...)
-	out = appendOptional(out, point.EntryID)
-	c.reply(http.StatusOK, append(out, '}'))
+	c.reply(http.StatusOK, out)
+	return nil
+}
+
+// knownSeq refuses a seq that the wallet does not have yet.
+func knownSeq(asOf ledger.AsOf, wallet *ledger.Wallet, past bool) error {
+	if past && asOf.Time.IsZero() && asOf.Seq > wallet.Seq {
+		return queryError(paramAsOfSeq, "The wallet has %d entries so far.", wallet.Seq)
+	}
 	return nil
 }
 
@@ -80,9 +86,8 @@ func (s *Server) points(c *call, now time.Time, asOf []ledger.AsOf) (ledger.Poin
 	return s.book.Store().Points(c.r.Context(), c.tenant(), id, currency, now, asOf)
 }
 
-// appendPoint appends a wallet as it was, without the closing brace. What could
-// have been spent at another time than that of an entry is not kept, and so it is
-// left out.
+// appendPoint appends a wallet as it was. What could have been spent at another time
+// than that of an entry is not kept, and so it is left out.
 func appendPoint(out []byte, wallet *ledger.Wallet, point ledger.Point) []byte {
 	updatedAt := point.CreatedAt
 	if point.Seq == 0 {
@@ -99,5 +104,12 @@ func appendPoint(out []byte, wallet *ledger.Wallet, point ledger.Point) []byte {
 	out = append(out, `,"updated_at":`...)
 	out = appendTime(out, updatedAt)
 	out = append(out, `,"seq":`...)
-	return strconv.AppendInt(out, point.Seq, 10)
+	out = strconv.AppendInt(out, point.Seq, 10)
+	return appendEntryID(out, point.EntryID)
+}
+
+// appendEntryID ends a wallet with its last entry, null where there is none.
+func appendEntryID(out []byte, id string) []byte {
+	out = append(out, `,"ledger_entry_id":`...)
+	return append(appendOptional(out, id), '}')
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/billfold/billfold/internal/strictjson"
 )
 
-var lotListParams = []string{paramPageSize, paramCursor}
+var lotListParams = []string{paramPageSize, paramCursor, paramAsOf, paramAsOfSeq}
 
 // handleLotList lists the open lots of a wallet in the order in which they are
-// spent, with what expires when.
+// spent, with what expires when: as they are or as they were.
 func (s *Server) handleLotList(c *call) error {
 	q, err := c.query(lotListParams...)
 	if err != nil {
@@ -24,26 +24,47 @@ func (s *Server) handleLotList(c *call) error {
 	if err != nil {
 		return err
 	}
+	asOf, past, err := q.asOf()
+	if err != nil {
+		return err
+	}
 	id, currency, err := c.walletID()
 	if err != nil {
 		return err
 	}
 	now := s.book.Now()
 	page := ledger.LotPage{Limit: limit, After: after, At: now}
+	if past {
+		page.AsOf = &asOf
+	}
 	list, err := s.book.Store().Lots(c.r.Context(), c.tenant(), id, currency, page)
 	if err != nil {
 		return err
 	}
+	if err := knownSeq(asOf, &list.Wallet, past); err != nil {
+		return err
+	}
 	now = list.Chain.At(now)
+	at := now
+	switch {
+	case past && asOf.Time.IsZero():
+		at = list.Point.CreatedAt
+	case past && asOf.Time.Before(now):
+		at = asOf.Time
+	}
 	out := append(c.scratch.out[:0], `{"items":[`...)
 	for i, lot := range list.Lots {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendLot(out, lot, now)
+		out = appendLot(out, lot, at)
 	}
 	out = append(out, `],"wallet":`...)
-	out = appendWallet(out, &list.Wallet, int64(list.Wallet.Available(now)))
+	if past {
+		out = appendPoint(out, &list.Wallet, list.Point)
+	} else {
+		out = appendWallet(out, &list.Wallet, int64(list.Wallet.Available(now)))
+	}
 	out = append(out, `,"as_of_position":`...)
 	out = strconv.AppendInt(out, list.Chain.Position, 10)
 	out = s.appendNext(out, list.Next, bound)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -93,6 +94,50 @@ func TestLots(t *testing.T) {
 		if len(list.items()) != 0 || wallet.number("seq") != 0 || wallet["currency"] != currency {
 			t.Errorf("a wallet without entries: got %v, want no lots", list)
 		}
+	}
+}
+
+// The lots of the past are shown as the list showed them then.
+func TestLotsAsOf(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	customer := h.newCustomer()
+	get := func(query string) document {
+		t.Helper()
+		return h.send(request{method: "GET", path: lotsPath(customer, "USD") + query}).want(t, http.StatusOK)
+	}
+	shown := map[string][]string{"?as_of_seq=0": nil, asOfTime(start.Add(-time.Microsecond)): nil}
+	for i, body := range []string{
+		`"amount":100,"entry_type":"credit"`, `"amount":200,"entry_type":"credit","expires_at":"2026-03-01T13:20:00Z"`,
+		`"amount":250,"entry_type":"debit"`, `"amount":7,"entry_type":"credit","expires_at":"2026-03-01T14:00:00Z"`,
+	} {
+		h.send(request{method: "POST", path: entriesPath(customer), body: `{"currency":"USD",` + body + `}`}).want(t, http.StatusOK)
+		lots := shownLots(get(""))
+		shown[fmt.Sprintf("?as_of_seq=%d", i+1)], shown[asOfTime(h.clock.Now())] = lots, lots
+		h.clock.Move(20 * time.Minute)
+		shown[asOfTime(h.clock.Now().Add(-time.Microsecond))] = lots
+	}
+	h.clock.Move(time.Hour)
+	shown["?as_of=2099-01-01T00:00:00Z"], shown[asOfTime(h.clock.Now())] = shownLots(get("")), shownLots(get(""))
+	for query, want := range shown {
+		if diff := cmp.Diff(want, shownLots(get(query))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+	list := get("?as_of_seq=2&page_size=1")
+	wallet := document(list["wallet"].(map[string]any))
+	if wallet.number("balance") != 300 || wallet.number("seq") != 2 || wallet["available"] != nil ||
+		wallet["ledger_entry_id"] == nil || list.number("as_of_position") != 4 {
+		t.Errorf("got %v, want the wallet as it was", list)
+	}
+	next := get("?as_of_seq=2&cursor=" + list["next_cursor"].(string))
+	if got := append(shownLots(list), shownLots(next)...); !cmp.Equal(got, shown["?as_of_seq=2"]) {
+		t.Errorf("got %v in two pages, want %v", got, shown["?as_of_seq=2"])
+	}
+	refused := h.send(request{method: "GET", path: lotsPath(customer, "USD") + "?as_of_seq=5"}).
+		refused(t, http.StatusUnprocessableEntity, httpapi.CodeInvalidQueryParams)
+	if refused["param"] != "as_of_seq" {
+		t.Errorf("got param %v, want as_of_seq", refused["param"])
 	}
 }
 

@@ -15,7 +15,8 @@ const EntriesMax = 200
 // AsOf names a point in the past of a wallet.
 type AsOf struct {
 	// Time asks for the wallet right after the last entry that was made at it
-	// or before. Zero: Seq asks.
+	// or before; for its lots, after whatever was done to holds up to then as well.
+	// Zero: Seq asks.
 	Time time.Time
 
 	// Seq asks for the wallet right after the entry of this number. 0 stands

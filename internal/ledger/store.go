@@ -89,7 +89,9 @@ type Store interface {
 	// Lots returns a customer's wallet in one currency with a page of its open
 	// lots in spend order, whether or not they have expired. A wallet without
 	// entries has none. While the wallet moves, pages that follow each other show
-	// once each lot that stays open.
+	// once each lot that stays open. As of a point in the past it returns what it would
+	// have returned then, and takes no longer in a wallet with many entries than in one
+	// with few, but for the search of [Store.Points].
 	Lots(ctx context.Context, tenant Tenant, customerID string, currency money.Currency, page LotPage) (LotList, error)
 
 	// Opened returns the lots that a wallet's credits with the given seqs opened, as
@@ -470,6 +472,10 @@ type LotPage struct {
 	// After is the cursor: a place in the spend order that the store gave as
 	// Next, 0 for the lot that is spent first.
 	After int64
+
+	// AsOf is the point in the past for which to read the lots, nil for now. A point
+	// between two entries of one change counts as well.
+	AsOf *AsOf
 }
 
 // LotList is a wallet with a page of its open lots, read in one moment.
@@ -478,6 +484,9 @@ type LotList struct {
 
 	// Wallet is as of the page's At, as in [Store.Wallets].
 	Wallet Wallet
+
+	// Point is the wallet at the page's AsOf, the zero Point where that is nil.
+	Point Point
 
 	// Lots may be fewer than the limit even when Next says that more follow.
 	Lots []Lot

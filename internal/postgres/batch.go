@@ -68,6 +68,8 @@ type walletState struct {
 
 	// shelved are the changes of this batch to the wallet's shelf, by the lots' seqs.
 	shelved map[int64]shelving
+
+	marks []walletrow.Mark // that this batch made
 }
 
 // wallet returns the state of a wallet. The pointer holds until the next call.
@@ -404,7 +406,12 @@ const readCreditsQuery = `
 func (s *lotSource) Credits(from, to int64) (lots []ledger.Lot, err error) {
 	wallet := s.wallet
 	if from <= wallet.stored {
-		if lots, err = s.query(readCreditsQuery, from, to); err != nil {
+		if s.asOf != 0 {
+			lots, err = s.query(readCreditsAsOfQuery, from, to, s.asOf)
+		} else {
+			lots, err = s.query(readCreditsQuery, from, to)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

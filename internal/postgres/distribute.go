@@ -149,7 +149,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	for _, step := range []string{
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
-		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, wallet_lots, ledger_entries,
+		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, wallet_lots, lot_marks, ledger_entries,
 		 audit_entries, transfers, holds, hold_events, objects, object_events, request_answers, installation, webhook_endpoints,
 		 sink_cursors`,
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
@@ -160,6 +160,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`select create_distributed_table('customers', 'customer_id', colocate_with => 'none', shard_count => $1)`,
 		`select create_distributed_table('wallets', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('wallet_lots', 'customer_id', colocate_with => 'customers')`,
+		`select create_distributed_table('lot_marks', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('ledger_entries', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('audit_entries', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('transfers', 'customer_id', colocate_with => 'customers')`,
@@ -169,8 +170,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`select create_distributed_table('object_events', 'customer_id', colocate_with => 'customers')`,
 		// The rows that the tables had are in the shards, and here for nothing.
 		`select truncate_local_data_after_distributing_table(name)
-		   from unnest(array['customers', 'wallets', 'wallet_lots', 'ledger_entries', 'audit_entries', 'transfers', 'holds',
-		                     'hold_events', 'objects', 'object_events']::regclass[]) as name`,
+		   from unnest(array['customers', 'wallets', 'wallet_lots', 'lot_marks', 'ledger_entries', 'audit_entries', 'transfers',
+		                     'holds', 'hold_events', 'objects', 'object_events']::regclass[]) as name`,
 		`create trigger ledger_entries_are_not_truncated before truncate on ledger_entries
 		   for each statement execute function ledger_entries_are_immutable()`,
 		`create trigger audit_entries_are_not_truncated before truncate on audit_entries
@@ -227,8 +228,10 @@ func teachShards(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
-	_, err := conn.Exec(ctx, `analyze customers, wallets, wallet_lots, ledger_entries, audit_entries, transfers, holds, hold_events,
-		objects, object_events`)
+	const analyze = `
+	  analyze customers, wallets, wallet_lots, lot_marks, ledger_entries, audit_entries, transfers, holds, hold_events,
+	          objects, object_events`
+	_, err := conn.Exec(ctx, analyze)
 	return err
 }
 

@@ -238,6 +238,7 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 		b.queueArrays(trip)
 	}
 	b.queueShelves(trip)
+	b.queueMarks(trip)
 	b.queueTransfers(trip)
 	b.queueHolds(trip)
 	b.queueObjects(trip)

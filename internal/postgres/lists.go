@@ -63,6 +63,9 @@ func (db *DB) Lots(
 			return err
 		}
 		source := &lotSource{ctx: ctx, q: q, key: found.key, wallet: &wallet}
+		if page.AsOf != nil {
+			return source.lotsAsOf(page, &list)
+		}
 		list.Lots, list.Next, err = wallet.Page(page.After, page.Limit, source)
 		return err
 	})

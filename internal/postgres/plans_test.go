@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,8 +64,12 @@ func checkPlans(t *testing.T, url, fill string) {
 		if !looksUpBy(got, s.Key) {
 			t.Errorf("%s: got a plan that does not look up by %v:\n%s", s.Name, s.Key, got)
 		}
-		if _, inner, nested := strings.Cut(got, "SubPlan"); nested && !looksUpBy(inner, reversedKey) {
-			t.Errorf("%s: got a plan that does not look up by %v in the end:\n%s", s.Name, reversedKey, got)
+		inside := reversedKey
+		if slices.Contains(s.Key, "number") {
+			inside = s.Key // of a hold, and of the event that made it
+		}
+		if _, inner, nested := strings.Cut(got, "SubPlan"); nested && !looksUpBy(inner, inside) {
+			t.Errorf("%s: got a plan that does not look up by %v in the end:\n%s", s.Name, inside, got)
 		}
 	}
 	bad := plan(t, conn, len(postgres.HotStatements),

@@ -142,8 +142,8 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 var (
 	ofSession = regexp.MustCompile(`^(begin isolation level read committed|commit|rollback|set local [a-z_.]+ = '[a-z0-9_]+')$`)
 	ofTenant  = regexp.MustCompile(`^select no from tenants where business_id = \$1 and mode = \$2$`)
-	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets|wallet_lots) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
-	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|wallet_lots|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
+	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets|wallet_lots|lot_marks) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
+	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|wallet_lots|lot_marks|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
 	ofKeys    = regexp.MustCompile(`^select [^;]* from unnest\(\$3::text\[\]\) as u \(idempotency_key\) cross join lateral \( ` +
 		`select \* from ledger_entries e where e.customer_id = \$1 and e.tenant = \$2 and e.idempotency_key = u.idempotency_key offset 0\) as e$`)
 	ofCredits = regexp.MustCompile(`^select e.seq, [a-z_., ]*, \(e.amount - coalesce\(\(select sum\(r.amount\) from ledger_entries r ` +
@@ -241,7 +241,7 @@ func hotStatements(t *testing.T, s server) []string {
 	for _, part := range []string{
 		"begin", "set local synchronous_commit", "from customers c", "from wallets w", "u.idempotency_key",
 		"seq between", "insert into ledger_entries", "$1792)", "$224)", "reverses = $3", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
-		"limit $7", "u.category", "sum(l.remaining)", "insert into wallet_lots", "update wallet_lots", "delete from wallet_lots",
+		"limit $7", "u.category", "sum(l.remaining)", "insert into lot_marks", "insert into wallet_lots", "update wallet_lots", "delete from wallet_lots",
 	} {
 		if !slices.ContainsFunc(statements, func(statement string) bool { return strings.Contains(statement, part) }) {
 			t.Errorf("no statement with %q was run, so it was not looked at; got %q", part, statements)

@@ -19,6 +19,7 @@ type lotSource struct {
 	q      querier
 	key    customerKey
 	wallet *walletState
+	asOf   int64 // credits are as of this seq, 0 for now
 }
 
 // shelving is a lot of the shelf as a batch has it, with what it has left in the

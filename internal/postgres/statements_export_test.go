@@ -85,6 +85,7 @@ var PastStatements = []struct {
 	{readOpenedQuery, []any{"cus_0", 1, "USD", []int64{10, 2000, 3000, 4999}}},
 	{readTotalsQuery, []any{"cus_0", 1, "USD", []int64{10, 20, 30}, 10, 30}},
 	{readEntriesBetweenQuery, []any{"cus_0", 1, "USD", 3000, 3200}},
+	{readCreditsAsOfQuery, []any{"cus_0", 1, "USD", 3000, 3200, 3100}},
 }
 
 // HotStatements are the statements that a transaction of ledger entries runs on
@@ -125,6 +126,9 @@ var HotStatements = []struct {
 	{"add up what has lapsed", lapsingQuery, []string{"customer_id", "tenant", "currency", "expires_at"}},
 	{"change a lot of the shelf", updateShelvedQuery, shelvedKeyColumns},
 	{"take a lot from the shelf", deleteShelvedQuery, shelvedKeyColumns},
+	{"read the last mark", lastMarkQuery, walletKeyColumns},
+	{"read a mark of the past", lotMarkQuery, walletKeyColumns},
+	{"read what happened to holds", holdStepsQuery, holdKeyColumns},
 }
 
 // ShardStatements are those that run on the tables of one shard. The first column

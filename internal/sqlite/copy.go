@@ -180,6 +180,10 @@ var shapes = map[*transfer.Table]shape{
 		from:    "customers c join wallet_lots l on l.customer = c.no",
 		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant"},
 	},
+	transfer.LotMarks: {
+		from:    "customers c join lot_marks m on m.customer = c.no",
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant"},
+	},
 	transfer.AuditEntries: {
 		from: "customers c join audit_entries a on a.customer = c.no",
 		columns: map[string]string{

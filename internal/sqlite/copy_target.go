@@ -221,8 +221,8 @@ func insertion(table *transfer.Table) string {
 	case transfer.Objects:
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
-	case transfer.WalletLots, transfer.AuditEntries, transfer.Transfers, transfer.Holds, transfer.HoldEvents,
-		transfer.ObjectEvents:
+	case transfer.WalletLots, transfer.LotMarks, transfer.AuditEntries, transfer.Transfers, transfer.Holds,
+		transfer.HoldEvents, transfer.ObjectEvents:
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
 		names, values = slices.Delete(names, tenant, tenant+1), slices.Delete(values, tenant, tenant+1)

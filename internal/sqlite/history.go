@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -183,19 +182,10 @@ func (db *DB) EntriesBetween(
 	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, after, through int64,
 ) (entries []ledger.Entry, err error) {
 	err = db.readCustomerState(ctx, directly, tenant, customerID, func(conn *sqlite.Conn, state *customerState) error {
-		if through <= after {
-			return nil
+		entries, err = readBetween(conn, state.no, state.wallet(currency), after, through)
+		for i := range entries {
+			entries[i].Tenant, entries[i].CustomerID = tenant, customerID
 		}
-		no, err := locateSeq(conn, state.no, state.wallet(currency), through)
-		for err == nil && no != 0 {
-			var e storedEntry
-			if e, err = readEntry(conn, no); err != nil || e.Seq <= after {
-				break
-			}
-			entries = append(entries, e.of(tenant, customerID))
-			no = e.walletPrevious
-		}
-		slices.Reverse(entries)
 		return err
 	})
 	return entries, err

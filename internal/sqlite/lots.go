@@ -50,6 +50,9 @@ func (db *DB) Lots(
 		if list.Wallet, err = w.shown(conn, state, page.At); err != nil {
 			return err
 		}
+		if page.AsOf != nil {
+			return lotsAsOf(conn, state.no, w, page, &list)
+		}
 		source := &lotSource{conn: conn, customer: state.no, wallet: w}
 		list.Lots, list.Next, err = w.Page(page.After, page.Limit, source)
 		return err
@@ -138,18 +141,25 @@ func readReversed(
 }
 
 // readUndone returns how much of the entry with a number was undone, or taken for a
-// debt.
-func readUndone(conn *sqlite.Conn, no int64) (undone money.Amount, err error) {
-	stmt, err := conn.Prepare(`
+// debt, by the wallet's entries up to a seq, 0 for all.
+func readUndone(conn *sqlite.Conn, no, through int64) (undone money.Amount, err error) {
+	query := `
 	  select coalesce(sum(r.amount), 0)
 	    from ledger_entries e
 	    join ledger_entries r on r.customer = e.customer and r.reverses = e.id
-	   where e.no = ?`)
+	   where e.no = ?`
+	if through != 0 {
+		query += ` and r.seq <= ?`
+	}
+	stmt, err := conn.Prepare(query)
 	if err != nil {
 		return 0, err
 	}
 	defer resetting(stmt, &err)
 	stmt.BindInt64(1, no)
+	if through != 0 {
+		stmt.BindInt64(2, through)
+	}
 	_, err = stmt.Step()
 	return money.Amount(stmt.ColumnInt64(0)), err
 }
@@ -172,7 +182,7 @@ func (s *lotSource) Credits(from, to int64) ([]ledger.Lot, error) {
 		}
 		if step.opensLot {
 			lot := step.lot()
-			undone, err := readUndone(conn, no)
+			undone, err := readUndone(conn, no, s.asOf)
 			if err != nil {
 				return nil, err
 			}

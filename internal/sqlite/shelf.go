@@ -16,7 +16,8 @@ type lotSource struct {
 	conn     *sqlite.Conn
 	customer int64
 	wallet   *walletState
-	written  int // rows of the shelf
+	asOf     int64 // credits are as of this seq, 0 for now
+	written  int   // rows of the shelf
 }
 
 // shown is a wallet as a read shows it, see [walletrow.Row.Read].

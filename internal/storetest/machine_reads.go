@@ -70,8 +70,8 @@ func (m *machine) listEntries(rt *rapid.T) {
 // entries.
 func (m *machine) readOthers(rt *rapid.T) {
 	rapid.SampledFrom([]func(*rapid.T){
-		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots, m.readPoints, m.listEvents,
-		m.listHolds,
+		m.oneEntry, m.createCustomer, m.updateCustomer, m.listCustomers, m.listExpired, m.listLots, m.listPastLots, m.readPoints,
+		m.listEvents, m.listHolds,
 	}).Draw(rt, "what")(rt)
 }
 
@@ -99,12 +99,14 @@ func (m *machine) oneEntry(rt *rapid.T) {
 // cursor.
 func (m *machine) listLots(rt *rapid.T) {
 	c := m.drawCustomer(rt)
-	m.compareLots(rt, c, rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency"))
+	m.compareLots(rt, c, rapid.SampledFrom([]money.Currency{"USD", "INR", "JPY"}).Draw(rt, "currency"), nil)
 }
 
-func (m *machine) compareLots(rt *rapid.T, c ledger.Customer, currency money.Currency) {
+// compareLots compares the lots of a wallet, now or as of a point in its past.
+func (m *machine) compareLots(rt *rapid.T, c ledger.Customer, currency money.Currency, asOf *ledger.AsOf) {
 	ctx := m.complaints.Context()
-	wantPage := ledger.LotPage{Limit: rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(rt, "limit"), At: m.clock.Now()}
+	wantPage := ledger.LotPage{Limit: rapid.SampledFrom([]int{1, 2, 5, 100}).Draw(rt, "limit"), At: m.clock.Now(),
+		AsOf: asOf}
 	gotPage := wantPage
 	for {
 		want, wantErr := m.model.ledger.Lots(ctx, c.Tenant, c.ID, currency, wantPage)
@@ -116,7 +118,7 @@ func (m *machine) compareLots(rt *rapid.T, c ledger.Customer, currency money.Cur
 		want.Next, got.Next = 0, 0
 		bareAt(want.Chain.At(m.clock.Now()), &want.Wallet, &got.Wallet)
 		if diff := difference(want, got); diff != "" {
-			rt.Fatalf("list lots (-want +got):\n%s", diff)
+			rt.Fatalf("list lots as of %+v (-want +got):\n%s", asOf, diff)
 		}
 		if wantPage.After == 0 {
 			return

@@ -85,7 +85,7 @@ func (m *machine) lapse(rt *rapid.T) {
 	m.clock.Set(r.ExpiresAt)
 	h := m.readModel(rt, r.Tenant, r.CustomerID)
 	m.sendReversal(rt, h, m.drawReversal(rt, h, ledger.Debit))
-	m.compareLots(rt, h.Customer, r.Currency)
+	m.compareLots(rt, h.Customer, r.Currency, nil)
 }
 
 // reverseAgain sends a reversal that was sent before, whatever became of it.

@@ -40,6 +40,7 @@ type modelCustomer struct {
 	transfers []ledger.Transfer // in the order in which they were made
 	holds     []ledger.Hold
 	events    []ledger.HoldEvent // about holds, by number
+	moments   []modelMoment      // in the order in which they were
 
 	objects      []ledger.Object // in the order in which they were made
 	objectEvents []ledger.ObjectEvent
@@ -162,8 +163,9 @@ func checkChange(s ledger.Snapshot, change ledger.Change) error {
 // snapshot held are replaced by what the change left; what a reversal gave to
 // another one is added to it.
 func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
-	var lots []ledger.Lot
+	var before, lots []ledger.Lot
 	if old := c.wallets[change.Wallet.Currency]; old != nil {
+		before = slices.Clone(old.Lots)
 		lots = slices.DeleteFunc(slices.Clone(old.Lots), func(lot ledger.Lot) bool {
 			return slices.ContainsFunc(s.Wallet.Lots, func(seen ledger.Lot) bool { return seen.Seq == lot.Seq })
 		})
@@ -192,6 +194,9 @@ func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 		c.commitHold(*change.Hold)
 	}
 	c.keepObjects(change.Objects)
+	if !change.MovesNothing() {
+		c.remember(before, &change)
+	}
 }
 
 // answered looks a request up. It returns the first answer, nil when there is
@@ -402,7 +407,11 @@ func (m *Model) Lots(
 		}
 	}
 	if w := c.wallets[currency]; w != nil {
-		for _, lot := range w.Lots {
+		lots := w.Lots
+		if page.AsOf != nil {
+			list.Point, lots = c.pointAt(currency, *page.AsOf), c.lotsAt(currency, *page.AsOf)
+		}
+		for _, lot := range lots {
 			if page.After != 0 && !spentBefore(last, lot) {
 				continue
 			}

@@ -35,6 +35,20 @@ func TestTeethInThePast(t *testing.T) {
 		{"entries with the one that they begin behind", openInclusive, [][2]string{
 			{"past", "entries are read between any seqs, oldest first"},
 		}, false},
+		{"lots as of an instant without what happened at it", openBentLots(beforeTheInstant), [][2]string{
+			{"past", "lots as of every seq and instant of a random history are those that were listed then"},
+		}, true},
+		{"lots as of the next seq", openBentLots(nextSeq), [][2]string{
+			{"past", "lots as of every seq and instant of a random history are those that were listed then"},
+			{"past", "lots before the first entry, between two entries of one change, and of another tenant"},
+		}, true},
+		{"lots as of an instant without what holds did", openBentLots(instantBySeq), [][2]string{
+			{"past", "lots of the past while nothing but holds happens are those that were listed then"},
+		}, true},
+		{"lots of the past as they are now", openLotsOfToday, [][2]string{
+			{"past", "lots of the past of a wallet with many open lots are those that were listed then"},
+			{"past", "lots of a long past are found after all of them were spent and given back"},
+		}, true},
 	} {
 		t.Run(p.bug, p.isNoticed)
 	}
@@ -94,6 +108,66 @@ func seqForPosition(entries []ledger.Entry, _ money.Currency, at ledger.AsOf) le
 		at.Seq = entries[at.Seq-1].Seq
 	}
 	return at
+}
+
+// bentLots is the model with a planted bug in which point of the past it lists lots of.
+type bentLots struct {
+	*Model
+	bend func(entries []ledger.Entry, currency money.Currency, at ledger.AsOf) ledger.AsOf
+}
+
+func openBentLots(
+	bend func(entries []ledger.Entry, currency money.Currency, at ledger.AsOf) ledger.AsOf,
+) func(testing.TB) Stores {
+	return func(testing.TB) Stores {
+		m := NewModel()
+		return Stores{Ledger: bentLots{m, bend}, Access: m}
+	}
+}
+
+func (b bentLots) Lots(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	if page.AsOf != nil {
+		b.mu.Lock()
+		var entries []ledger.Entry
+		if c, err := b.customer(tenant, id); err == nil {
+			entries = c.entries
+		}
+		bent := b.bend(entries, currency, *page.AsOf)
+		page.AsOf = &bent
+		b.mu.Unlock()
+	}
+	return b.Model.Lots(ctx, tenant, id, currency, page)
+}
+
+// instantBySeq takes an instant for the last entry before it.
+func instantBySeq(entries []ledger.Entry, currency money.Currency, at ledger.AsOf) ledger.AsOf {
+	if at.Time.IsZero() {
+		return at
+	}
+	bySeq := ledger.AsOf{}
+	for _, e := range entries {
+		if e.Currency == currency && !e.CreatedAt.After(at.Time) {
+			bySeq.Seq = e.Seq
+		}
+	}
+	return bySeq
+}
+
+// openLotsOfToday forgets that the past was asked for.
+func openLotsOfToday(testing.TB) Stores {
+	m := NewModel()
+	return Stores{Ledger: lotsOfToday{m}, Access: m}
+}
+
+type lotsOfToday struct{ *Model }
+
+func (l lotsOfToday) Lots(
+	ctx context.Context, tenant ledger.Tenant, id string, currency money.Currency, page ledger.LotPage,
+) (ledger.LotList, error) {
+	page.AsOf = nil
+	return l.Model.Lots(ctx, tenant, id, currency, page)
 }
 
 // bentTotals is the model with a planted bug in what it adds up.

@@ -13,7 +13,7 @@ import (
 )
 
 func pastScenarios() []scenario {
-	return []scenario{
+	return append(pastLotScenarios(), []scenario{
 		{"a wallet before its first entry, and without entries", pastEmpty},
 		{"a wallet as of an instant has what happened at that very microsecond", pastInstant},
 		{"a wallet of 300 entries as of any instant and any seq", pastLong},
@@ -23,7 +23,7 @@ func pastScenarios() []scenario {
 		{"M3 entries are added up between any seqs", pastTotals},
 		{"entries are read between any seqs, oldest first", pastEntries},
 		{"N1 the past of another tenant's customer is not found", pastOthers},
-	}
+	}...)
 }
 
 // points reads a wallet as of several points.

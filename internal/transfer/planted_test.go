@@ -69,6 +69,8 @@ var plants = []struct{ name, script, want string }{
 	{"a wallet is dropped", `delete from wallets where seq = (select max(seq) from wallets)`, "M1"},
 	{"a shelved lot is dropped", `delete from wallet_lots where seq = (select max(seq) from wallet_lots)`, "L1"},
 	{"shelved lots are of the other category", `update wallet_lots set category = 1 - category`, "L1"},
+	{"a mark of lots is dropped", `delete from lot_marks where seq = (select max(seq) from lot_marks)`, "R3"},
+	{"a mark counts other lots", `update lot_marks set lot_count = lot_count + 1`, "R3"},
 	{"an API key is missing", `delete from api_keys where id = 'key_5'`, "N5"},
 	{"a revoked key works again", `update api_keys set revoked_at = KEEP where id = 'key_9'`, "N5"},
 	{"a key never expires", `update api_keys set expires_at = KEEP where id = 'key_5'`, "N5"},
@@ -114,7 +116,7 @@ func scriptFor(to side, script string) string {
 	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
-		for _, table := range []string{"wallets", "wallet_lots", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
+		for _, table := range []string{"wallets", "wallet_lots", "lot_marks", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
 			"hold_events", "objects", "object_events"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}

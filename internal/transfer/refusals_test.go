@@ -151,7 +151,7 @@ var uncarried = map[string][]string{
 	"embedded": {
 		"wallets.no", "wallets.customer", "wallets.last_entry", "ledger_entries.no", "ledger_entries.customer",
 		"ledger_entries.previous", "ledger_entries.wallet_previous", "customers.id", "audit_entries.customer", "transfers.customer",
-		"holds.customer", "hold_events.customer", "objects.customer", "object_events.customer", "wallet_lots.customer",
+		"holds.customer", "hold_events.customer", "objects.customer", "object_events.customer", "wallet_lots.customer", "lot_marks.customer",
 		"customer_marks", "wallet_marks", "installation", "schema_migrations", "copied_from",
 		"key_runs", "key_extents", "key_pages", "key_mark", "customer_events", "feed", "webhook_endpoints.place",
 		"sink_cursors",

@@ -87,6 +87,11 @@ var (
 		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"expires_at", Time}, {"category", Number},
 		{"seq", Number}, {"remaining", Number},
 	}, Key: []string{"tenant", "customer_id", "currency", "seq"}}
+	LotMarks = &Table{Name: "lot_marks", Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"seq", Number}, {"made_at", Time}, {"hold_event", Number},
+		{"hold_number", Number}, {"lots", Bytes}, {"lot_count", Number}, {"promotional_from", Number},
+		{"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
+	}, Key: []string{"tenant", "customer_id", "currency", "seq", "hold_event"}}
 	Holds = &Table{Name: "holds", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"amount", Number},
 		{"captured", Number}, {"released", Number}, {"state", Text}, {"expires_at", Time}, {"lots", Bytes},
@@ -136,8 +141,8 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, Holds, HoldEvents,
-		Objects, ObjectEvents, Answers,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks, Holds,
+		HoldEvents, Objects, ObjectEvents, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

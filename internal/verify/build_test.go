@@ -315,8 +315,12 @@ func (f *ledgerFile) keep(c *customer, w *wallet, change ledger.Change) {
 		}
 		w.entries = append(w.entries, *e)
 	}
+	before := w.state.Seq
 	w.state = change.Wallet
 	c.wallets[change.Entry.Currency] = w
+	if before/64 != w.state.Seq/64 {
+		f.markLots(c, w, 0, w.last.CreatedAt)
+	}
 }
 
 func (f *ledgerFile) insertEntry(c *customer, w *wallet, e *ledger.Entry) {

@@ -18,6 +18,9 @@ type checker struct {
 	// and that there are no marks, because the store finds rows by their keys.
 	unlinked bool
 
+	// marked says that the reader sends the marks of lots, before the entries.
+	marked bool
+
 	entries int64
 	known   int64 // customers that exist
 	wallets int64
@@ -64,6 +67,8 @@ type customer struct {
 	trail    trail
 	standing *standing // of the row, nil when there is none
 
+	lotMarks map[string]*lotMarks // by currency
+
 	legs map[string]*legs // of transfers of which the rows were not met yet, by their ids
 }
 
@@ -92,6 +97,7 @@ type walletBook struct {
 	lots     lotBook
 	shelf    []lot // rows of wallet_lots
 	holds    walletHolds
+	heldLast bool               // what happened last was about a hold, and no entry
 	undone   map[string]*undone // by the id of the debit or credit
 	free     int64              // what was available before the last entry, at its time
 	debt     int64              // what the wallet owes
@@ -113,7 +119,7 @@ func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
 
 // batch checks rows in the order in which they were read.
 func (c *checker) batch(b *batch) {
-	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events int
+	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events, lotMarks int
 	for _, step := range b.steps {
 		switch step {
 		case stepCustomer:
@@ -156,6 +162,9 @@ func (c *checker) batch(b *batch) {
 		case stepHoldEvent:
 			c.holdEvent(c.customer(b.events[events].customer), &b.events[events])
 			events++
+		case stepLotMark:
+			c.lotMark(c.customer(b.lotMarks[lotMarks].customer), b.lotMarks[lotMarks])
+			lotMarks++
 		case stepEnd:
 			c.end()
 		}
@@ -248,6 +257,7 @@ func (c *checker) finish(owner *customer) {
 		}
 	}
 	c.finishHolds(owner)
+	c.finishLotMarks(owner)
 	if len(owner.due) > 0 {
 		c.found.add(LawUndo, owner.where("", owner.last.position), "an expired lot got money back, which is neither written off nor moved")
 	}

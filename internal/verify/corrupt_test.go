@@ -199,11 +199,11 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	t.Parallel()
 	f := newLedgerFile(t)
 	covered := make(map[string]bool)
-	for _, c := range slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, objectCorruptions) {
+	for _, c := range slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, lotMarkCorruptions, objectCorruptions) {
 		covered[c.column] = true
 	}
 	for _, table := range []string{
-		"ledger_entries", "wallets", "wallet_lots", "customer_marks", "wallet_marks", "audit_entries", "holds", "hold_events",
+		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds", "hold_events",
 		"objects", "object_events",
 		"business_audit_entries", "tenants", "businesses", "api_keys",
 	} {

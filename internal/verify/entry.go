@@ -289,7 +289,7 @@ func openLot(lots *lotBook, e *entryRow, report reporter) {
 func advance(owner *customer, book *walletBook, e *entryRow) {
 	owner.last = lastEntry{no: e.no, position: e.position, createdAt: max(e.createdAt, owner.last.createdAt)}
 	copy(owner.last.hash[:], e.hash)
-	book.seq, book.balance = e.seq, e.after
+	book.seq, book.balance, book.heldLast = e.seq, e.after, false
 	book.sum.add(e.signed())
 	book.last = owner.last
 	book.last.createdAt = e.createdAt

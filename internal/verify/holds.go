@@ -240,6 +240,7 @@ func (c *checker) holdEvent(owner *customer, row *holdEventRow) {
 // playHolds plays the events that came before the wallet's entry with a seq.
 func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 	h := &book.holds
+	c.passLotMarks(owner, book)
 	for len(h.coming) > 0 && h.coming[0].position == 0 && h.coming[0].seq < seq {
 		event := h.coming[0]
 		h.coming = h.coming[1:]
@@ -255,6 +256,8 @@ func (c *checker) playHolds(owner *customer, book *walletBook, seq int64) {
 		}
 		book.afterHold(hold, event, lastEntry{createdAt: book.last.createdAt}, book.seq, book.balance, report)
 		checkAlerts(book, fmt.Sprintf("hold event %d", event.number), event.alerts, event.available, report)
+		book.heldLast = true
+		c.passLotMarks(owner, book)
 	}
 }
 

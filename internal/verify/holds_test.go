@@ -44,6 +44,7 @@ func (f *ledgerFile) keepHold(c *customer, w *wallet, change *ledger.HoldChange)
 	h, e := change.Hold, change.Event
 	c.events = e.Number
 	c.chain = c.chain.Past(e.CreatedAt)
+	due := e.Number/64 != w.holdNumber/64
 	w.holdNumber, w.holdAt = e.Number, e.CreatedAt
 	lots := []byte{}
 	for _, lot := range h.Lots {
@@ -77,6 +78,9 @@ func (f *ledgerFile) keepHold(c *customer, w *wallet, change *ledger.HoldChange)
 		c.no, e.Number, h.Number, string(e.Kind), pinned, int64(e.Amount), int64(e.Captured), int64(e.Released), e.Position,
 		e.Seq, int64(e.Balance), int64(e.Held), int64(e.Available), micros(e.MovedAt), orNull(string(e.Alerts), ""),
 		orNull(e.IdempotencyKey, ""), e.Fingerprint[:], e.CreatedBy, micros(e.CreatedAt))
+	if due && e.Position == 0 {
+		f.markLots(c, w, e.Number, e.CreatedAt)
+	}
 }
 
 func (f *ledgerFile) hold(c *customer, amount money.Amount, d time.Duration) error {

@@ -56,6 +56,7 @@ func (f *ledgerFile) openLots(c *customer, n int) {
 		})
 	}
 	slices.SortFunc(w.state.Lots, ledger.CompareLots)
+	f.markLots(c, w, 0, f.now)
 }
 
 func TestAWalletMayHaveVeryManyLots(t *testing.T) {

@@ -49,7 +49,7 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 		return Report{}, err
 	}
 	r.check = newChecker(tenants, options.Progress)
-	r.check.unlinked = true
+	r.check.unlinked, r.check.marked = true, true
 	if r.check.reversed, err = r.readReversed(); err != nil {
 		return Report{}, err
 	}
@@ -125,6 +125,7 @@ type rowReader struct {
 	transfers stream[transferLine]
 	holds     stream[holdLine]
 	events    stream[holdEventLine]
+	lotMarks  stream[lotMarkLine]
 
 	number  int64 // of the customer that is being read
 	entryNo int64
@@ -234,6 +235,7 @@ func (r *rowReader) read() error {
 		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
 		open(r, &r.shelved, "wallet_lots_in_order", shelvedRowColumns+shelvedRowOrder, scanShelvedLine),
+		open(r, &r.lotMarks, "lot_marks_in_order", lotMarkRowColumns+lotMarkRowOrder, scanLotMarkLine),
 		open(r, &r.entries, "entries_in_order", entryRowColumns+` order by customer_id, tenant, position`, r.scanEntryLine),
 		open(r, &r.audits, "audits_in_order", auditRowColumns+` order by customer_id, tenant, position`, scanAuditLine),
 		open(r, &r.transfers, "transfers_in_order", transferRowColumns+` order by customer_id, tenant, id`, scanTransferLine),
@@ -257,13 +259,14 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	hold, err6 := r.holds.next(r.ctx, r.tx)
 	event, err7 := r.events.next(r.ctx, r.tx)
 	shelved, err8 := r.shelved.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
+	lotMark, err9 := r.lotMarks.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
 		return false, err
 	}
 	var whose *owner
 	candidates := []*owner{
 		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
-		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved),
+		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved), ownerOfLotMark(lotMark),
 	}
 	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
@@ -283,6 +286,9 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	r.batch.steps = append(r.batch.steps, stepCustomer)
 	r.batch.customers = append(r.batch.customers, row)
 	if err := r.readHolds(now); err != nil {
+		return false, err
+	}
+	if err := r.readLotMarks(now); err != nil {
 		return false, err
 	}
 	if err := r.readEntries(now); err != nil {

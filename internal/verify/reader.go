@@ -33,6 +33,7 @@ type reader struct {
 	transfers     *cursor
 	holds         *cursor
 	holdEvents    *cursor
+	lotMarks      *cursor
 }
 
 // The columns of each cursor begin with the number of the customer.
@@ -146,6 +147,7 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		return err
 	}
 	r.currencies, r.keys = make(names), keySet{max: weight}
+	check.marked = true
 	for _, open := range []struct {
 		cursor **cursor
 		query  string
@@ -159,6 +161,7 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		{&r.transfers, transferColumns + ` order by customer, id`},
 		{&r.holds, holdColumns + ` order by customer, number`},
 		{&r.holdEvents, holdEventColumns + ` order by customer, number`},
+		{&r.lotMarks, lotMarkColumns + lotMarkOrder},
 	} {
 		c, err := r.file.cursor(open.query)
 		if err != nil {
@@ -194,6 +197,9 @@ func (r *reader) readRange(customers customerRange, total int64) (entries int64,
 		return 0, err
 	}
 	if err := r.readAll(r.holdEvents, customers, total, r.readHoldEvent); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.lotMarks, customers, total, r.readLotMark); err != nil {
 		return 0, err
 	}
 	if entries, err = r.readEntries(customers, total); err != nil {

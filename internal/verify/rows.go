@@ -22,6 +22,7 @@ const (
 	stepTransfer                 // their rows of transfers, by customer and id
 	stepHold                     // their holds, by customer and number, before the entries
 	stepHoldEvent                // what happened to these, by customer and number
+	stepLotMark                  // the marks of their lots, before the entries
 	stepEnd                      // the range ends
 )
 
@@ -37,6 +38,7 @@ type batch struct {
 	transfers []transferRow
 	holds     []holdRow
 	events    []holdEventRow
+	lotMarks  []lotMarkRow
 	keys      []repeatedKey
 	text      []byte // what the rows' texts point into
 
@@ -59,7 +61,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.steps, b.customers, b.entries = b.steps[:0], b.customers[:0], b.entries[:0]
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
-	b.shelved = b.shelved[:0]
+	b.shelved, b.lotMarks = b.shelved[:0], b.lotMarks[:0]
 	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
 }
 

@@ -1,6 +1,9 @@
 package walletrow
 
 import (
+	"math"
+	"slices"
+
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -62,12 +65,13 @@ func (r *Row) Page(after int64, limit int, source Source) (lots []ledger.Lot, ne
 		}
 	}
 	p := &pager{row: r, begin: begin, begun: after == 0, limit: limit, source: source}
-	p.written(func(lot ledger.Lot) bool { return !lot.ExpiresAt.IsZero() })
+	for _, lot := range r.Written[:r.expiring()] {
+		p.add(lot)
+	}
 	if err := p.shelf(); err != nil {
 		return nil, 0, err
 	}
 	for _, category := range []ledger.Category{ledger.Promotional, ledger.Paid} {
-		p.written(func(lot ledger.Lot) bool { return lot.ExpiresAt.IsZero() && lot.Category == category })
 		if err := p.tail(category); err != nil {
 			return nil, 0, err
 		}
@@ -98,14 +102,6 @@ func (p *pager) add(lot ledger.Lot) {
 	}
 }
 
-func (p *pager) written(belongs func(ledger.Lot) bool) {
-	for _, lot := range p.row.Written {
-		if belongs(lot) {
-			p.add(lot)
-		}
-	}
-}
-
 // shelf adds the lots of the shelf. The page begins before all of them, among them, or
 // with the lots that never expire.
 func (p *pager) shelf() error {
@@ -123,20 +119,30 @@ func (p *pager) shelf() error {
 	return err
 }
 
-// tail adds the lots of a tail. All of them are younger than the written ones of
-// their category.
+// tail adds the lots of a category that never expire: those that are written out, and
+// those of the tail, which in a row as it is now are all younger.
 func (p *pager) tail(category ledger.Category) error {
+	written := slices.DeleteFunc(slices.Clone(p.row.Written), func(lot ledger.Lot) bool {
+		return !lot.ExpiresAt.IsZero() || lot.Category != category
+	})
+	addBefore := func(seq int64) {
+		for ; len(written) > 0 && written[0].Seq < seq; written = written[1:] {
+			p.add(written[0])
+		}
+	}
 	tail := p.row.Tails[TailOf(category)]
 	from, left := tail.From, tail.Sum
 	last := ledger.Lot{Seq: p.row.Seq, Category: category}
 	if left == 0 || !p.begun && ledger.CompareLots(last, p.begin) <= 0 {
+		addBefore(math.MaxInt64)
 		return nil
 	}
 	if !p.begun && p.begin.ExpiresAt.IsZero() && p.begin.Category == category {
 		from = max(from, p.begin.Seq+1)
 	}
 	for ; from <= p.row.Seq && left > 0 && p.next == 0; from += pageSpan {
-		if p.scanned == pageScanMax {
+		addBefore(from)
+		if p.scanned == pageScanMax && p.next == 0 {
 			p.next = placeAfter(ledger.Lot{Seq: from - 1, Category: category})
 			return nil
 		}
@@ -146,11 +152,13 @@ func (p *pager) tail(category ledger.Category) error {
 		}
 		for _, lot := range opened {
 			if lot.Category == category && lot.ExpiresAt.IsZero() && lot.Remaining > 0 {
+				addBefore(lot.Seq)
 				p.add(lot)
 				left -= lot.Remaining
 			}
 		}
 		p.scanned += pageSpan
 	}
+	addBefore(math.MaxInt64)
 	return nil
 }

@@ -150,9 +150,10 @@ func HoldNumber(rows []Row) (number int64) {
 }
 
 // Apply makes the row what it is after a change that was decided on a look at it,
-// and puts lots onto the shelf of the source and takes them from there. About inRow
-// lots that can expire are written out where there are more.
+// and puts lots onto the shelf of the source and takes them from there, and marks
+// into it. About inRow lots that can expire are written out where there are more.
 func (r *Row) Apply(change *ledger.Change, look *Look, source Source, inRow int) error {
+	before := blocks(r.Seq, r.HoldNumber)
 	if err := r.take(change, look, source); err != nil {
 		return err
 	}
@@ -165,7 +166,10 @@ func (r *Row) Apply(change *ledger.Change, look *Look, source Source, inRow int)
 		r.Seq, r.Position = entry.Seq, entry.Position
 		r.Hash, r.UpdatedAt = entry.Hash, entry.CreatedAt
 	}
-	return r.balanceShelf(source, inRow)
+	if err := r.balanceShelf(source, inRow); err != nil {
+		return err
+	}
+	return r.mark(change, before, source)
 }
 
 // NextExpiry is when the next of the open lots expires, zero when none can. While

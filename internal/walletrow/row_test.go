@@ -28,6 +28,7 @@ type wallet struct {
 	shelf   []ledger.Lot // in spend order
 	shelved int          // how many lots were ever shelved
 	asked   int          // how often the shelf was looked at
+	marks   []walletrow.Mark
 }
 
 // look is what a decision on the row sees.
@@ -82,6 +83,9 @@ func (w *wallet) apply(
 	}, look, w.source, w.inRow)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if last, _ := w.LastMark(); last.Due(w.row.Seq, w.row.HoldNumber) {
+		t.Fatalf("the last mark is that of seq %d with %d lots, and the wallet is at seq %d", last.Seq, last.Lots, w.row.Seq)
 	}
 }
 

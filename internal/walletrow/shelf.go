@@ -53,6 +53,12 @@ type Source interface {
 	// Shelve has a lot with so much left on the shelf, where it had another remainder
 	// before: 0 if it was not there. A lot with nothing left is not there afterwards.
 	Shelve(lot ledger.Lot, before money.Amount) error
+
+	// LastMark returns the head of the wallet's last mark.
+	LastMark() (MarkHead, error)
+
+	// Mark keeps a mark of the wallet. Each is later than those before it.
+	Mark(mark *Mark) error
 }
 
 // beforeAll comes before every lot, and expiredAt is behind every lot that has

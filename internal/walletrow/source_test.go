@@ -7,6 +7,7 @@ import (
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // Credits implements walletrow.Source.
@@ -72,5 +73,19 @@ func (w *wallet) Shelve(lot ledger.Lot, before money.Amount) error {
 	if lot.Remaining > 0 {
 		w.shelf, w.shelved = ledger.OpenLot(w.shelf, lot), w.shelved+1
 	}
+	return nil
+}
+
+// LastMark implements walletrow.Source.
+func (w *wallet) LastMark() (walletrow.MarkHead, error) {
+	if len(w.marks) == 0 {
+		return walletrow.MarkHead{}, nil
+	}
+	return w.marks[len(w.marks)-1].Head(), nil
+}
+
+// Mark implements walletrow.Source.
+func (w *wallet) Mark(mark *walletrow.Mark) error {
+	w.marks = append(w.marks, *mark)
 	return nil
 }

@@ -261,6 +261,27 @@ create trigger ledger_entries_are_not_changed before update or delete on ledger_
 create trigger ledger_entries_are_not_truncated before truncate on ledger_entries
   for each statement execute function ledger_entries_are_immutable();
 
+-- The lots of a wallet as they were after about every 64th of its entries or of the
+-- customer's hold events, or as many as there are lots here: what is behind a mark
+-- and before the next is little to read. Lots of the past are found from the last
+-- mark before. There is one index, as of wallet_lots.
+create table lot_marks (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  currency    text collate "C" not null,
+  seq         bigint           not null check (seq > 0),          -- of the wallet's last entry then
+  made_at     timestamptz      not null,                          -- when the change was made that left the lots so
+  hold_event  bigint           not null check (hold_event >= 0),  -- number of the hold event that it was, 0 if it had an entry
+  hold_number bigint           not null check (hold_number >= 0), -- as in wallets, then
+  lots        bytea            not null,                          -- as in wallets, with those of wallet_lots
+  lot_count   bigint           not null check (lot_count >= 0),   -- how many these are
+  promotional_from bigint      not null,                          -- this and what follows as in wallets
+  promotional_sum  bigint      not null check (promotional_sum >= 0),
+  paid_from        bigint      not null,
+  paid_sum         bigint      not null check (paid_sum >= 0),
+  primary key (customer_id, tenant, currency, seq, made_at, hold_event)
+);
+
 -- Who changed what about a customer, and why. Each line has a hash over itself
 -- and the hash of the customer's line before.
 create table audit_entries (

@@ -226,6 +226,26 @@ create table wallet_marks (
   primary key (customer, currency, seq)
 ) strict, without rowid;
 
+-- The lots of a wallet as they were after about every 64th of its entries or of the
+-- customer's hold events, or as many as there are lots here: what is behind a mark
+-- and before the next is little to read. Lots of the past are found from the last
+-- mark before.
+create table lot_marks (
+  customer    integer not null references customers (no),
+  currency    text    not null,
+  seq         integer not null check (seq > 0), -- of the wallet's last entry then
+  made_at     integer not null,                 -- when the change was made that left the lots so
+  hold_event  integer not null check (hold_event >= 0), -- number of the hold event that it was, 0 if it had an entry
+  hold_number integer not null check (hold_number >= 0), -- as in wallets, then
+  lots        blob    not null,                 -- as in wallets, with those of wallet_lots
+  lot_count   integer not null check (lot_count >= 0),  -- how many these are
+  promotional_from integer not null,            -- this and what follows as in wallets
+  promotional_sum  integer not null check (promotional_sum >= 0),
+  paid_from        integer not null,
+  paid_sum         integer not null check (paid_sum >= 0),
+  primary key (customer, currency, seq, made_at, hold_event)
+) strict, without rowid;
+
 -- Who changed what about a customer, and why. Each line has a hash over itself
 -- and the hash of the customer's line before.
 create table audit_entries (
