@@ -150,6 +150,10 @@ type Store interface {
 	// a number, oldest first, and no more than limit of them.
 	HoldEvents(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]HoldEvent, error)
 
+	// Notices returns those of the customer behind the one with a number, oldest
+	// first, and no more than limit of them.
+	Notices(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]Notice, error)
+
 	// Feed returns facts of a tenant at a place and behind it, in the order of the
 	// feed, and no more than limit of them. Everything that is committed comes
 	// behind the places that were given as Next until then, so who goes on from
@@ -163,6 +167,13 @@ type Store interface {
 	// hold, which had expired at a time, those with what expired first before the
 	// others, and no more than limit of them.
 	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
+
+	// DueNotices returns wallets of those tenants whose settings ask for notices of
+	// money that expires soon, each with until when what expires is to be announced
+	// at a time. Wallets of which every open lot that expires until then was announced
+	// may be among them only until [Announce] has looked at them. There are no more than
+	// limit, those of a tenant with what expires first before the others.
+	DueNotices(ctx context.Context, at time.Time, limit int) ([]DueNotices, error)
 }
 
 // Decide is a pure function from what is to what shall be.
@@ -208,6 +219,9 @@ type Scope struct {
 	// if it has expired at Chain.At(At).
 	Hold    string
 	DueHold bool
+
+	// Announces asks for the open lots of the wallet that may have to be announced.
+	Announces bool
 }
 
 // NeedAll as a [Scope]'s Need asks for every open lot. No debit can need it.
@@ -252,6 +266,10 @@ type Snapshot struct {
 	// Transfer is the customer's row of the transfer that the scope names, nil when
 	// there is none.
 	Transfer *Transfer
+
+	// Unannounced is there if the scope asks for it. Where more lots follow than it has,
+	// it has several.
+	Unannounced *Unannounced
 }
 
 // Change is what a decision wants: entries on top of the chain, and the wallet
@@ -288,6 +306,10 @@ type Change struct {
 	// Transfer is the customer's row of a transfer as it is afterwards, nil when
 	// the change is about none. It takes the place of the snapshot's, or is new.
 	Transfer *Transfer
+
+	// Announced are notices, with from where the next have to be looked for. Such a
+	// change has nothing else: Entry is the zero Entry, and the wallet stays as it was.
+	Announced *Announcement
 }
 
 // Entries are all entries of a change that is to be written, in their order.

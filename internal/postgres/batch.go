@@ -30,6 +30,8 @@ type batch struct {
 	entries   []placed // accepted, in the order of their decisions
 	transfers []placedTransfer
 	holds     holdBook
+	notices   []placedNotice
+	announced []announcedWallet
 }
 
 type customerKey struct {
@@ -58,9 +60,13 @@ type customerState struct {
 // walletState is a wallet's row within a batch.
 type walletState struct {
 	walletrow.Row
-	stored     int64        // seq of the row in the database, 0 when it has none
-	storedHold int64        // its HoldNumber there
-	opened     []ledger.Lot // by the entries of this batch, which are not in the database yet
+	stored     int64 // seq of the row in the database, 0 when it has none
+	storedHold int64 // its HoldNumber there
+
+	// told are the lots that this batch has announced, by their seqs. It is nil where no
+	// decision of the batch was about notices.
+	told   map[int64]bool
+	opened []ledger.Lot // by the entries of this batch, which are not in the database yet
 
 	// takenBack is what reversals of credits took in this batch, by the credits' seqs.
 	takenBack map[int64]money.Amount
@@ -113,11 +119,11 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 			return b.db.lost(conn.Conn(), err)
 		}
 		if b.whole && item.Command.err != nil {
-			b.entries, b.transfers, b.holds.changes = nil, nil, nil
+			b.entries, b.transfers, b.holds.changes, b.notices, b.announced = nil, nil, nil, nil, nil
 			break
 		}
 	}
-	if len(b.entries) > 0 || len(b.holds.changes) > 0 {
+	if len(b.entries) > 0 || len(b.holds.changes) > 0 || len(b.announced) > 0 {
 		return b.write(ctx, conn.Conn())
 	}
 	if len(b.customers) > 0 {
@@ -170,7 +176,8 @@ const lockInOrder = `
 const walletColumns = `
 	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
 	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum, coalesce(w.alerts, ''),
-	       w.hold_number, w.hold_at, w.debt, w.shelved_sum, w.lapsed_sum, w.lapsed_at
+	       w.hold_number, w.hold_at, w.debt, w.shelved_sum, w.lapsed_sum, w.lapsed_at,
+	       w.notice_number, w.next_notice, w.next_notice_lot
 	  from wallets w`
 
 const readWalletsQuery = walletColumns + `
@@ -333,6 +340,11 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 		return err
 	}
 	snapshot.Wallet = wallet.Wallet(&state.customer, &look)
+	if cmd.scope.Announces {
+		if snapshot.Unannounced, err = b.unannounced(ctx, conn, key, wallet, source); err != nil {
+			return err
+		}
+	}
 	change, refusal := groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
@@ -371,6 +383,9 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 	if change.Hold != nil {
 		b.holds.add(key, change.Hold, state.chain.Position)
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
+	}
+	if change.Announced != nil {
+		b.announce(key, wallet, change.Announced, state.chain.Position)
 	}
 }
 

@@ -45,7 +45,7 @@ func (b *batch) look(ctx context.Context) (happened bool, err error) {
 		return false, err
 	}
 	defer conn.Release()
-	// One entry, or one hold event, speaks for all: they were to be committed
+	// One entry, one hold event or one wallet speaks for all: they were to be committed
 	// together.
 	customer, query, args := b.first()
 	trip := &pgx.Batch{}
@@ -72,6 +72,9 @@ func (b *batch) first() (customer customerKey, query string, args []any) {
 		first := b.entries[0]
 		customer = customerKey{first.entry.CustomerID, first.tenant}
 		return customer, lookQuery, []any{customer.id, customer.tenant, first.entry.Position, first.entry.ID}
+	}
+	if len(b.holds.changes) == 0 {
+		return b.firstAnnounced()
 	}
 	first := b.holds.changes[0]
 	customer, event := first.customer, &first.change.Event

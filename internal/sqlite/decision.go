@@ -49,6 +49,11 @@ func (c *committer) executeDecision(cmd *command) error {
 		return err
 	}
 	snapshot.Wallet = w.Wallet(state.customer, &look)
+	if cmd.scope.Announces {
+		if snapshot.Unannounced, err = unannounced(state, w, source); err != nil {
+			return err
+		}
+	}
 	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
@@ -85,6 +90,11 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 			return err
 		}
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
+	}
+	if change.Announced != nil {
+		if err := writeNotices(c.conn, state.no, change.Announced.Notices); err != nil {
+			return err
+		}
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }
@@ -150,6 +160,9 @@ func (c *committer) writeWallets() (err error) {
 				return err
 			}
 			if err := updateNextExpiry(c.conn, w); err != nil {
+				return err
+			}
+			if err := updateNotices(c.conn, w); err != nil {
 				return err
 			}
 			w.dirty = false

@@ -39,6 +39,7 @@ type modelCustomer struct {
 	transfers []ledger.Transfer // in the order in which they were made
 	holds     []ledger.Hold
 	events    []ledger.HoldEvent // about holds, by number
+	notices   []ledger.Notice    // by number
 }
 
 type modelRequest struct {
@@ -92,6 +93,11 @@ func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Chang
 	}
 	if change.Hold != nil {
 		m.tell(scope.Tenant, ledger.Fact{Hold: change.Hold})
+	}
+	if change.Announced != nil {
+		for i := range change.Announced.Notices {
+			m.tell(scope.Tenant, ledger.Fact{Notice: &change.Announced.Notices[i]})
+		}
 	}
 	return change, nil
 }
@@ -183,6 +189,9 @@ func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 	}
 	if change.Hold != nil {
 		c.commitHold(*change.Hold)
+	}
+	if change.Announced != nil {
+		c.notices = append(c.notices, change.Announced.Notices...)
 	}
 }
 

@@ -47,5 +47,5 @@ func (c *modelCustomer) copy() modelCustomer {
 		wallets[currency] = &wallet
 	}
 	return modelCustomer{c.Customer, slices.Clone(c.entries), slices.Clone(c.audit), wallets, slices.Clone(c.transfers),
-		slices.Clone(c.holds), slices.Clone(c.events)}
+		slices.Clone(c.holds), slices.Clone(c.events), slices.Clone(c.notices)}
 }

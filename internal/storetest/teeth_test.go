@@ -159,7 +159,8 @@ func TestTeeth(t *testing.T) {
 	t.Parallel()
 	all := slices.Concat(
 		mistakes, freezeMistakes(), bulkMistakes(), alertMistakes(), holdMistakes(), transferMistakes(), undoMistakes(),
-		takebackMistakes(), debtMistakes(), eventMistakes(), moveMistakes(), webhookMistakes())
+		takebackMistakes(), debtMistakes(), eventMistakes(), moveMistakes(), webhookMistakes(),
+		noticeMistakes())
 	for _, m := range all {
 		t.Run(m.bug, m.isNoticed)
 	}

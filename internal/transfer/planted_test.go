@@ -51,7 +51,8 @@ func tamper(t testing.TB, to side, script string) {
 		"drop trigger if exists audit_entries_are_not_updated; drop trigger if exists audit_entries_are_not_deleted;" +
 		"drop trigger if exists business_audit_entries_are_not_updated;" +
 		"drop trigger if exists business_audit_entries_are_not_deleted;" +
-		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;"
+		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;" +
+		"drop trigger if exists expiry_notices_are_not_updated; drop trigger if exists expiry_notices_are_not_deleted;"
 	must(t, sqlitex.ExecuteScript(conn, drop+script+";", nil))
 	must(t, conn.Close())
 }
@@ -95,6 +96,9 @@ var plants = []struct{ name, script, want string }{
 	{"a hold event is dropped", `delete from hold_events where number = 2`, "M5"},
 	{"a hold is of more", `update holds set amount = amount + 1 where state = 'active'`, "H2"},
 	{"the reason of a hold is changed", `update holds set reason = 'another' where state = 'active'`, "holds"},
+	{"a notice is dropped", `delete from expiry_notices where number = 1`, "M5"},
+	{"a notice is of less", `update expiry_notices set remaining = remaining - 1`, "expiry_notices"},
+	{"lots are to be announced later", `update wallets set next_notice = NOWHERE, next_notice_lot = 0 where next_notice_lot <> 0`, "L7"},
 	{"an answer is missing", `delete from request_answers where route = 'POST /customers' and key = 'key Zoë'`, "request_answers"},
 	{"an answer is kept for ever", `update request_answers set keep_until = KEEP`, "keep_until"},
 	{"an answer is another", `update request_answers set answer = fingerprint`, "answer"},
@@ -103,17 +107,17 @@ var plants = []struct{ name, script, want string }{
 // scriptFor says a plant in the words of a store.
 func scriptFor(to side, script string) string {
 	if to.url != "" {
-		script = strings.ReplaceAll(script, "KEEP", "null")
+		script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "null"), "NOWHERE", "null")
 		return strings.ReplaceAll(script, "TENANTID", "customer_id")
 	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
 		for _, table := range []string{"wallets", "wallet_lots", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
-			"hold_events"} {
+			"hold_events", "expiry_notices"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}
-	script = strings.ReplaceAll(script, "KEEP", "0")
+	script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "0"), "NOWHERE", "0")
 	return strings.ReplaceAll(script, "TENANTID", "id")
 }
 

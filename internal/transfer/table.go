@@ -82,6 +82,7 @@ var (
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
 		{"next_expiry", OptionalTime}, {"alerts", OptionalText}, {"hold_number", Number}, {"hold_at", OptionalTime},
 		{"debt", Number}, {"shelved_sum", Number}, {"lapsed_sum", Number}, {"lapsed_at", OptionalTime},
+		{"next_notice", OptionalTime}, {"next_notice_lot", Number}, {"notice_number", Number},
 	}}
 	WalletLots = &Table{Name: "wallet_lots", Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"expires_at", Time}, {"category", Number},
@@ -98,6 +99,11 @@ var (
 		{"allocations", Numbers}, {"amount", Number}, {"captured", Number}, {"released", Number}, {"position", Number}, {"seq", Number},
 		{"balance", Number}, {"held", Number}, {"available", Number}, {"moved_at", Time},
 		{"idempotency_key", OptionalText}, {"fingerprint", Bytes}, {"created_by", Text}, {"created_at", Time},
+	}}
+	Notices = &Table{Name: "expiry_notices", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"lot", Number},
+		{"category", Text}, {"expires_at", Time}, {"remaining", Number}, {"seq", Number}, {"hold_number", Number},
+		{"created_at", Time},
 	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
@@ -129,7 +135,7 @@ var (
 func Tables() []*Table {
 	return []*Table{
 		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, Holds, HoldEvents,
-		Answers,
+		Notices, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

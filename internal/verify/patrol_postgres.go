@@ -67,6 +67,7 @@ func (m *rowMoments) restart() {
 	m.tables = nil
 	for _, table := range []string{
 		"customers", "wallets", "wallet_lots", "ledger_entries", "audit_entries", "transfers", "holds", "hold_events",
+		"expiry_notices",
 	} {
 		m.tables = append(m.tables, rowTable{query: `
 		  select customer_id, tenant
@@ -188,6 +189,9 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		b.steps, b.shelved = append(b.steps, stepShelved), append(b.shelved, line.row)
 		s.sent()
 	}
+	if err := m.notices(ctx, s, w); err != nil {
+		return false, err
+	}
 	for _, line := range wallets {
 		line.row.customer = w.no
 		b.steps, b.wallets = append(b.steps, stepWallet), append(b.wallets, line.row)
@@ -208,6 +212,17 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		s.sent()
 	}
 	return len(rows) > 0, err
+}
+
+// notices sends those of a customer.
+func (m *rowMoments) notices(ctx context.Context, s *sender, w whom) error {
+	read, err := lines(ctx, m.tx, scanNoticeLine, noticeRowColumns+ofCustomer+` order by number`, w.id, w.tenant)
+	for _, line := range read {
+		line.row.customer = w.no
+		s.batch.steps, s.batch.notices = append(s.batch.steps, stepNotice), append(s.batch.notices, line.row)
+		s.sent()
+	}
+	return err
 }
 
 // pairs reads the customer's own rows before those at the other ends: on Citus these

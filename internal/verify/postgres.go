@@ -122,6 +122,7 @@ type rowReader struct {
 	transfers stream[transferLine]
 	holds     stream[holdLine]
 	events    stream[holdEventLine]
+	notices   stream[noticeLine]
 
 	number  int64 // of the customer that is being read
 	entryNo int64
@@ -207,7 +208,7 @@ const (
 	walletRowColumns = `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
-	       shelved_sum, lapsed_sum, lapsed_at
+	       shelved_sum, lapsed_sum, lapsed_at, next_notice, next_notice_lot, notice_number
 	  from wallets`
 
 	entryRowColumns = `
@@ -228,6 +229,7 @@ func (r *rowReader) read() error {
 	err := errors.Join(
 		open(r, &r.holds, "holds_in_order", holdRowColumns+` order by customer_id, tenant, number`, scanHoldLine),
 		open(r, &r.events, "hold_events_in_order", holdEventRowColumns+` order by customer_id, tenant, number`, scanHoldEventLine),
+		open(r, &r.notices, "notices_in_order", noticeRowColumns+` order by customer_id, tenant, number`, scanNoticeLine),
 		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
 		open(r, &r.shelved, "wallet_lots_in_order", shelvedRowColumns+shelvedRowOrder, scanShelvedLine),
@@ -254,13 +256,14 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	hold, err6 := r.holds.next(r.ctx, r.tx)
 	event, err7 := r.events.next(r.ctx, r.tx)
 	shelved, err8 := r.shelved.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
+	notice, err9 := r.notices.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
 		return false, err
 	}
 	var whose *owner
 	candidates := []*owner{
 		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
-		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved),
+		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved), ownerOfNotice(notice),
 	}
 	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
@@ -286,6 +289,9 @@ func (r *rowReader) readOwner() (more bool, err error) {
 		return false, err
 	}
 	if err := r.readShelved(now); err != nil {
+		return false, err
+	}
+	if err := r.readNotices(now); err != nil {
 		return false, err
 	}
 	if err := r.readWallets(now); err != nil {

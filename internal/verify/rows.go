@@ -22,6 +22,7 @@ const (
 	stepTransfer                 // their rows of transfers, by customer and id
 	stepHold                     // their holds, by customer and number, before the entries
 	stepHoldEvent                // what happened to these, by customer and number
+	stepNotice                   // notices of their lots, by customer and number, before the wallets
 	stepEnd                      // the range ends
 )
 
@@ -37,6 +38,7 @@ type batch struct {
 	transfers []transferRow
 	holds     []holdRow
 	events    []holdEventRow
+	notices   []noticeRow
 	keys      []repeatedKey
 	text      []byte // what the rows' texts point into
 
@@ -59,7 +61,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.steps, b.customers, b.entries = b.steps[:0], b.customers[:0], b.entries[:0]
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
-	b.shelved = b.shelved[:0]
+	b.shelved, b.notices = b.shelved[:0], b.notices[:0]
 	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
 }
 
@@ -121,6 +123,11 @@ type walletRow struct {
 	holdNumber int64 // of the last event about a hold, 0 for none
 	holdAt     int64 // when that was
 	debt       int64
+
+	tenant       int64 // 0 where it is none of the row's own columns
+	nextNotice   int64 // when the lot expires from which on notices are looked for, 0 for none
+	noticeLot    int64 // its seq, negated if it is promotional
+	noticeNumber int64 // of the last notice, 0 for none
 }
 
 const walletColumns = `
@@ -145,7 +152,11 @@ const walletColumns = `
 	       debt,
 	       shelved_sum,
 	       lapsed_sum,
-	       lapsed_at
+	       lapsed_at,
+	       tenant,
+	       next_notice,
+	       next_notice_lot,
+	       notice_number
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -171,6 +182,11 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		shelvedSum: stmt.ColumnInt64(19),
 		lapsedSum:  stmt.ColumnInt64(20),
 		lapsedAt:   stmt.ColumnInt64(21),
+
+		tenant:       stmt.ColumnInt64(22),
+		nextNotice:   stmt.ColumnInt64(23),
+		noticeLot:    stmt.ColumnInt64(24),
+		noticeNumber: stmt.ColumnInt64(25),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -283,7 +299,7 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii" + "iii"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii" + "iii" + "iiii"
 	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbiT" + "TTI"
 )
 

@@ -68,6 +68,8 @@ type Row struct {
 	HoldNumber int64
 	HoldAt     time.Time
 
+	Notices Notices
+
 	// Written are the open lots that are written out, in spend order. Shelf and
 	// Tails stand for the others; there is a tail for each category, see [TailOf].
 	Written []ledger.Lot
@@ -153,6 +155,7 @@ func HoldNumber(rows []Row) (number int64) {
 // and puts lots onto the shelf of the source and takes them from there. About inRow
 // lots that can expire are written out where there are more.
 func (r *Row) Apply(change *ledger.Change, look *Look, source Source, inRow int) error {
+	r.Notices.note(change, look.lots)
 	if err := r.take(change, look, source); err != nil {
 		return err
 	}
