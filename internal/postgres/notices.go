@@ -32,7 +32,7 @@ const toldQuery = `
 	select u.lot
 	  from unnest($4::bigint[]) as u (lot)
 	 cross join lateral (
-	       select 1
+	       select *
 	         from expiry_notices n
 	        where n.customer_id = $1 and n.tenant = $2 and n.currency = $3 and n.lot = u.lot
 	       offset 0) as n`
