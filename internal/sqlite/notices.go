@@ -103,10 +103,9 @@ func (db *DB) Notices(
 	return notices, err
 }
 
-// DueNotices implements ledger.Store. The cross join keeps to the index: first a tenant
-// that wants notices, then its wallets in the order of what expires.
-func (db *DB) DueNotices(ctx context.Context, at time.Time, limit int) (due []ledger.DueNotices, err error) {
-	const query = `
+// dueNoticesQuery finds what is to be announced. The cross join keeps to the index: first
+// a tenant that wants notices, then its wallets in the order of what expires.
+const dueNoticesQuery = `
 	  select t.business_id, t.mode, c.id, w.currency, t.until
 	    from (select no, business_id, mode, ?1 + ?3 * json_extract(settings, '$.expiry_notice_days') as until
 	            from tenants
@@ -115,8 +114,11 @@ func (db *DB) DueNotices(ctx context.Context, at time.Time, limit int) (due []le
 	   cross join customers c on c.no = w.customer
 	   order by t.no, w.next_notice
 	   limit ?2`
+
+// DueNotices implements ledger.Store.
+func (db *DB) DueNotices(ctx context.Context, at time.Time, limit int) (due []ledger.DueNotices, err error) {
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
-		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
+		return sqlitex.Execute(conn, dueNoticesQuery, &sqlitex.ExecOptions{
 			Args: []any{at.UnixMicro(), limit, ledger.NoticeDay.Microseconds()},
 			ResultFunc: func(stmt *sqlite.Stmt) error {
 				due = append(due, ledger.DueNotices{
