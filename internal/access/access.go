@@ -57,7 +57,15 @@ type Settings struct {
 	ReversalGraceSeconds int64 `json:"reversal_grace_seconds"`
 
 	CreditReversal CreditReversal `json:"credit_reversal"`
+
+	// ExpiryNoticeDays is how many days before money expires that is announced, 0 …
+	// [ExpiryNoticeMax]; 0: not at all. Stores find by it whose money is to be announced.
+	ExpiryNoticeDays int64 `json:"expiry_notice_days"`
 }
+
+// ExpiryNoticeMax is the longest time before an expiry at which it is announced, in
+// days.
+const ExpiryNoticeMax = 366
 
 // ReversalGraceMax is the longest grace period, in seconds: 366 days.
 const ReversalGraceMax = 366 * 24 * 60 * 60

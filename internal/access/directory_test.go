@@ -404,6 +404,8 @@ func TestSettingsRefuse(t *testing.T) {
 		"grace below":       {access.SettingsUpdate{ReversalGraceSeconds: &below}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
 		"credit_reversal":   {access.SettingsUpdate{CreditReversal: &maybe}, ledger.CodeInvalidSettings, "credit_reversal"},
 		"grace above":       {access.SettingsUpdate{ReversalGraceSeconds: &above}, ledger.CodeInvalidSettings, "reversal_grace_seconds"},
+		"notice below":      {access.SettingsUpdate{ExpiryNoticeDays: &below}, ledger.CodeInvalidSettings, "expiry_notice_days"},
+		"notice above":      {access.SettingsUpdate{ExpiryNoticeDays: &above}, ledger.CodeInvalidSettings, "expiry_notice_days"},
 	} {
 		_, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, c.update)
 		var refused *ledger.Error

@@ -21,10 +21,11 @@ type SettingsUpdate struct {
 
 	ReversalGraceSeconds *int64
 	CreditReversal       *CreditReversal
+	ExpiryNoticeDays     *int64
 }
 
 // validate checks the fields in the order currencies, rates, on_duplicate,
-// alerts, grace, credit_reversal.
+// alerts, grace, credit_reversal, expiry_notice_days.
 func (u *SettingsUpdate) validate() error {
 	if u.Currencies != nil && len(u.Currencies) == 0 {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies must name at least one currency")
@@ -68,6 +69,9 @@ func (u *SettingsUpdate) validate() error {
 	if way := u.CreditReversal; way != nil && *way != RefuseDebt && *way != RecordDebt {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "credit_reversal", "credit_reversal must be refuse or debt")
 	}
+	if days := u.ExpiryNoticeDays; days != nil && (*days < 0 || *days > ExpiryNoticeMax) {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "expiry_notice_days", "expiry_notice_days must be 0 … %d", ExpiryNoticeMax)
+	}
 	return nil
 }
 
@@ -97,6 +101,9 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	}
 	if u.CreditReversal != nil {
 		s.CreditReversal = *u.CreditReversal
+	}
+	if u.ExpiryNoticeDays != nil {
+		s.ExpiryNoticeDays = *u.ExpiryNoticeDays
 	}
 	return s
 }
@@ -137,5 +144,5 @@ func (d *Directory) UpdateSettings(
 func equal(a, b Settings) bool {
 	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) &&
 		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds &&
-		a.CreditReversal == b.CreditReversal
+		a.CreditReversal == b.CreditReversal && a.ExpiryNoticeDays == b.ExpiryNoticeDays
 }

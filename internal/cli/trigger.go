@@ -44,11 +44,15 @@ var triggers = map[ledger.EventKind]func(*trigger) error{
 	},
 	ledger.WalletBalanceLow:       func(t *trigger) error { return t.cross(false) },
 	ledger.WalletBalanceRecovered: func(t *trigger) error { return t.cross(true) },
+	ledger.WalletFundsExpiring: func(t *trigger) error {
+		if _, err := t.expiring(time.Hour); err != nil {
+			return err
+		}
+		return t.wantNotices()
+	},
 	ledger.WalletFundsExpired: func(t *trigger) error {
-		soon := time.Now().Add(ledger.ExpiryAheadMin + 5*time.Second).UTC().Format(time.RFC3339)
-		if err := t.send(http.MethodPost, "/wallets/ledger-entries", map[string]any{
-			"amount": 500, "currency": triggerCurrency, "entry_type": "credit", "expires_at": soon,
-		}); err != nil {
+		soon, err := t.expiring(ledger.ExpiryAheadMin + 5*time.Second)
+		if err != nil {
 			return err
 		}
 		t.program.note("the money expires at %s, and the event follows within a minute", soon)
@@ -143,6 +147,33 @@ func (t *trigger) hold(lasting time.Duration) error {
 	return t.send(http.MethodPost, "/wallets/holds", map[string]any{
 		"amount": 200, "currency": triggerCurrency, "expires_at": time.Now().Add(lasting).UTC().Format(time.RFC3339Nano),
 	})
+}
+
+// expiring credits money that expires after a while, and says when.
+func (t *trigger) expiring(ahead time.Duration) (at string, err error) {
+	at = time.Now().Add(ahead).UTC().Format(time.RFC3339)
+	return at, t.send(http.MethodPost, "/wallets/ledger-entries", map[string]any{
+		"amount": 500, "currency": triggerCurrency, "entry_type": "credit", "expires_at": at,
+	})
+}
+
+// wantNotices has the business, in test mode, be told of money that expires soon, if it
+// is not.
+func (t *trigger) wantNotices() error {
+	var business struct {
+		Days int64 `json:"expiry_notice_days"`
+	}
+	_, err := t.client.call(t.ctx, request{method: http.MethodGet, path: "/business"}, &business)
+	if err == nil && business.Days == 0 {
+		change := map[string]any{"expiry_notice_days": 1}
+		if _, err = t.client.call(t.ctx, request{method: http.MethodPatch, path: "/business", body: change}, &business); err == nil {
+			t.program.note("expiry_notice_days of the business in test mode was 0 and is 1 now: nothing is announced with 0")
+		}
+	}
+	if err == nil {
+		t.program.note("the event follows within a minute")
+	}
+	return err
 }
 
 // endHold captures or releases the hold.

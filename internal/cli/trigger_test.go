@@ -18,8 +18,8 @@ func TestTrigger(t *testing.T) {
 	for _, kind := range ledger.EventKinds() {
 		made := decode[map[string]string](t, cli("trigger", string(kind), "-o", "json"))
 		wanted := kind
-		if kind == ledger.WalletFundsExpired {
-			wanted = ledger.WalletCredited // it takes a minute to expire
+		if kind == ledger.WalletFundsExpired || kind == ledger.WalletFundsExpiring {
+			wanted = ledger.WalletCredited // it takes up to a minute until the next sweep
 		}
 		if kind == ledger.WalletHoldExpired {
 			wanted = ledger.WalletHoldCreated // it takes a minute as well

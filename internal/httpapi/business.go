@@ -14,6 +14,7 @@ import (
 
 var businessFields = []string{
 	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
+	"expiry_notice_days",
 }
 
 const (
@@ -23,6 +24,7 @@ const (
 	businessAlerts
 	businessReversalGrace
 	businessCreditReversal
+	businessExpiryNotice
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -85,6 +87,8 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 	out = strconv.AppendInt(out, settings.ReversalGraceSeconds, 10)
 	out = append(out, `,"credit_reversal":`...)
 	out = appendString(out, string(settings.CreditReversal))
+	out = append(out, `,"expiry_notice_days":`...)
+	out = strconv.AppendInt(out, settings.ExpiryNoticeDays, 10)
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -126,16 +130,8 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 	if err == nil && f.given(businessAlerts) {
 		update.Alerts, err = f.alerts(businessAlerts)
 	}
-	if err == nil && f.given(businessReversalGrace) {
-		value := f.values[businessReversalGrace]
-		if value.Kind() != strictjson.Number {
-			return update, f.wrongKind(businessReversalGrace, strictjson.Number)
-		}
-		grace, ok := integer(value)
-		if !ok {
-			return update, ledger.FieldErrorf(ledger.CodeInvalidSettings, "reversal_grace_seconds", "reversal_grace_seconds must be a whole number, written without point or exponent")
-		}
-		update.ReversalGraceSeconds = &grace
+	if err == nil {
+		update.ReversalGraceSeconds, err = f.setting(businessReversalGrace)
 	}
 	if err == nil {
 		var way string
@@ -143,5 +139,25 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 			update.CreditReversal = (*access.CreditReversal)(&way)
 		}
 	}
+	if err == nil {
+		update.ExpiryNoticeDays, err = f.setting(businessExpiryNotice)
+	}
 	return update, err
+}
+
+// setting reads a setting that is a whole number, nil where it is not given.
+func (f *fields) setting(index int) (*int64, error) {
+	if !f.given(index) {
+		return nil, nil
+	}
+	value := f.values[index]
+	if value.Kind() != strictjson.Number {
+		return nil, f.wrongKind(index, strictjson.Number)
+	}
+	number, ok := integer(value)
+	if !ok {
+		name := businessFields[index]
+		return nil, ledger.FieldErrorf(ledger.CodeInvalidSettings, name, "%s must be a whole number, written without point or exponent", name)
+	}
+	return &number, nil
 }

@@ -146,6 +146,8 @@ func appendEvent(out []byte, e *ledger.Event) []byte {
 		out = appendMembers(append(out, `CustomerWalletTransaction"`...), e.Entry, appendEntry)
 	case e.Hold != nil:
 		out = appendHoldEvent(append(out, `CustomerWalletHold"`...), e.Hold)
+	case e.Notice != nil:
+		out = appendNotice(append(out, `CustomerWalletFundsExpiring"`...), e.Notice)
 	case e.Audit != nil:
 		out = appendMembers(append(out, `CustomerChange"`...), e.Audit, appendAuditEntry)
 	case e.Customer != nil:
@@ -190,6 +192,30 @@ func appendHoldEvent(out []byte, change *ledger.HoldChange) []byte {
 	out = strconv.AppendInt(out, event.Seq, 10)
 	out = append(out, `,"alerts":`...)
 	return append(appendCrossings(out, event.Alerts), '}')
+}
+
+// appendNotice appends what is told of money that expires soon, in the words of the
+// list of lots, and the closing brace.
+func appendNotice(out []byte, n *ledger.Notice) []byte {
+	out = append(out, `,"customer_id":`...)
+	out = appendString(out, n.CustomerID)
+	out = append(out, `,"currency":"`...)
+	out = append(out, n.Currency...)
+	out = append(out, `","lot_seq":`...)
+	out = strconv.AppendInt(out, n.Lot.Seq, 10)
+	out = append(out, `,"category":"`...)
+	out = append(out, n.Lot.Category...)
+	out = append(out, `","remaining":`...)
+	out = strconv.AppendInt(out, int64(n.Lot.Remaining), 10)
+	out = append(out, `,"expires_at":`...)
+	out = appendTime(out, n.Lot.ExpiresAt)
+	out = append(out, `,"notice_id":`...)
+	out = appendString(out, n.ID)
+	out = append(out, `,"notice_number":`...)
+	out = strconv.AppendInt(out, n.Number, 10)
+	out = append(out, `,"seq":`...)
+	out = strconv.AppendInt(out, n.Seq, 10)
+	return append(out, '}')
 }
 
 // appendCrossing appends what an entry or a hold did to one of the wallet's

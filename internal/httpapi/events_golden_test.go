@@ -59,6 +59,10 @@ func goldenFacts() []ledger.Fact {
 			e.Amount, e.Captured, e.Released, e.Seq, e.Balance, e.Held, e.Available = 200, 100, 200, 2, 4900, 0, 4900
 			e.Alerts = "4900:4900:armed!"
 		}),
+		{Notice: &ledger.Notice{
+			ID: ledger.NoticeID(at, 1, 7), Tenant: tenant, CustomerID: customer.ID, Currency: "USD", Number: 1, Seq: 2, CreatedAt: at,
+			Lot: ledger.Lot{Seq: 1, Category: ledger.Promotional, ExpiresAt: at.AddDate(0, 0, 7), Remaining: 400},
+		}},
 		{Audit: &ledger.AuditEntry{
 			ID: "aud_0V76xO7E0000001000000", Tenant: tenant, CustomerID: customer.ID, Position: 1, Action: ledger.AuditFreeze,
 			By: ledger.Actor{KeyID: "key_1", Address: "192.0.2.1"}, Before: `{"freezes":[]}`, After: `{"freezes":[{"scope":"debits"}]}`,

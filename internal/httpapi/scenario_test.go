@@ -236,7 +236,7 @@ var scenarios = map[string][]step{
 	},
 	"the business sets its currencies, rates and answers to duplicates": {
 		{method: "GET", path: "/business", status: 200, has: []string{
-			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse"}`,
+			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse","expiry_notice_days":0}`,
 		}},
 		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"EUR","entry_type":"credit"}`,
 			has: []string{`"code":"UNSUPPORTED_CURRENCY"`, `"param":"currency"`}},

@@ -17,6 +17,7 @@ type EventKind string
 const (
 	WalletCredited         EventKind = "wallet.credited"
 	WalletDebited          EventKind = "wallet.debited"
+	WalletFundsExpiring    EventKind = "wallet.funds_expiring"
 	WalletFundsExpired     EventKind = "wallet.funds_expired"
 	WalletEntryReversed    EventKind = "wallet.entry_reversed"
 	WalletBalanceLow       EventKind = "wallet.balance_low"
@@ -32,8 +33,9 @@ const (
 // EventKinds lists every kind.
 func EventKinds() []EventKind {
 	return []EventKind{
-		WalletCredited, WalletDebited, WalletFundsExpired, WalletEntryReversed, WalletBalanceLow, WalletBalanceRecovered,
-		WalletHoldCreated, WalletHoldCaptured, WalletHoldReleased, WalletHoldExpired, CustomerCreated, CustomerUpdated,
+		WalletCredited, WalletDebited, WalletFundsExpiring, WalletFundsExpired, WalletEntryReversed, WalletBalanceLow,
+		WalletBalanceRecovered, WalletHoldCreated, WalletHoldCaptured, WalletHoldReleased, WalletHoldExpired,
+		CustomerCreated, CustomerUpdated,
 	}
 }
 
@@ -73,6 +75,10 @@ type Event struct {
 	// after it.
 	Alert *Alert
 
+	// Notice is set in every event about money that expires soon. A customer's are
+	// numbered by Number without gaps.
+	Notice *Notice
+
 	Customer *Customer   // of CustomerCreated: as it is now, which may be later
 	Audit    *AuditEntry // of CustomerUpdated; numbered by Position without gaps
 }
@@ -84,17 +90,20 @@ func (e *Event) Currency() money.Currency {
 		return e.Entry.Currency
 	case e.Hold != nil:
 		return e.Hold.Hold.Currency
+	case e.Notice != nil:
+		return e.Notice.Currency
 	}
 	return ""
 }
 
 // Fact is a row that events tell of, at its place in the feed. Exactly one of
-// Entry, Hold, Customer and Audit is set; Customer is one that was made, and Hold
+// Entry, Hold, Notice, Customer and Audit is set; Customer is one that was made, and Hold
 // has the event and the hold at that time or later.
 type Fact struct {
 	Place    FeedPlace
 	Entry    *Entry
 	Hold     *HoldChange
+	Notice   *Notice
 	Customer *Customer
 	Audit    *AuditEntry
 }
@@ -130,6 +139,11 @@ func (f *Fact) Events() []Event {
 			ID:   EventIDPrefix + h.ID + "_" + strconv.FormatInt(e.Number, 10),
 			Kind: holdKinds[e.Kind], Tenant: h.Tenant, CustomerID: h.CustomerID, At: e.CreatedAt, Hold: &told,
 		}, e.Alerts)
+	case f.Notice != nil:
+		n := f.Notice
+		return []Event{{
+			ID: EventIDPrefix + n.ID, Kind: WalletFundsExpiring, Tenant: n.Tenant, CustomerID: n.CustomerID, At: n.CreatedAt, Notice: n,
+		}}
 	case f.Audit != nil:
 		a := f.Audit
 		return []Event{{

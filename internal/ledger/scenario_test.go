@@ -37,6 +37,8 @@ var update = flag.Bool("update", false, "rewrite the outcomes in testdata/*.txt"
 //	repeat N COMMAND                 the outcome is that of the last
 //	sweep CUR                        write the expiry entries that are due, and say
 //	                                 which lots they took
+//	announce CUR D                   write the notices of what expires within D, and say
+//	                                 of which lots and what they have left
 //	reverse POSITION [AMOUNT] [WORDS]  undo the entry there, all of it or so much;
 //	                                 partial, key K, reason R, if-seq N, if-available N
 //	move CUR LOT TIME [WORDS]        when the lot expires, or never; key K, reason R
@@ -218,6 +220,8 @@ func (l *till) do(words []string) string {
 		return l.release(rest)
 	case "sweep":
 		return l.sweep(money.Currency(rest[0]))
+	case "announce":
+		return l.announce(money.Currency(rest[0]), l.duration(rest[1]))
 	case "freeze":
 		scope, currency := ledger.FreezeScope(rest[0]), money.Currency(rest[1])
 		return l.freeze(ledger.FreezeRequest{Scope: scope, Currency: currency, Reason: rest[2]})

@@ -152,6 +152,10 @@ type Store interface {
 	// a number, oldest first, and no more than limit of them.
 	HoldEvents(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]HoldEvent, error)
 
+	// Notices returns those of the customer behind the one with a number, oldest
+	// first, and no more than limit of them.
+	Notices(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]Notice, error)
+
 	// Feed returns facts of a tenant at a place and behind it, in the order of the
 	// feed, and no more than limit of them. Everything that is committed comes
 	// behind the places that were given as Next until then, so who goes on from
@@ -180,6 +184,13 @@ type Store interface {
 	// hold, which had expired at a time, those with what expired first before the
 	// others, and no more than limit of them.
 	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
+
+	// DueNotices returns wallets of those tenants whose settings ask for notices of
+	// money that expires soon, each with until when what expires is to be announced
+	// at a time. Wallets of which every open lot that expires until then was announced
+	// may be among them only until [Announce] has looked at them. There are no more than
+	// limit, those of a tenant with what expires first before the others.
+	DueNotices(ctx context.Context, at time.Time, limit int) ([]DueNotices, error)
 }
 
 // Decide is a pure function from what is to what shall be.
@@ -230,6 +241,9 @@ type Scope struct {
 	// Objects are those of the customer that the decision looks at, at most
 	// [ObjectsMax], each once.
 	Objects []ObjectKey
+
+	// Announces asks for the open lots of the wallet that may have to be announced.
+	Announces bool
 }
 
 // SeeksDueHold reports whether a snapshot must have in Hold the active hold of the
@@ -287,6 +301,10 @@ type Snapshot struct {
 	// the customer's objects stand, if the scope names any.
 	Objects    []Object
 	ObjectHead ObjectHead
+
+	// Unannounced is there if the scope asks for it. Where more lots follow than it has,
+	// it has several.
+	Unannounced *Unannounced
 }
 
 // Change is what a decision wants: entries on top of the chain, and the wallet
@@ -328,6 +346,10 @@ type Change struct {
 	// see [Change.Put]. A change may consist of them alone; then its wallet is that of
 	// the snapshot and is not written.
 	Objects []ObjectChange
+
+	// Announced are notices, with from where the next have to be looked for. Such a
+	// change has nothing else: Entry is the zero Entry, and the wallet stays as it was.
+	Announced *Announcement
 }
 
 // MovesNothing reports whether a change is about objects alone.
@@ -413,89 +435,4 @@ type Once struct {
 	At        time.Time
 	Accept    time.Time
 	KeepUntil time.Time
-}
-
-// Page says which part of a list is wanted. Either Skip or Before is used.
-type Page struct {
-	Limit int   // 1 … 200
-	Skip  int64 // items to pass over from the newest
-
-	// Before is the cursor: only items older than this place in the order are
-	// returned; 0 begins at the newest. For entries it is a position, for
-	// customers a number that the store gave as Next.
-	Before int64
-}
-
-// CustomerFilter narrows a list of customers. Zero fields do not filter.
-type CustomerFilter struct {
-	Email        string // exact
-	Name         string // a part of the name, upper and lower case alike
-	CreatedAtGTE time.Time
-	CreatedAtLTE time.Time
-}
-
-// CustomerList is one page of customers.
-type CustomerList struct {
-	Customers []Customer
-	Next      int64 // the Before of the next page, 0 when this is the last
-}
-
-// EntryFilter narrows a list of entries. Zero fields do not filter.
-type EntryFilter struct {
-	Currency          money.Currency
-	EventType         EventType
-	Direction         Direction
-	ReferenceObjectID string
-	IdempotencyKey    string
-	CreatedAtGTE      time.Time
-	CreatedAtLTE      time.Time
-}
-
-// EntryList is one page of entries.
-type EntryList struct {
-	Entries []Entry
-
-	// AsOfPosition is the customer's last position when the list was read: an
-	// entry that is not in the list and not above this position does not
-	// exist.
-	AsOfPosition int64
-	Next         int64 // the Before of the next page, 0 when this is the last
-}
-
-// LotPage says which part of a wallet's open lots is wanted.
-type LotPage struct {
-	Limit int // 1 … 200
-
-	// At is the time for which to read the wallet, see [Store.Wallets].
-	At time.Time
-
-	// After is the cursor: a place in the spend order that the store gave as
-	// Next, 0 for the lot that is spent first.
-	After int64
-
-	// AsOf is the point in the past for which to read the lots, nil for now. A point
-	// between two entries of one change counts as well.
-	AsOf *AsOf
-}
-
-// LotList is a wallet with a page of its open lots, read in one moment.
-type LotList struct {
-	Chain Chain
-
-	// Wallet is as of the page's At, as in [Store.Wallets].
-	Wallet Wallet
-
-	// Point is the wallet at the page's AsOf, the zero Point where that is nil.
-	Point Point
-
-	// Lots may be fewer than the limit even when Next says that more follow.
-	Lots []Lot
-	Next int64 // the After of the next page, 0 when this is the last
-}
-
-// WalletList is a customer with wallets, read in one moment.
-type WalletList struct {
-	Customer Customer
-	Chain    Chain
-	Wallets  []Wallet
 }

@@ -31,6 +31,8 @@ type batch struct {
 	transfers []placedTransfer
 	holds     holdBook
 	objects   objectBook
+	notices   []placedNotice
+	announced []announcedWallet
 }
 
 type customerKey struct {
@@ -59,9 +61,13 @@ type customerState struct {
 // walletState is a wallet's row within a batch.
 type walletState struct {
 	walletrow.Row
-	stored     int64        // seq of the row in the database, 0 when it has none
-	storedHold int64        // its HoldNumber there
-	opened     []ledger.Lot // by the entries of this batch, which are not in the database yet
+	stored     int64 // seq of the row in the database, 0 when it has none
+	storedHold int64 // its HoldNumber there
+
+	// told are the lots that this batch has announced, by their seqs. It is nil where no
+	// decision of the batch was about notices.
+	told   map[int64]bool
+	opened []ledger.Lot // by the entries of this batch, which are not in the database yet
 
 	// takenBack is what reversals of credits took in this batch, by the credits' seqs.
 	takenBack map[int64]money.Amount
@@ -120,10 +126,11 @@ func (b *batch) transaction(ctx context.Context, conn *pgxpool.Conn) error {
 		}
 		if b.whole && item.Command.err != nil {
 			b.entries, b.transfers, b.holds.changes, b.objects.changes = nil, nil, nil, nil
+			b.notices, b.announced = nil, nil
 			break
 		}
 	}
-	if len(b.entries)+len(b.holds.changes)+len(b.objects.changes) > 0 {
+	if len(b.entries)+len(b.holds.changes)+len(b.objects.changes)+len(b.announced) > 0 {
 		return b.write(ctx, conn.Conn())
 	}
 	if len(b.customers) > 0 {
@@ -176,7 +183,8 @@ const lockInOrder = `
 const walletColumns = `
 	select w.customer_id, w.tenant, w.currency, w.balance, w.held, w.seq, w.position, w.hash, w.updated_at, w.lots,
 	       w.promotional_from, w.promotional_sum, w.paid_from, w.paid_sum, coalesce(w.alerts, ''),
-	       w.hold_number, w.hold_at, w.debt, w.shelved_sum, w.lapsed_sum, w.lapsed_at
+	       w.hold_number, w.hold_at, w.debt, w.shelved_sum, w.lapsed_sum, w.lapsed_at,
+	       w.notice_number, w.next_notice, w.next_notice_lot
 	  from wallets w`
 
 const readWalletsQuery = walletColumns + `
@@ -346,6 +354,11 @@ func (b *batch) decide(ctx context.Context, conn *pgx.Conn, cmd *command) error 
 			return err
 		}
 	}
+	if cmd.scope.Announces {
+		if snapshot.Unannounced, err = b.unannounced(ctx, conn, key, wallet, source); err != nil {
+			return err
+		}
+	}
 	change, refusal := groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.change, cmd.err = change, refusal; refusal != nil || change.Replayed {
 		return nil
@@ -389,6 +402,9 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 	}
 	for i := range change.Objects {
 		b.objects.add(key, &change.Objects[i])
+	}
+	if change.Announced != nil {
+		b.announce(key, wallet, change.Announced, state.chain.Position)
 	}
 }
 

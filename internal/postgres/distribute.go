@@ -150,13 +150,14 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
 		`lock table businesses, tenants, business_audit_entries, api_keys, customers, wallets, wallet_lots, lot_marks, ledger_entries,
-		 audit_entries, transfers, holds, hold_events, objects, object_events, request_answers, installation, webhook_endpoints,
-		 sink_cursors`,
+		 audit_entries, transfers, holds, hold_events, objects, object_events, expiry_notices, request_answers, installation,
+		 webhook_endpoints, sink_cursors`,
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
 		`drop trigger ledger_entries_are_not_truncated on ledger_entries`,
 		`drop trigger audit_entries_are_not_truncated on audit_entries`,
 		`drop trigger hold_events_are_not_truncated on hold_events`,
 		`drop trigger object_events_are_not_truncated on object_events`,
+		`drop trigger expiry_notices_are_not_truncated on expiry_notices`,
 		`select create_distributed_table('customers', 'customer_id', colocate_with => 'none', shard_count => $1)`,
 		`select create_distributed_table('wallets', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('wallet_lots', 'customer_id', colocate_with => 'customers')`,
@@ -168,10 +169,11 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`select create_distributed_table('hold_events', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('objects', 'customer_id', colocate_with => 'customers')`,
 		`select create_distributed_table('object_events', 'customer_id', colocate_with => 'customers')`,
+		`select create_distributed_table('expiry_notices', 'customer_id', colocate_with => 'customers')`,
 		// The rows that the tables had are in the shards, and here for nothing.
 		`select truncate_local_data_after_distributing_table(name)
 		   from unnest(array['customers', 'wallets', 'wallet_lots', 'lot_marks', 'ledger_entries', 'audit_entries', 'transfers',
-		                     'holds', 'hold_events', 'objects', 'object_events']::regclass[]) as name`,
+		                     'holds', 'hold_events', 'objects', 'object_events', 'expiry_notices']::regclass[]) as name`,
 		`create trigger ledger_entries_are_not_truncated before truncate on ledger_entries
 		   for each statement execute function ledger_entries_are_immutable()`,
 		`create trigger audit_entries_are_not_truncated before truncate on audit_entries
@@ -180,6 +182,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		   for each statement execute function hold_events_are_immutable()`,
 		`create trigger object_events_are_not_truncated before truncate on object_events
 		   for each statement execute function object_events_are_immutable()`,
+		`create trigger expiry_notices_are_not_truncated before truncate on expiry_notices
+		   for each statement execute function expiry_notices_are_immutable()`,
 		`alter table wallets add constraint wallets_customer_id_tenant_fkey
 		   foreign key (customer_id, tenant) references customers (customer_id, tenant)`,
 		// Citus has to know these tables, or it would not commit them in two
@@ -215,7 +219,7 @@ func refuseEndpoints(ctx context.Context, q querier) error {
 // businesses share a shard, a worker would learn that the tenant tells most
 // entries apart, and take any index that has it for the one of the whole key.
 func teachShards(ctx context.Context, conn *pgx.Conn) error {
-	for _, table := range []string{"customers", "ledger_entries", "hold_events"} {
+	for _, table := range []string{"customers", "ledger_entries", "hold_events", "expiry_notices"} {
 		const teach = `
 		  select result
 		    from run_command_on_shards($1::text::regclass, 'alter table %s alter column tenant set (n_distinct = 1)')
@@ -230,7 +234,7 @@ func teachShards(ctx context.Context, conn *pgx.Conn) error {
 	}
 	const analyze = `
 	  analyze customers, wallets, wallet_lots, lot_marks, ledger_entries, audit_entries, transfers, holds, hold_events,
-	          objects, object_events`
+	          objects, object_events, expiry_notices`
 	_, err := conn.Exec(ctx, analyze)
 	return err
 }

@@ -45,7 +45,7 @@ func (b *batch) look(ctx context.Context) (happened bool, err error) {
 		return false, err
 	}
 	defer conn.Release()
-	// One entry, or one event, speaks for all: they were to be committed
+	// One entry, one event or one wallet speaks for all: they were to be committed
 	// together.
 	customer, query, args := b.first()
 	trip := &pgx.Batch{}
@@ -73,10 +73,13 @@ func (b *batch) first() (customer customerKey, query string, args []any) {
 		customer = customerKey{first.entry.CustomerID, first.tenant}
 		return customer, lookQuery, []any{customer.id, customer.tenant, first.entry.Position, first.entry.ID}
 	}
-	if len(b.holds.changes) == 0 {
+	if len(b.holds.changes) == 0 && len(b.objects.changes) > 0 {
 		first := b.objects.changes[0]
 		customer, event := first.customer, &first.change.Event
 		return customer, lookObjectQuery, []any{customer.id, customer.tenant, event.Number, event.Hash[:]}
+	}
+	if len(b.holds.changes) == 0 {
+		return b.firstAnnounced()
 	}
 	first := b.holds.changes[0]
 	customer, event := first.customer, &first.change.Event

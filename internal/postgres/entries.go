@@ -169,27 +169,29 @@ const updateWalletsQuery = `
 	       promotional_sum = u.promotional_sum, paid_from = u.paid_from, paid_sum = u.paid_sum,
 	       next_expiry = u.next_expiry, alerts = u.alerts, hold_number = u.hold_number,
 	       hold_at = u.hold_at, debt = u.debt, shelved_sum = u.shelved_sum, lapsed_sum = u.lapsed_sum,
-	       lapsed_at = u.lapsed_at` + fromWalletArrays + `
+	       lapsed_at = u.lapsed_at, notice_number = u.notice_number, next_notice = u.next_notice,
+	       next_notice_lot = u.next_notice_lot` + fromWalletArrays + `
 	 where w.customer_id = u.customer_id and w.tenant = u.tenant and w.currency = u.currency`
 
 const insertWalletsInto = `
 	insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	                     promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at,
-	                     debt, shelved_sum, lapsed_sum, lapsed_at)`
+	                     debt, shelved_sum, lapsed_sum, lapsed_at, notice_number, next_notice, next_notice_lot)`
 
 const insertWalletsQuery = insertWalletsInto + `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number,
-	       hold_at, debt, shelved_sum, lapsed_sum, lapsed_at` + fromWalletArrays
+	       hold_at, debt, shelved_sum, lapsed_sum, lapsed_at, notice_number, next_notice, next_notice_lot` + fromWalletArrays
 
 const fromWalletArrays = `
 	  from unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 	              $8::bytea[], $9::timestamptz[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
 	              $15::timestamptz[], $16::text[], $17::bigint[], $18::timestamptz[],
-	              $19::bigint[], $20::bigint[], $21::bigint[], $22::timestamptz[])
+	              $19::bigint[], $20::bigint[], $21::bigint[], $22::timestamptz[],
+	              $23::bigint[], $24::timestamptz[], $25::bigint[])
 	    as u (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
-	          shelved_sum, lapsed_sum, lapsed_at)`
+	          shelved_sum, lapsed_sum, lapsed_at, notice_number, next_notice, next_notice_lot)`
 
 // walletArrays are the columns of wallets, one array each.
 type walletArrays struct {
@@ -198,9 +200,9 @@ type walletArrays struct {
 	balances, held, seqs, positions, promotionalFrom, promotional, paidFrom, paid []int64
 	hashes, lots                                                                  [][]byte
 	updatedAt                                                                     []time.Time
-	nextExpiry, holdAt, lapsedAt                                                  []*time.Time
+	nextExpiry, holdAt, lapsedAt, nextNotice                                      []*time.Time
 	alerts                                                                        []*string
-	holdNumbers, debts, shelved, lapsed                                           []int64
+	holdNumbers, debts, shelved, lapsed, noticeNumbers, noticeLots                []int64
 }
 
 func (a *walletArrays) add(key customerKey, w *walletState) {
@@ -219,13 +221,16 @@ func (a *walletArrays) add(key customerKey, w *walletState) {
 	a.debts = append(a.debts, int64(w.Debt))
 	a.shelved, a.lapsed = append(a.shelved, int64(w.Shelf.Sum)), append(a.lapsed, int64(w.Shelf.Lapsed))
 	a.lapsedAt = append(a.lapsedAt, timeOrNull(w.Shelf.LapsedAt))
+	a.noticeNumbers = append(a.noticeNumbers, w.Notices.Number)
+	a.nextNotice = append(a.nextNotice, timeOrNull(w.Notices.NextNotice()))
+	a.noticeLots = append(a.noticeLots, w.Notices.NoticeLot())
 }
 
 func (a *walletArrays) args() []any {
 	return []any{
 		a.customers, a.tenants, a.currencies, a.balances, a.held, a.seqs, a.positions,
 		a.hashes, a.updatedAt, a.lots, a.promotionalFrom, a.promotional, a.paidFrom, a.paid, a.nextExpiry, a.alerts,
-		a.holdNumbers, a.holdAt, a.debts, a.shelved, a.lapsed, a.lapsedAt,
+		a.holdNumbers, a.holdAt, a.debts, a.shelved, a.lapsed, a.lapsedAt, a.noticeNumbers, a.nextNotice, a.noticeLots,
 	}
 }
 
@@ -242,6 +247,7 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	b.queueTransfers(trip)
 	b.queueHolds(trip)
 	b.queueObjects(trip)
+	b.queueNotices(trip)
 	return b.db.finish(ctx, conn, trip)
 }
 
@@ -267,12 +273,13 @@ func (b *batch) queueArrays(trip *pgx.Batch) {
 	}
 }
 
-// moved are the wallets that got entries, or about whose holds something was done.
+// moved are the wallets that got entries, about whose holds something was done, or
+// whose lots were announced.
 func (b *batch) moved() iter.Seq2[customerKey, *walletState] {
 	return func(yield func(customerKey, *walletState) bool) {
 		for key, state := range b.customers {
 			for i := range state.wallets {
-				if w := &state.wallets[i]; (w.Seq != w.stored || w.HoldNumber != w.storedHold) && !yield(key, w) {
+				if w := &state.wallets[i]; (w.Seq != w.stored || w.HoldNumber != w.storedHold || w.told != nil) && !yield(key, w) {
 					return
 				}
 			}

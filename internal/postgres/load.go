@@ -63,15 +63,18 @@ func (b *batch) scanWallets(rows pgx.Rows) error {
 func scanWallet(row pgx.CollectableRow) (key customerKey, w walletrow.Row, err error) {
 	var hash, lots []byte
 	var updatedAt time.Time
-	var holdAt, lapsedAt *time.Time
+	var holdAt, lapsedAt, nextNotice *time.Time
+	var noticeNumber, noticeLot int64
 	err = row.Scan(&key.id, &key.tenant, &w.Currency, &w.Balance, &w.Held, &w.Seq, &w.Position, &hash, &updatedAt, &lots,
 		&w.Tails[0].From, &w.Tails[0].Sum, &w.Tails[1].From, &w.Tails[1].Sum, &w.Alerts,
-		&w.HoldNumber, &holdAt, &w.Debt, &w.Shelf.Sum, &w.Shelf.Lapsed, &lapsedAt)
+		&w.HoldNumber, &holdAt, &w.Debt, &w.Shelf.Sum, &w.Shelf.Lapsed, &lapsedAt,
+		&noticeNumber, &nextNotice, &noticeLot)
 	if err != nil {
 		return key, w, err
 	}
 	copy(w.Hash[:], hash)
 	w.UpdatedAt, w.HoldAt, w.Shelf.LapsedAt = updatedAt.UTC(), timeOf(holdAt), timeOf(lapsedAt)
+	w.Notices = walletrow.NoticesOf(noticeNumber, timeOf(nextNotice), noticeLot)
 	w.Written, err = walletrow.DecodeLots(lots)
 	return key, w, err
 }

@@ -27,6 +27,9 @@ func TestPlansLookUpByWholeKeys(t *testing.T) {
 	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, n, 'made', null, 1, 0, 0, 0, 0, 0, 0, 0, now(), null, null,
 	         repeat('f', 16)::bytea, 'key', now()
 	    from generate_series(1, 5000) as n;
+	  insert into expiry_notices
+	  select 'cus_' || case when %[1]s then 0 else n end, 1, n, 'ntc_' || n, 'USD', n, 'paid', 'infinity', 1, n, 0, now()
+	    from generate_series(1, 5000) as n;
 	  insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)
 	  select 'cus_' || n, n %% 50, 'a@example.com', 'A', 'a', '', '{}', now(), now() from generate_series(1, 100) as n;
 	  insert into wallets (customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
@@ -86,6 +89,10 @@ func checkPlans(t *testing.T, url, fill string) {
 	sweep := plan(t, conn, len(postgres.HotStatements)+1, postgres.ExpiredQuery)
 	if !looksUpBy(sweep, []string{"next_expiry"}) || strings.Contains(sweep, "Sort") {
 		t.Errorf("the sweep's look-up: got a plan that does not walk the index of expiries:\n%s", sweep)
+	}
+	notices := plan(t, conn, len(postgres.HotStatements)+3, postgres.DueNoticesQuery)
+	if !looksUpBy(notices, []string{"tenant", "next_notice"}) || strings.Contains(notices, "Sort") {
+		t.Errorf("the look-up of what is to be announced: got a plan that does not walk its index:\n%s", notices)
 	}
 	unfinished := plan(t, conn, len(postgres.HotStatements)+2, postgres.UnfinishedQuery)
 	if !looksUpBy(unfinished, []string{"id"}) || !strings.Contains(unfinished, "transfers_in_transit") || strings.Contains(unfinished, "Sort") {

@@ -94,13 +94,15 @@ func placeholders(rows, columns int) string {
 }
 
 const insertWalletQuery = insertWalletsInto + `
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+	        $23, $24, $25)`
 
 const updateWalletQuery = `
 	update wallets
 	   set balance = $4, held = $5, seq = $6, position = $7, hash = $8, updated_at = $9, lots = $10, promotional_from = $11,
 	       promotional_sum = $12, paid_from = $13, paid_sum = $14, next_expiry = $15, alerts = $16, hold_number = $17,
-	       hold_at = $18, debt = $19, shelved_sum = $20, lapsed_sum = $21, lapsed_at = $22
+	       hold_at = $18, debt = $19, shelved_sum = $20, lapsed_sum = $21, lapsed_at = $22,
+	       notice_number = $23, next_notice = $24, next_notice_lot = $25
 	 where customer_id = $1 and tenant = $2 and currency = $3`
 
 // smallMax is up to how many entries a batch is written row by row.
@@ -175,5 +177,6 @@ func walletRow(key customerKey, w *walletState) []any {
 		walletrow.AppendLots([]byte{}, w.Written), w.Tails[0].From, int64(w.Tails[0].Sum), w.Tails[1].From,
 		int64(w.Tails[1].Sum), timeOrNull(w.NextExpiry()), textOrNull(string(w.Alerts), ""), w.HoldNumber,
 		timeOrNull(w.HoldAt), int64(w.Debt), int64(w.Shelf.Sum), int64(w.Shelf.Lapsed), timeOrNull(w.Shelf.LapsedAt),
+		w.Notices.Number, timeOrNull(w.Notices.NextNotice()), w.Notices.NoticeLot(),
 	}
 }

@@ -131,6 +131,7 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 		`delete from wallets where customer_id = $1`,
 		`delete from wallet_lots where seq = $1`,
 		`update wallet_lots set remaining = $2 where seq = $1`,
+		`select u.lot from unnest($4::bigint[]) as u (lot) cross join lateral ( select * from expiry_notices n where n.lot = u.lot offset 0) as n`,
 		`select e.seq, (select sum(r.amount) from ledger_entries r where r.reverses = e.id) from ledger_entries e where e.customer_id = $1 and e.tenant = $2`,
 	} {
 		if crossing(planted) == "" {
@@ -142,7 +143,7 @@ func statementsAreOfOneShard(t *testing.T, s server) {
 var (
 	ofSession = regexp.MustCompile(`^(begin isolation level read committed|commit|rollback|set local [a-z_.]+ = '[a-z0-9_]+')$`)
 	ofTenant  = regexp.MustCompile(`^select no from tenants where business_id = \$1 and mode = \$2$`)
-	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets|wallet_lots|lot_marks) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
+	inserting = regexp.MustCompile(`^insert into (ledger_entries|wallets|wallet_lots|lot_marks|expiry_notices) \( ?customer_id, [a-z_, ]+\) values [($, 0-9)]+$`)
 	reading   = regexp.MustCompile(`^select [^;]* from (customers|wallets|wallet_lots|lot_marks|ledger_entries)( [a-z])? where ([a-z]\.)?customer_id = \$1 and [^;]+$`)
 	ofKeys    = regexp.MustCompile(`^select [^;]* from unnest\(\$3::text\[\]\) as u \(idempotency_key\) cross join lateral \( ` +
 		`select \* from ledger_entries e where e.customer_id = \$1 and e.tenant = \$2 and e.idempotency_key = u.idempotency_key offset 0\) as e$`)
@@ -151,6 +152,8 @@ var (
 		`where e.customer_id = \$1 and e.tenant = \$2 and e.currency = \$3 and e.seq between \$4 and \$5 and e.category <> '' order by e.seq$`)
 	ofShelf = regexp.MustCompile(`^select [^;]* from unnest\(\$4::timestamptz\[\], [^;]* u \(expires_at, category, seq\) cross join lateral \( ` +
 		`select \* from wallet_lots l where l.customer_id = \$1 and l.tenant = \$2 and [^;]* offset 0\) as l$`)
+	ofNotices = regexp.MustCompile(`^select u\.lot from unnest\(\$4::bigint\[\]\) as u \(lot\) cross join lateral \( ` +
+		`select \* from expiry_notices n where n\.customer_id = \$1 and n\.tenant = \$2 and [^;]* offset 0\) as n$`)
 	taking   = regexp.MustCompile(`^delete from wallet_lots where customer_id = \$1 and tenant = \$2 and [^;]+$`)
 	updating = regexp.MustCompile(`^update (wallets|wallet_lots) set [a-z_$0-9=, ]+ where customer_id = \$1 and [^;]+$`)
 	ofShard  = regexp.MustCompile(`^select [^;]* from unnest\(\$1::text\[\], [^;]* u \(customer_id, tenant\) join customers c ` +
@@ -166,7 +169,7 @@ var (
 func crossing(statement string) string {
 	text := strings.Join(strings.Fields(strings.ToLower(statement)), " ")
 	for _, form := range []*regexp.Regexp{
-		ofSession, ofTenant, ofKeys, ofCredits, ofShelf, taking, ofShard, ofWallets, ofKeysOfShard, updatingShard,
+		ofSession, ofTenant, ofKeys, ofCredits, ofShelf, ofNotices, taking, ofShard, ofWallets, ofKeysOfShard, updatingShard,
 	} {
 		if form.MatchString(text) {
 			return ""
@@ -227,6 +230,9 @@ func hotStatements(t *testing.T, s server) []string {
 		t.Fatal(err)
 	}
 	running.Wait()
+	post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5, ExpiresAt: time.Now().Add(2 * time.Hour)})
+	i.announce(db, c)
+	post(ledger.PostRequest{Direction: ledger.Debit, Amount: 5})
 	i.shelve(db, post)
 	i.postSeveral(db, holder)
 	last := post(ledger.PostRequest{Direction: ledger.Credit, Amount: 5})
@@ -242,6 +248,7 @@ func hotStatements(t *testing.T, s server) []string {
 		"begin", "set local synchronous_commit", "from customers c", "from wallets w", "u.idempotency_key",
 		"seq between", "insert into ledger_entries", "$1792)", "$224)", "reverses = $3", "join customers c", "w.customer_id = any", "u (customer_id, tenant, idempotency_key)", "update wallets w", "insert into wallets", "update wallets", "select count(*) > 0", "commit",
 		"limit $7", "u.category", "sum(l.remaining)", "insert into lot_marks", "insert into wallet_lots", "update wallet_lots", "delete from wallet_lots",
+		"insert into expiry_notices", "from expiry_notices n",
 	} {
 		if !slices.ContainsFunc(statements, func(statement string) bool { return strings.Contains(statement, part) }) {
 			t.Errorf("no statement with %q was run, so it was not looked at; got %q", part, statements)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/walletrow"
 )
 
 // WriteAsSharded has a store on plain PostgreSQL write as on Citus, with all
@@ -73,6 +74,8 @@ const (
 	UnfinishedQuery = unfinishedQuery
 
 	ExpiredHoldsQuery = expiredHoldsQuery
+
+	DueNoticesQuery = dueNoticesQuery
 )
 
 // PastStatements are those that read a wallet's past, each with arguments. They
@@ -117,6 +120,10 @@ var HotStatements = []struct {
 	{"update a hold", updateHoldQuery, holdKeyColumns},
 	{"list holds", holdsQuery, holdKeyColumns},
 	{"look for a hold event", lookHoldQuery, holdKeyColumns},
+	{"find what was announced", toldQuery, []string{"customer_id", "tenant", "currency", "lot"}},
+	{"read notices", noticesQuery, holdKeyColumns},
+	{"look for a notice", lookNoticeQuery, holdKeyColumns},
+	{"look for where announcing stands", lookAnnouncedQuery, walletKeyColumns},
 	{"read points in the past", readPointsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"read the lots that credits opened", readOpenedQuery, []string{"customer_id", "tenant", "currency", "seq"}},
 	{"add entries up", readTotalsQuery, []string{"customer_id", "tenant", "currency", "seq"}},
@@ -169,6 +176,19 @@ func (db *DB) HappenedHold(change *ledger.HoldChange) (bool, error) {
 
 // PruneQuery removes what was delivered long ago.
 const PruneQuery = pruneQuery
+
+// HappenedNotice looks for a notice as after a lost answer to its commit, or for where
+// announcing stands in its wallet where it is nil.
+func (db *DB) HappenedNotice(notice *ledger.Notice, wallet ledger.WalletKey, from ledger.Lot) (bool, error) {
+	number, _ := db.tenants.known(wallet.Tenant)
+	b := newBatch(db, nil)
+	if notice != nil {
+		b.notices = append(b.notices, placedNotice{number, notice, 1})
+	}
+	key := customerKey{wallet.CustomerID, number}
+	b.announced = append(b.announced, announcedWallet{key, wallet.Currency, walletrow.Notices{From: from}})
+	return b.happened()
+}
 
 // DueQuery is the query of what is due to an endpoint, in strict order or not.
 func DueQuery(inOrder bool) string {

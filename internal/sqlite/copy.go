@@ -219,6 +219,10 @@ var shapes = map[*transfer.Table]shape{
 		from:    "customers c join object_events e on e.customer = c.no",
 		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "created_at": "e.created_at"},
 	},
+	transfer.Notices: {
+		from:    "customers c join expiry_notices n on n.customer = c.no",
+		columns: map[string]string{"customer_id": "c.id", "tenant": "c.tenant", "id": "n.id", "created_at": "n.created_at"},
+	},
 	transfer.Entries: {
 		from: "ledger_entries e cross join customers c on c.no = e.customer",
 		columns: map[string]string{

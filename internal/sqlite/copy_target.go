@@ -217,12 +217,12 @@ func insertion(table *transfer.Table) string {
 	case transfer.Wallets:
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
-		names[tenant], values[tenant] = "last_entry", "0"
+		names, values = append(names, "last_entry"), append(values, "0")
 	case transfer.Objects:
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
 	case transfer.WalletLots, transfer.LotMarks, transfer.AuditEntries, transfer.Transfers, transfer.Holds,
-		transfer.HoldEvents, transfer.ObjectEvents:
+		transfer.HoldEvents, transfer.ObjectEvents, transfer.Notices:
 		id, tenant := table.Index("customer_id"), table.Index("tenant")
 		names[id], values[id] = "customer", fmt.Sprintf("(select no from customers where tenant = ?%d and id = ?%d)", tenant+1, id+1)
 		names, values = slices.Delete(names, tenant, tenant+1), slices.Delete(values, tenant, tenant+1)
@@ -386,7 +386,7 @@ func (t *CopyTarget) writeLinks() error {
 }
 
 // settleFeed has the feed tell of the customers that came: first that they were
-// made, then of the entries, then of the audit trails and the holds. A run that was
+// made, then of the entries, then of the audit trails, the holds and the notices. A run that was
 // killed may have done it before.
 func (t *CopyTarget) settleFeed() error {
 	const made = `
@@ -404,7 +404,12 @@ func (t *CopyTarget) settleFeed() error {
 	  select customer, 'hold', number, (select coalesce(max(no), 0) from ledger_entries) from hold_events
 	   where not exists (select 1 from customer_events where kind = 'hold')
 	   order by created_at, customer, number`
-	for _, statement := range []string{made, changed, held} {
+	const announced = `
+	  insert into customer_events (customer, kind, position, after_entry)
+	  select customer, 'notice', number, (select coalesce(max(no), 0) from ledger_entries) from expiry_notices
+	   where not exists (select 1 from customer_events where kind = 'notice')
+	   order by created_at, customer, number`
+	for _, statement := range []string{made, changed, held, announced} {
 		if err := execute(t.conn, statement); err != nil {
 			return err
 		}

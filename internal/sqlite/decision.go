@@ -57,6 +57,11 @@ func (c *committer) executeDecision(cmd *command) error {
 			return err
 		}
 	}
+	if cmd.scope.Announces {
+		if snapshot.Unannounced, err = unannounced(state, w, source); err != nil {
+			return err
+		}
+	}
 	cmd.change, cmd.err = groupcommit.Guarded(cmd.decide, snapshot)
 	if cmd.err != nil || cmd.change.Replayed {
 		return nil
@@ -102,6 +107,11 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 			return err
 		}
 		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
+	}
+	if change.Announced != nil {
+		if err := writeNotices(c.conn, state.no, change.Announced.Notices); err != nil {
+			return err
+		}
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }
@@ -167,6 +177,9 @@ func (c *committer) writeWallets() (err error) {
 				return err
 			}
 			if err := updateNextExpiry(c.conn, w); err != nil {
+				return err
+			}
+			if err := updateNotices(c.conn, w); err != nil {
 				return err
 			}
 			w.dirty = false

@@ -50,11 +50,12 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 }
 
 // What customer_events tells of: a customer was made, a line of the audit trail at
-// a position, and a hold event with a number.
+// a position, and a hold event or a notice with a number.
 const (
 	customerWasMade = "made"
 	customerAudit   = "audit"
 	customerHold    = "hold"
+	customerNotice  = "notice"
 )
 
 // insertCustomerEvent keeps that something happened about a customer: what the
@@ -222,8 +223,11 @@ func holdFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (ledger.F
 
 // customerFact reads what a customer event tells of.
 func customerFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (fact ledger.Fact, err error) {
-	if item.kind == customerHold {
+	switch item.kind {
+	case customerHold:
 		return holdFact(conn, tenant, item)
+	case customerNotice:
+		return noticeFact(conn, tenant, item)
 	}
 	stmt, err := conn.Prepare(`select ` + customerColumns + ` from customers where no = ?`)
 	if err != nil {

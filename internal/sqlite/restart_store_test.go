@@ -98,6 +98,10 @@ func (r *restarting) Expired(ctx context.Context, at time.Time, limit int) ([]le
 	return r.read().Expired(ctx, at, limit)
 }
 
+func (r *restarting) DueNotices(ctx context.Context, at time.Time, limit int) ([]ledger.DueNotices, error) {
+	return r.read().DueNotices(ctx, at, limit)
+}
+
 func (r *restarting) CreateBusiness(
 	ctx context.Context, business access.Business, settings access.Settings, keys []access.Key,
 ) error {
@@ -176,6 +180,12 @@ func (r *restarting) HoldEvents(
 	ctx context.Context, tenant ledger.Tenant, customer string, after int64, limit int,
 ) ([]ledger.HoldEvent, error) {
 	return r.read().HoldEvents(ctx, tenant, customer, after, limit)
+}
+
+func (r *restarting) Notices(
+	ctx context.Context, tenant ledger.Tenant, customer string, after int64, limit int,
+) ([]ledger.Notice, error) {
+	return r.read().Notices(ctx, tenant, customer, after, limit)
 }
 
 func (r *restarting) Feed(

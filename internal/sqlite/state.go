@@ -44,10 +44,11 @@ func (c *customerState) wallet(currency money.Currency) *walletState {
 // walletState is one row of the table wallets.
 type walletState struct {
 	walletrow.Row
-	no         int64 // of the row, 0 before it is first written
-	last       int64 // no of the wallet's last entry, 0 for none
-	nextExpiry int64 // as it stands in the row
-	dirty      bool  // touched by the running batch and not yet written
+	no         int64             // of the row, 0 before it is first written
+	last       int64             // no of the wallet's last entry, 0 for none
+	nextExpiry int64             // as it stands in the row
+	notices    walletrow.Notices // as it stands in the row
+	dirty      bool              // touched by the running batch and not yet written
 }
 
 // cache keeps the states of the customers that were used last. Only the
@@ -146,7 +147,7 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 	stmt, err := conn.Prepare(`
 	  select currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
 	         promotional_from, promotional_sum, paid_from, paid_sum, no, next_expiry, alerts,
-	         hold_number, hold_at, debt, shelved_sum, lapsed_sum, lapsed_at
+	         hold_number, hold_at, debt, shelved_sum, lapsed_sum, lapsed_at, notice_number, next_notice, next_notice_lot
 	    from wallets
 	   where customer = ?`)
 	if err != nil {
@@ -172,6 +173,8 @@ func readWallets(conn *sqlite.Conn, customer int64) (wallets []walletState, err 
 		}
 		w.Shelf.Sum, w.Shelf.Lapsed = money.Amount(stmt.ColumnInt64(19)), money.Amount(stmt.ColumnInt64(20))
 		w.Shelf.LapsedAt = timeOf(stmt.ColumnInt64(21))
+		w.Notices = walletrow.NoticesOf(stmt.ColumnInt64(22), timeOf(stmt.ColumnInt64(23)), stmt.ColumnInt64(24))
+		w.notices = w.Notices
 		stmt.ColumnBytes(6, w.Hash[:])
 		w.Written, err = walletrow.DecodeLots(columnBytes(stmt, 8))
 		if err != nil {
@@ -191,8 +194,9 @@ const updateWalletQuery = `
 const insertWalletQuery = `
 	  insert into wallets (balance, held, seq, position, last_entry, hash, updated_at, lots,
 	                       promotional_from, promotional_sum, paid_from, paid_sum, alerts, hold_number, hold_at, debt,
-	                       shelved_sum, lapsed_sum, lapsed_at, customer, currency)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	                       shelved_sum, lapsed_sum, lapsed_at, customer, currency, tenant)
+	  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+	          (select tenant from customers where no = ?20))`
 
 // updateWallet stores a wallet's state by its row's number, without a look into
 // an index. It returns the buffer, grown if need be. When the next lot expires is
@@ -223,6 +227,18 @@ func updateNextExpiry(conn *sqlite.Conn, w *walletState) (err error) {
 	_, err = stmt.Step()
 	w.nextExpiry = next
 	return err
+}
+
+// updateNotices stores where the announcing of a wallet's lots stands, if the row says
+// otherwise. It is a statement of its own for the same reason.
+func updateNotices(conn *sqlite.Conn, w *walletState) error {
+	n := &w.Notices
+	if *n == w.notices {
+		return nil
+	}
+	const update = `update wallets set notice_number = ?, next_notice = ?, next_notice_lot = ? where no = ?`
+	w.notices = *n
+	return execute(conn, update, n.Number, microsOf(n.NextNotice()), n.NoticeLot(), w.no)
 }
 
 // insertWallet stores the state of a wallet that has no row yet.

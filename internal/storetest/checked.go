@@ -78,6 +78,8 @@ func checkSnapshot(scope ledger.Scope, s ledger.Snapshot) string {
 		return !slices.Contains(scope.Objects, o.ObjectKey)
 	}):
 		return fmt.Sprintf("got objects %v, want only %v", s.Objects, scope.Objects)
+	case (s.Unannounced != nil) != scope.Announces:
+		return fmt.Sprintf("got unannounced lots %+v, and asked for them: %v", s.Unannounced, scope.Announces)
 	case w.Seq > s.Chain.Position:
 		return fmt.Sprintf("got wallet seq %d above position %d", w.Seq, s.Chain.Position)
 	case s.Prior != nil && scope.Key == "":
@@ -85,7 +87,29 @@ func checkSnapshot(scope ledger.Scope, s ledger.Snapshot) string {
 	case s.Prior != nil && s.Prior.IdempotencyKey != scope.Key:
 		return fmt.Sprintf("got prior entry with key %q, want %q", s.Prior.IdempotencyKey, scope.Key)
 	}
+	if broken := checkUnannounced(s.Unannounced); broken != "" {
+		return broken
+	}
 	return checkLots(scope, s)
+}
+
+// checkUnannounced checks that lots which may have to be announced can expire, have
+// something left and stand in spend order from their place on.
+func checkUnannounced(seen *ledger.Unannounced) string {
+	if seen == nil {
+		return ""
+	}
+	if len(seen.Told) != len(seen.Lots) || seen.More && len(seen.Lots) < 2 {
+		return fmt.Sprintf("got %d unannounced lots, %d words of whether, and more: %v", len(seen.Lots), len(seen.Told), seen.More)
+	}
+	last := seen.From
+	for i, lot := range seen.Lots {
+		if lot.ExpiresAt.IsZero() || lot.Remaining <= 0 || spentBefore(lot, last) || i > 0 && !spentBefore(last, lot) {
+			return fmt.Sprintf("got lot %+v to announce behind %+v", lot, last)
+		}
+		last = lot
+	}
+	return ""
 }
 
 // checkLots checks order, seqs and amounts of a snapshot's lots, and that they
@@ -160,6 +184,11 @@ func cloneSnapshot(s ledger.Snapshot) ledger.Snapshot {
 	if s.Hold != nil {
 		hold := cloneHold(*s.Hold)
 		s.Hold = &hold
+	}
+	if s.Unannounced != nil {
+		seen := *s.Unannounced
+		seen.Lots, seen.Told = slices.Clone(seen.Lots), slices.Clone(seen.Told)
+		s.Unannounced = &seen
 	}
 	return s
 }

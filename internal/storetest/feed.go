@@ -73,8 +73,14 @@ func feedComplaints(
 func pick[T any](from []T) T { return from[rand.IntN(len(from))] }
 
 // feedWrite does one thing that is told by one event: it posts an entry, or now and
-// then holds what there is or renames the customer.
+// then holds or announces what there is, or renames the customer.
 func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int) error {
+	if n%8 == 6 {
+		due := ledger.DueNotices{Wallet: walletIn(c, "USD"), Until: book.Now().Add(24 * time.Hour)}
+		if told, err := book.Announce(ctx, due, book.Now(), 1); err != nil || told == 1 {
+			return err
+		}
+	}
 	if n%8 == 4 {
 		request := holdOf(c, 1, book.Now().Add(24*time.Hour))
 		_, err := book.MakeHold(ctx, request)
@@ -83,7 +89,7 @@ func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int)
 		}
 	}
 	if n%8 != 0 {
-		_, err := book.Post(ctx, credit(c, 1))
+		_, err := book.Post(ctx, credit(c, 1, expires(book.Now().Add(time.Duration(60-n%50)*time.Minute))))
 		return err
 	}
 	rename := func(c ledger.Customer) ledger.Customer {
@@ -94,10 +100,10 @@ func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int)
 	return err
 }
 
-// outOfOrder says where the entries, the hold events or the audit lines of a customer
-// do not stand in their order, without gaps, behind the event of the customer itself,
-// and where a hold event comes before the entry that it was decided behind, or after
-// the next one.
+// outOfOrder says where the entries, the hold events, the notices or the audit lines of
+// a customer do not stand in their order, without gaps, behind the event of the customer
+// itself, and where a hold event or a notice comes before the entry that it was decided
+// behind, or after the next one.
 func outOfOrder(events []ledger.Event) (complaints []string) {
 	type chain struct {
 		customer string
@@ -109,6 +115,12 @@ func outOfOrder(events []ledger.Event) (complaints []string) {
 		switch {
 		case e.Audit != nil:
 			at.of, position = "audit", e.Audit.Position
+		case e.Notice != nil:
+			at.of, position = "notices", e.Notice.Number
+			if seq := last[chain{e.CustomerID, ""}]; seq != e.Notice.Seq {
+				complaints = append(complaints, fmt.Sprintf("customer %s: a notice behind entry %d comes behind %d",
+					e.CustomerID, e.Notice.Seq, seq))
+			}
 		case e.Hold != nil:
 			at.of, position = "holds", e.Hold.Event.Number
 			if seq := last[chain{e.CustomerID, ""}]; seq != e.Hold.Event.Seq { // there is one wallet

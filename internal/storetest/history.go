@@ -19,6 +19,7 @@ type History struct {
 	Audit    []ledger.AuditEntry // by position, oldest first
 	Holds    []ledger.Hold       // by number, oldest first, the active ones with their lots
 	Events   []ledger.HoldEvent  // by number, oldest first
+	Notices  []ledger.Notice     // by number, oldest first
 }
 
 // errPeek ends a decision that only wants to look.
@@ -69,7 +70,10 @@ func ReadHistory(ctx context.Context, store ledger.Store, tenant ledger.Tenant, 
 	if h.Audit, err = readAudit(ctx, store, tenant, customerID); err != nil {
 		return History{}, err
 	}
-	return h, h.readHolds(ctx, store, tenant)
+	if err := h.readHolds(ctx, store, tenant); err != nil {
+		return History{}, err
+	}
+	return h, h.readNotices(ctx, store, tenant)
 }
 
 func readAudit(

@@ -23,11 +23,12 @@ func (v Violation) String() string {
 
 // CheckLaws recomputes a customer's history from its raw entries, slowly and
 // without the rules' own code, and returns every law that does not hold: M1,
-// M3, M4, M5, M7, O1, O2, O3, K1, L1, L2, L3, L4, L5, L6, H1, H2, H3, R4, A1, N1 for
+// M3, M4, M5, M7, O1, O2, O3, K1, L1, L2, L3, L4, L5, L6, L7, H1, H2, H3, R4, A1, N1 for
 // stray entries, and N5.
 func CheckLaws(h History) []Violation {
 	a := audit{keys: map[string]int64{}, wallets: map[money.Currency]*auditWallet{}}
 	a.sortEvents(h)
+	a.sortNotices(h)
 	for _, e := range h.Entries {
 		a.entry(h.Customer, e)
 	}
@@ -37,6 +38,7 @@ func CheckLaws(h History) []Violation {
 	}
 	a.position = int64(len(h.Entries))
 	a.holds(h)
+	a.notices()
 	a.heads(h)
 	a.trail(h)
 	return a.found
@@ -73,6 +75,8 @@ type auditWallet struct {
 	events  []holdEvent // about holds in it, those to come
 	holds   []*auditHold
 	debt    money.Amount
+	notices []ledger.Notice // of its lots, those to come
+	told    map[int64]bool  // lots that were announced
 }
 
 func (a *audit) blame(law string, format string, args ...any) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -97,8 +98,10 @@ func (a *audit) eventsBefore(w *auditWallet, seq int64) {
 	for len(w.events) > 0 && w.events[0].Position == 0 && w.events[0].Seq < seq {
 		e := w.events[0]
 		w.events = w.events[1:]
+		a.noticesBefore(w, seq, e.Number)
 		a.holdEvent(w, e)
 	}
+	a.noticesBefore(w, seq, math.MaxInt64)
 }
 
 // holdEvent plays an event without an entry.

@@ -43,6 +43,8 @@ func drive(rt *rapid.T, t testing.TB, stores Stores, ids *dice) {
 		"bulk":         m.bulk,
 		"sweep":        m.sweep,
 		"sweep more":   m.sweep,
+		"announce":     m.announce,
+		"announce all": m.announceDue,
 		"reverse":      m.reverse(ledger.Debit),
 		"take back":    m.reverse(ledger.Credit),
 		"lapse":        m.lapse,
@@ -142,8 +144,10 @@ func newMachine(rt *rapid.T, t testing.TB, stores Stores, ids *dice) *machine {
 	}
 	m.real, m.model = newSide(checked{Store: stores.Ledger, t: m.complaints}), newSide(model)
 	business := access.Business{ID: ledger.NewID("bus_", epoch, [2]uint64{ids.next(), ids.next()}), Name: "Machine", CreatedAt: epoch}
+	settings := defaultSettings()
+	settings.ExpiryNoticeDays = 1
 	for _, store := range []access.Store{stores.Access, model} {
-		if err := store.CreateBusiness(t.Context(), business, defaultSettings(), nil); err != nil {
+		if err := store.CreateBusiness(t.Context(), business, settings, nil); err != nil {
 			rt.Fatalf("create business: got error %v, want none", err)
 		}
 	}

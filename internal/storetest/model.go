@@ -41,6 +41,7 @@ type modelCustomer struct {
 	holds     []ledger.Hold
 	events    []ledger.HoldEvent // about holds, by number
 	moments   []modelMoment      // in the order in which they were
+	notices   []ledger.Notice    // by number
 
 	objects      []ledger.Object // in the order in which they were made
 	objectEvents []ledger.ObjectEvent
@@ -98,6 +99,11 @@ func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Chang
 	}
 	if change.Hold != nil {
 		m.tell(scope.Tenant, ledger.Fact{Hold: change.Hold})
+	}
+	if change.Announced != nil {
+		for i := range change.Announced.Notices {
+			m.tell(scope.Tenant, ledger.Fact{Notice: &change.Announced.Notices[i]})
+		}
 	}
 	return change, nil
 }
@@ -194,8 +200,11 @@ func (c *modelCustomer) commit(s ledger.Snapshot, change ledger.Change) {
 		c.commitHold(*change.Hold)
 	}
 	c.keepObjects(change.Objects)
-	if !change.MovesNothing() {
+	if change.Entry.Position > 0 || change.Hold != nil {
 		c.remember(before, &change)
+	}
+	if change.Announced != nil {
+		c.notices = append(c.notices, change.Announced.Notices...)
 	}
 }
 

@@ -47,6 +47,6 @@ func (c *modelCustomer) copy() modelCustomer {
 		wallets[currency] = &wallet
 	}
 	return modelCustomer{c.Customer, slices.Clone(c.entries), slices.Clone(c.audit), wallets, slices.Clone(c.transfers),
-		slices.Clone(c.holds), slices.Clone(c.events), slices.Clone(c.moments), slices.Clone(c.objects),
-		slices.Clone(c.objectEvents)}
+		slices.Clone(c.holds), slices.Clone(c.events), slices.Clone(c.moments), slices.Clone(c.notices),
+		slices.Clone(c.objects), slices.Clone(c.objectEvents)}
 }

@@ -24,6 +24,9 @@ func (m *Model) tell(tenant ledger.Tenant, fact ledger.Fact) {
 		hold := *fact.Hold
 		hold.Event.Allocations = slices.Clone(hold.Event.Allocations)
 		fact.Hold = &hold
+	case fact.Notice != nil:
+		notice := *fact.Notice
+		fact.Notice = &notice
 	case fact.Audit != nil:
 		line := *fact.Audit
 		fact.Audit = &line

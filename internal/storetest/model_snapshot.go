@@ -50,6 +50,9 @@ func (c *modelCustomer) snapshot(scope ledger.Scope) ledger.Snapshot {
 	s.Transfer = c.transfer(scope.Transfer)
 	c.snapshotHolds(scope, &s)
 	c.snapshotObjects(scope, &s)
+	if scope.Announces {
+		s.Unannounced = c.unannounced(scope.Currency)
+	}
 	return s
 }
 
@@ -69,6 +72,7 @@ func (c *modelCustomer) history() History {
 	h := History{
 		Customer: c.Customer, Chain: c.chain(),
 		Entries: slices.Clone(c.entries), Audit: slices.Clone(c.audit), Holds: slices.Clone(c.holds), Events: slices.Clone(c.events),
+		Notices: slices.Clone(c.notices),
 	}
 	for _, currency := range slices.Sorted(maps.Keys(c.wallets)) {
 		h.Wallets = append(h.Wallets, *c.wallets[currency])

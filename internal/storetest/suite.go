@@ -88,6 +88,7 @@ func contents() []topic {
 		{"bulk", bulkScenarios()},
 		{"lots", lotScenarios()},
 		{"expiry", expiryScenarios()},
+		{"notices", noticeScenarios()},
 		{"reversals", reversalScenarios()},
 		{"takebacks", takebackScenarios()},
 		{"debts", debtScenarios()},

@@ -9,6 +9,7 @@ import (
 // meter counts what was swept. The zero meter counts nothing.
 type meter struct {
 	written prometheus.Counter
+	notices prometheus.Counter
 	last    prometheus.Gauge
 }
 
@@ -21,18 +22,28 @@ func newMeter(registry prometheus.Registerer) meter {
 			Name: "billfold_expiry_entries_total",
 			Help: "Expiry entries that this instance has written.",
 		}),
+		notices: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "billfold_expiry_notices_total",
+			Help: "Notices of funds that expire soon that this instance has written.",
+		}),
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "billfold_expiry_last_sweep_timestamp_seconds",
 			Help: "When this instance last finished a sweep of expired funds.",
 		}),
 	}
-	registry.MustRegister(m.written, m.last)
+	registry.MustRegister(m.written, m.notices, m.last)
 	return m
 }
 
 func (m *meter) entries(n int) {
 	if m.written != nil {
 		m.written.Add(float64(n))
+	}
+}
+
+func (m *meter) announced(n int) {
+	if m.notices != nil {
+		m.notices.Add(float64(n))
 	}
 }
 

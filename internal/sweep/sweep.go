@@ -1,12 +1,13 @@
-// Package sweep writes the expiry entries of lots that have expired: by the rule
-// of the ledger, for all wallets, again and again. Nothing depends on it but the
-// balances that people see: expired money cannot be spent from the instant of its
-// expiry, whether or not a sweep has come by. So it may run late, twice, or on
-// several instances at once.
+// Package sweep writes the expiry entries of lots that have expired, and the notices of
+// those that expire soon: by the rules of the ledger, for all wallets, again and again.
+// Nothing depends on it but the balances that people see and what they are told:
+// expired money cannot be spent from the instant of its expiry, whether or not a sweep
+// has come by. So it may run late, twice, or on several instances at once.
 package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -88,13 +89,30 @@ func (s *Sweeper) Run(ctx context.Context) {
 	}
 }
 
-// sweep writes every entry that is due, a slice of wallets at a time.
+// sweep writes every entry that is due, and then every notice: what has expired is not
+// announced.
 func (s *Sweeper) sweep(ctx context.Context) error {
 	resume, err := s.Pause(ctx)
 	if err != nil {
 		return err
 	}
 	defer resume()
+	believed, err := s.writeOff(ctx)
+	if believed && ctx.Err() == nil { // whatever could not be written off
+		var failed error
+		believed, failed = s.announce(ctx)
+		err = errors.Join(err, failed)
+	}
+	if err != nil || !believed || ctx.Err() != nil {
+		return err
+	}
+	s.meter.finished(s.book.Now())
+	return nil
+}
+
+// writeOff writes every entry that is due, a slice of wallets at a time. It reports false
+// where the clock is not to be believed.
+func (s *Sweeper) writeOff(ctx context.Context) (believed bool, err error) {
 	written := 0
 	defer func() {
 		if written > 0 {
@@ -103,57 +121,97 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	}()
 	passed := passedWallets{}
 	for {
-		at := s.book.Now()
-		if before, jumped := s.read(at); jumped {
-			s.logger.Warn("the clock has jumped; expired funds are swept once a second reading confirms it", "from", before, "to", at)
-			return nil
+		at, believed := s.read()
+		if !believed {
+			return false, nil
 		}
 		wallets, err := s.book.Store().Expired(ctx, at, sliceWallets+len(passed))
 		if err != nil {
-			return err
+			return true, err
 		}
-		if wallets = passed.without(wallets); len(wallets) == 0 {
+		if wallets = without(passed, wallets, ownName); len(wallets) == 0 {
 			break
 		}
-		n := s.slice(ctx, wallets, at, passed)
-		written += n
+		written += slice(wallets, ownName, passed, func(wallet ledger.WalletKey) (int, error) {
+			n, err := s.book.Sweep(ctx, wallet, at, walletEntries)
+			s.meter.entries(n)
+			return n, err
+		})
 		if ctx.Err() != nil || len(passed) > passedMax {
 			break
 		}
 	}
-	if err := passed.err(); err != nil || ctx.Err() != nil {
-		return err
+	return true, passed.err()
+}
+
+// announce writes every notice that is due, as writeOff does entries.
+func (s *Sweeper) announce(ctx context.Context) (believed bool, err error) {
+	written := 0
+	defer func() {
+		if written > 0 {
+			s.logger.Info("funds that expire soon were announced", "notices", written)
+		}
+	}()
+	name := func(due ledger.DueNotices) ledger.WalletKey { return due.Wallet }
+	passed := passedWallets{}
+	for {
+		at, believed := s.read()
+		if !believed {
+			return false, nil
+		}
+		due, err := s.book.Store().DueNotices(ctx, at, sliceWallets+len(passed))
+		if err != nil {
+			return true, err
+		}
+		if due = without(passed, due, name); len(due) == 0 {
+			break
+		}
+		written += slice(due, name, passed, func(due ledger.DueNotices) (int, error) {
+			n, err := s.book.Announce(ctx, due, at, walletEntries)
+			s.meter.announced(n)
+			return n, err
+		})
+		if ctx.Err() != nil || len(passed) > passedMax {
+			break
+		}
 	}
-	s.meter.finished(s.book.Now())
-	return nil
+	return true, passed.err()
 }
 
-// read takes a reading of the clock, and says whether it is too far from the one
+// ownName is the name of a wallet of which nothing else is known.
+func ownName(wallet ledger.WalletKey) ledger.WalletKey { return wallet }
+
+// read takes a reading of the clock, and says whether it is near enough to the one
 // before to be believed.
-func (s *Sweeper) read(now time.Time) (before time.Time, jumped bool) {
-	before, s.last = s.last, now
-	return before, !before.IsZero() && now.Sub(before).Abs() > jumpMax
+func (s *Sweeper) read() (now time.Time, believed bool) {
+	now = s.book.Now()
+	before := s.last
+	s.last = now
+	if before.IsZero() || now.Sub(before).Abs() <= jumpMax {
+		return now, true
+	}
+	s.logger.Warn("the clock has jumped; expired funds are swept once a second reading confirms it", "from", before, "to", now)
+	return now, false
 }
 
-// slice sweeps wallets, several at once, and returns how many entries it wrote.
-// A wallet that got none is passed over from then on: it cannot be swept, or
+// slice does something about wallets, several at once, and returns how much it did. A
+// wallet about which nothing was done is passed over from then on: it cannot be done, or
 // somebody else has done it.
-func (s *Sweeper) slice(
-	ctx context.Context, wallets []ledger.WalletKey, at time.Time, passed passedWallets,
+func slice[T any](
+	wallets []T, name func(T) ledger.WalletKey, passed passedWallets, do func(T) (int, error),
 ) (written int) {
 	var mu sync.Mutex
 	got := map[ledger.WalletKey]int{}
-	queue := make(chan ledger.WalletKey)
+	queue := make(chan T)
 	var running sync.WaitGroup
 	for range workers {
 		running.Go(func() {
 			for wallet := range queue {
-				n, err := s.book.Sweep(ctx, wallet, at, walletEntries)
-				s.meter.entries(n)
+				n, err := do(wallet)
 				mu.Lock()
-				got[wallet] += n
+				got[name(wallet)] += n
 				if err != nil {
-					passed[wallet] = err
+					passed[name(wallet)] = err
 				}
 				mu.Unlock()
 			}
@@ -169,9 +227,10 @@ func (s *Sweeper) slice(
 	close(queue)
 	running.Wait()
 	for _, wallet := range wallets {
-		written += got[wallet]
-		if _, failed := passed[wallet]; !failed && got[wallet] == 0 {
-			passed[wallet] = nil
+		key := name(wallet)
+		written += got[key]
+		if _, failed := passed[key]; !failed && got[key] == 0 {
+			passed[key] = nil
 		}
 	}
 	return written
@@ -181,9 +240,9 @@ func (s *Sweeper) slice(
 // went wrong, nil for nothing.
 type passedWallets map[ledger.WalletKey]error
 
-func (p passedWallets) without(wallets []ledger.WalletKey) (rest []ledger.WalletKey) {
+func without[T any](p passedWallets, wallets []T, name func(T) ledger.WalletKey) (rest []T) {
 	for _, wallet := range wallets {
-		if _, found := p[wallet]; !found {
+		if _, found := p[name(wallet)]; !found {
 			rest = append(rest, wallet)
 		}
 	}

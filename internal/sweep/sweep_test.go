@@ -94,11 +94,21 @@ func (s *stage) sweep() (entries, finished int64) {
 func (s *stage) metrics() (entries, finished int64) {
 	s.Helper()
 	families, err := s.registry.Gather()
-	if err != nil || len(families) != 2 {
-		s.Fatalf("got %d metrics and error %v, want 2", len(families), err)
+	if err != nil || len(families) != 3 {
+		s.Fatalf("got %d metrics and error %v, want 3", len(families), err)
 	}
 	entries = int64(families[0].GetMetric()[0].GetCounter().GetValue())
 	return entries, int64(families[1].GetMetric()[0].GetGauge().GetValue())
+}
+
+// notices are those in all that the metrics show.
+func (s *stage) notices() int64 {
+	s.Helper()
+	families, err := s.registry.Gather()
+	if err != nil || len(families) != 3 {
+		s.Fatalf("got %d metrics and error %v, want 3", len(families), err)
+	}
+	return int64(families[2].GetMetric()[0].GetCounter().GetValue())
 }
 
 func (s *stage) wantSwept(when string, want int64) {

@@ -232,6 +232,13 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 			_, err := book.Post(t.Context(), request)
 			must(t, err)
 		}
+		// All but the last few of them are announced.
+		due := ledger.DueNotices{
+			Wallet: ledger.WalletKey{Tenant: tenant, CustomerID: customer.ID, Currency: "USD"}, Until: began.Add(995 * time.Hour),
+		}
+		if written, err := book.Announce(t.Context(), due, began, 1000); err != nil || written == 0 {
+			t.Fatalf("announce: got %d notices and error %v, want some", written, err)
+		}
 		oweSome(t, book, customer, key)
 		putSome(t, db, customer, text)
 	}

@@ -52,7 +52,8 @@ func tamper(t testing.TB, to side, script string) {
 		"drop trigger if exists business_audit_entries_are_not_updated;" +
 		"drop trigger if exists business_audit_entries_are_not_deleted;" +
 		"drop trigger if exists hold_events_are_not_updated; drop trigger if exists hold_events_are_not_deleted;" +
-		"drop trigger if exists object_events_are_not_updated; drop trigger if exists object_events_are_not_deleted;"
+		"drop trigger if exists object_events_are_not_updated; drop trigger if exists object_events_are_not_deleted;" +
+		"drop trigger if exists expiry_notices_are_not_updated; drop trigger if exists expiry_notices_are_not_deleted;"
 	must(t, sqlitex.ExecuteScript(conn, drop+script+";", nil))
 	must(t, conn.Close())
 }
@@ -103,6 +104,9 @@ var plants = []struct{ name, script, want string }{
 	{"an object is changed", `update objects set data = '{}' where kind = 'invoice'`, "M6"},
 	{"an event about an object is dropped", `delete from object_events where number = 3`, "M4"},
 	{"an event about an object tells something else", `update object_events set data = '{}' where number = 1`, "M4"},
+	{"a notice is dropped", `delete from expiry_notices where number = 1`, "M5"},
+	{"a notice is of less", `update expiry_notices set remaining = remaining - 1`, "expiry_notices"},
+	{"lots are to be announced later", `update wallets set next_notice = NOWHERE, next_notice_lot = 0 where next_notice_lot <> 0`, "L7"},
 	{"an answer is missing", `delete from request_answers where route = 'POST /customers' and key = 'key Zoë'`, "request_answers"},
 	{"an answer is kept for ever", `update request_answers set keep_until = KEEP`, "keep_until"},
 	{"an answer is another", `update request_answers set answer = fingerprint`, "answer"},
@@ -111,17 +115,17 @@ var plants = []struct{ name, script, want string }{
 // scriptFor says a plant in the words of a store.
 func scriptFor(to side, script string) string {
 	if to.url != "" {
-		script = strings.ReplaceAll(script, "KEEP", "null")
+		script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "null"), "NOWHERE", "null")
 		return strings.ReplaceAll(script, "TENANTID", "customer_id")
 	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
 		for _, table := range []string{"wallets", "wallet_lots", "lot_marks", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
-			"hold_events", "objects", "object_events"} {
+			"hold_events", "objects", "object_events", "expiry_notices"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}
-	script = strings.ReplaceAll(script, "KEEP", "0")
+	script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "0"), "NOWHERE", "0")
 	return strings.ReplaceAll(script, "TENANTID", "id")
 }
 

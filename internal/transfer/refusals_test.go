@@ -151,14 +151,15 @@ var uncarried = map[string][]string{
 	"embedded": {
 		"wallets.no", "wallets.customer", "wallets.last_entry", "ledger_entries.no", "ledger_entries.customer",
 		"ledger_entries.previous", "ledger_entries.wallet_previous", "customers.id", "audit_entries.customer", "transfers.customer",
-		"holds.customer", "hold_events.customer", "objects.customer", "object_events.customer", "wallet_lots.customer", "lot_marks.customer",
+		"holds.customer", "hold_events.customer", "objects.customer", "object_events.customer", "wallet_lots.customer", "lot_marks.customer", "expiry_notices.customer",
 		"customer_marks", "wallet_marks", "installation", "schema_migrations", "copied_from",
 		"key_runs", "key_extents", "key_pages", "key_mark", "customer_events", "feed", "webhook_endpoints.place",
 		"sink_cursors",
 	},
 	"PostgreSQL": {
 		"installation", "schema_migrations", "copied_from", "feed", "customers.feed_order", "audit_entries.feed_order",
-		"ledger_entries.feed_order", "hold_events.feed_order", "hold_events.after_position", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
+		"ledger_entries.feed_order", "hold_events.feed_order", "hold_events.after_position", "expiry_notices.feed_order",
+		"expiry_notices.after_position", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
 		"sink_cursors", "sink_leases",
 	},
 }

@@ -82,6 +82,7 @@ var (
 		{"promotional_from", Number}, {"promotional_sum", Number}, {"paid_from", Number}, {"paid_sum", Number},
 		{"next_expiry", OptionalTime}, {"alerts", OptionalText}, {"hold_number", Number}, {"hold_at", OptionalTime},
 		{"debt", Number}, {"shelved_sum", Number}, {"lapsed_sum", Number}, {"lapsed_at", OptionalTime},
+		{"next_notice", OptionalTime}, {"next_notice_lot", Number}, {"notice_number", Number},
 	}}
 	WalletLots = &Table{Name: "wallet_lots", Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"currency", Text}, {"expires_at", Time}, {"category", Number},
@@ -111,6 +112,11 @@ var (
 	ObjectEvents = &Table{Name: "object_events", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"object", Number}, {"version", Number},
 		{"position", Number}, {"kind", Text}, {"data", Text}, {"created_at", Time}, {"digest", Bytes}, {"hash", Bytes},
+	}}
+	Notices = &Table{Name: "expiry_notices", Key: []string{"tenant", "customer_id", "number"}, Columns: []Column{
+		{"customer_id", Text}, {"tenant", Number}, {"number", Number}, {"id", Text}, {"currency", Text}, {"lot", Number},
+		{"category", Text}, {"expires_at", Time}, {"remaining", Number}, {"seq", Number}, {"hold_number", Number},
+		{"created_at", Time},
 	}}
 	Answers = &Table{Name: "request_answers", Key: []string{"tenant", "route", "key"}, Columns: []Column{
 		{"tenant", Number}, {"route", Text}, {"key", Text}, {"fingerprint", Bytes}, {"answer", Bytes},
@@ -142,7 +148,7 @@ var (
 func Tables() []*Table {
 	return []*Table{
 		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks, Holds,
-		HoldEvents, Objects, ObjectEvents, Answers,
+		HoldEvents, Objects, ObjectEvents, Notices, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

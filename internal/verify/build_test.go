@@ -62,6 +62,9 @@ type wallet struct {
 
 	holdNumber int64 // of the last event about a hold
 	holdAt     time.Time
+
+	noticeNumber int64          // of the last notice
+	told         map[int64]bool // lots that were announced
 }
 
 var (
@@ -429,14 +432,25 @@ func (f *ledgerFile) insertWallet(c *customer, w *wallet) {
 		written = []byte{}
 	}
 	f.walletNo++
-	f.exec(`insert into wallets (no, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
+	next := w.unannounced(w.last.CreatedAt.AddDate(100, 0, 0))
+	var noticeFrom ledger.Lot
+	if len(next) > 0 {
+		noticeFrom = next[0]
+	}
+	noticeLot := noticeFrom.Seq
+	if noticeFrom.Category == ledger.Promotional {
+		noticeLot = -noticeLot
+	}
+	f.exec(`insert into wallets (no, tenant, customer, currency, balance, held, seq, position, last_entry, hash, updated_at, lots,
 	          promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
-	          shelved_sum, lapsed_sum, lapsed_at)
-	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          shelved_sum, lapsed_sum, lapsed_at, next_notice, next_notice_lot, notice_number)
+	        values (?1, (select tenant from customers where no = ?2), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+	                ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)`,
 		f.walletNo, c.no, e.Currency, int64(w.state.Balance), int64(w.state.Held), e.Seq, e.Position, w.lastNo,
 		e.Hash[:], micros(e.CreatedAt),
 		written, from[0], sum[0], from[1], sum[1], w.nextExpiry(), orNull(string(w.state.Alerts), ""),
-		w.holdNumber, micros(w.holdAt), int64(w.state.Debt), shelved, lapsed, lapsedAt)
+		w.holdNumber, micros(w.holdAt), int64(w.state.Debt), shelved, lapsed, lapsedAt,
+		micros(noticeFrom.ExpiresAt), noticeLot, w.noticeNumber)
 }
 
 // nextExpiry is the soonest of the open lots' ends, 0 when none has one.

@@ -54,6 +54,8 @@ type customer struct {
 	holds      map[int64]*holdBook // by number
 	holdNumber int64               // of the last event about one
 
+	noticeNumber int64 // of the last notice
+
 	// due are the parts that a reversal gave back to lots which had expired. The
 	// entries right behind it write these off, or move the parts to a lot of their
 	// own. Moved is what the last entry took for such a lot and the next must bring
@@ -105,6 +107,10 @@ type walletBook struct {
 	marks    marks
 	sides    *sides // of all wallets of the tenant in the currency
 	hasRow   bool
+
+	opened       []openedLot    // by seq
+	told         map[int64]bool // lots that were announced
+	noticeNumber int64          // of the last notice
 }
 
 func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
@@ -119,7 +125,7 @@ func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
 
 // batch checks rows in the order in which they were read.
 func (c *checker) batch(b *batch) {
-	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events, lotMarks int
+	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events, lotMarks, notices int
 	for _, step := range b.steps {
 		switch step {
 		case stepCustomer:
@@ -165,6 +171,9 @@ func (c *checker) batch(b *batch) {
 		case stepLotMark:
 			c.lotMark(c.customer(b.lotMarks[lotMarks].customer), b.lotMarks[lotMarks])
 			lotMarks++
+		case stepNotice:
+			c.notice(c.customer(b.notices[notices].customer), &b.notices[notices])
+			notices++
 		case stepEnd:
 			c.end()
 		}

@@ -58,8 +58,8 @@ var rowCorruptions = []corruption{
 	{name: "amounts of two entries swapped", do: `update ledger_entries set amount = 1000 + 300 - amount where no in (3, 2)`,
 		law: "M4", customer: ann, position: 1, quick: true},
 	{name: "wallet row gone", do: `delete from wallets where customer = 2 and currency = 'USD'`, law: "M3", customer: ann, position: 72, quick: true},
-	{name: "wallet row without entries", do: `insert into wallets (no, customer, currency, balance, seq, position, last_entry, hash, updated_at, lots)
-		values (9, 5, 'USD', 1, 1, 1, 1, zeroblob(32), 1, X'')`, law: "M3", customer: "cus_poor"},
+	{name: "wallet row without entries", do: `insert into wallets (no, tenant, customer, currency, balance, seq, position, last_entry, hash, updated_at, lots)
+		values (9, 1, 5, 'USD', 1, 1, 1, 1, zeroblob(32), 1, X'')`, law: "M3", customer: "cus_poor"},
 	{name: "customer gone", do: `delete from customers where no = 2`, law: "N1", quick: true},
 	{name: "business gone", do: `delete from businesses where id = 'bus_acme'`, law: "N1", quick: true},
 	{name: "mark gone", do: `delete from customer_marks`, law: "R3", customer: ann, position: 64},
@@ -169,6 +169,8 @@ func (f *ledgerFile) corrupt(statements string) {
 	f.exec(`drop trigger hold_events_are_not_deleted`)
 	f.exec(`drop trigger object_events_are_not_updated`)
 	f.exec(`drop trigger object_events_are_not_deleted`)
+	f.exec(`drop trigger expiry_notices_are_not_updated`)
+	f.exec(`drop trigger expiry_notices_are_not_deleted`)
 	if err := sqlitex.ExecuteScript(f.conn, statements, nil); err != nil {
 		f.t.Fatal(err)
 	}
@@ -199,12 +201,14 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	t.Parallel()
 	f := newLedgerFile(t)
 	covered := make(map[string]bool)
-	for _, c := range slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, lotMarkCorruptions, objectCorruptions) {
+	all := slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, lotMarkCorruptions, objectCorruptions,
+		noticeCorruptions)
+	for _, c := range all {
 		covered[c.column] = true
 	}
 	for _, table := range []string{
-		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds", "hold_events",
-		"objects", "object_events",
+		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds",
+		"hold_events", "objects", "object_events", "expiry_notices",
 		"business_audit_entries", "tenants", "businesses", "api_keys",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{

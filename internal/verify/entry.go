@@ -290,6 +290,9 @@ func advance(owner *customer, book *walletBook, e *entryRow) {
 	owner.last = lastEntry{no: e.no, position: e.position, createdAt: max(e.createdAt, owner.last.createdAt)}
 	copy(owner.last.hash[:], e.hash)
 	book.seq, book.balance, book.heldLast = e.seq, e.after, false
+	if e.opensLot() {
+		book.opens(e)
+	}
 	book.sum.add(e.signed())
 	book.last = owner.last
 	book.last.createdAt = e.createdAt

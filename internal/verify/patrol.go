@@ -110,7 +110,7 @@ type moments interface {
 	events(ctx context.Context, v *visit, count int) ([]holdEventRow, error)
 
 	// holds sends on the holds with numbers above one and up to another, rest the
-	// rows of wallets, marks, trail and transfers. It reports whether there are any of
+	// notices, and the rows of wallets, marks, trail and transfers. It reports whether there are any of
 	// these last.
 	holds(ctx context.Context, s *sender, w whom, above, upTo int64) error
 	rest(ctx context.Context, s *sender, w whom) (transfers bool, err error)

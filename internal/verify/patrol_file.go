@@ -81,6 +81,7 @@ func (m *fileMoments) restart() {
 	for _, table := range []string{
 		"wallets", "wallet_lots", "customer_marks", "wallet_marks", "audit_entries", "transfers", "holds", "hold_events",
 		"objects", "object_events",
+		"expiry_notices",
 	} {
 		query := `select customer from ` + table + ` where customer > ? order by customer limit 1`
 		m.tables = append(m.tables, fileTable{query: query})
@@ -203,6 +204,7 @@ func (m *fileMoments) rest(ctx context.Context, s *sender, w whom) (transfers bo
 		read  func(b *batch, stmt *sqlite.Stmt)
 	}{
 		{shelvedColumns + ` where customer = ?` + shelvedOrder, m.readShelved},
+		{noticeColumns + ` where customer = ? order by number`, m.readNotice},
 		{walletColumns + ` where customer = ? order by currency`, m.readWallet},
 		{customerMarkColumns + ` where customer = ? order by position`, m.readMark(stepCustomerMark)},
 		{walletMarkColumns + ` where customer = ? order by currency, seq`, m.readMark(stepWalletMark)},

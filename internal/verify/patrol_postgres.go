@@ -68,6 +68,7 @@ func (m *rowMoments) restart() {
 	for _, table := range []string{
 		"customers", "wallets", "wallet_lots", "ledger_entries", "audit_entries", "transfers", "holds", "hold_events",
 		"objects", "object_events",
+		"expiry_notices",
 	} {
 		m.tables = append(m.tables, rowTable{query: `
 		  select customer_id, tenant
@@ -189,6 +190,9 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		b.steps, b.shelved = append(b.steps, stepShelved), append(b.shelved, line.row)
 		s.sent()
 	}
+	if err := m.notices(ctx, s, w); err != nil {
+		return false, err
+	}
 	for _, line := range wallets {
 		line.row.customer = w.no
 		b.steps, b.wallets = append(b.steps, stepWallet), append(b.wallets, line.row)
@@ -212,6 +216,17 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		return false, err
 	}
 	return len(rows) > 0, readRowObjects(ctx, m.tx, s.check, w.owner)
+}
+
+// notices sends those of a customer.
+func (m *rowMoments) notices(ctx context.Context, s *sender, w whom) error {
+	read, err := lines(ctx, m.tx, scanNoticeLine, noticeRowColumns+ofCustomer+` order by number`, w.id, w.tenant)
+	for _, line := range read {
+		line.row.customer = w.no
+		s.batch.steps, s.batch.notices = append(s.batch.steps, stepNotice), append(s.batch.notices, line.row)
+		s.sent()
+	}
+	return err
 }
 
 // pairs reads the customer's own rows before those at the other ends: on Citus these

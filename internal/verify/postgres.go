@@ -126,6 +126,7 @@ type rowReader struct {
 	holds     stream[holdLine]
 	events    stream[holdEventLine]
 	lotMarks  stream[lotMarkLine]
+	notices   stream[noticeLine]
 
 	number  int64 // of the customer that is being read
 	entryNo int64
@@ -211,7 +212,7 @@ const (
 	walletRowColumns = `
 	select customer_id, tenant, currency, balance, held, seq, position, hash, updated_at, lots,
 	       promotional_from, promotional_sum, paid_from, paid_sum, next_expiry, alerts, hold_number, hold_at, debt,
-	       shelved_sum, lapsed_sum, lapsed_at
+	       shelved_sum, lapsed_sum, lapsed_at, next_notice, next_notice_lot, notice_number
 	  from wallets`
 
 	entryRowColumns = `
@@ -232,6 +233,7 @@ func (r *rowReader) read() error {
 	err := errors.Join(
 		open(r, &r.holds, "holds_in_order", holdRowColumns+` order by customer_id, tenant, number`, scanHoldLine),
 		open(r, &r.events, "hold_events_in_order", holdEventRowColumns+` order by customer_id, tenant, number`, scanHoldEventLine),
+		open(r, &r.notices, "notices_in_order", noticeRowColumns+` order by customer_id, tenant, number`, scanNoticeLine),
 		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
 		open(r, &r.shelved, "wallet_lots_in_order", shelvedRowColumns+shelvedRowOrder, scanShelvedLine),
@@ -260,13 +262,15 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	event, err7 := r.events.next(r.ctx, r.tx)
 	shelved, err8 := r.shelved.next(r.ctx, r.tx)
 	lotMark, err9 := r.lotMarks.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9); err != nil {
+	notice, err10 := r.notices.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10); err != nil {
 		return false, err
 	}
 	var whose *owner
 	candidates := []*owner{
 		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
 		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved), ownerOfLotMark(lotMark),
+		ownerOfNotice(notice),
 	}
 	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
@@ -295,6 +299,9 @@ func (r *rowReader) readOwner() (more bool, err error) {
 		return false, err
 	}
 	if err := r.readShelved(now); err != nil {
+		return false, err
+	}
+	if err := r.readNotices(now); err != nil {
 		return false, err
 	}
 	if err := r.readWallets(now); err != nil {

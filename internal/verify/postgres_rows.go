@@ -28,12 +28,16 @@ func scanAuditLine(row pgx.CollectableRow) (line auditLine, err error) {
 func (r *rowReader) scanWalletLine(row pgx.CollectableRow) (line walletLine, err error) {
 	w := &line.row
 	var updatedAt time.Time
-	var nextExpiry, holdAt, lapsedAt *time.Time
+	var nextExpiry, holdAt, lapsedAt, nextNotice *time.Time
 	var alerts *string
 	err = row.Scan(&line.id, &line.tenant, &w.currency, &w.balance, &w.held, &w.seq, &w.position, &w.hash, &updatedAt,
 		&w.lots, &w.tails[0].from, &w.tails[0].sum, &w.tails[1].from, &w.tails[1].sum, &nextExpiry, &alerts,
-		&w.holdNumber, &holdAt, &w.debt, &w.shelvedSum, &w.lapsedSum, &lapsedAt)
-	w.updatedAt, w.alerts = updatedAt.UnixMicro(), bytesOf(alerts)
+		&w.holdNumber, &holdAt, &w.debt, &w.shelvedSum, &w.lapsedSum, &lapsedAt,
+		&nextNotice, &w.noticeLot, &w.noticeNumber)
+	w.tenant, w.updatedAt, w.alerts = line.tenant, updatedAt.UnixMicro(), bytesOf(alerts)
+	if nextNotice != nil {
+		w.nextNotice = nextNotice.UnixMicro()
+	}
 	if nextExpiry != nil {
 		w.nextExpiry = nextExpiry.UnixMicro()
 	}

@@ -34,6 +34,7 @@ type reader struct {
 	holds         *cursor
 	holdEvents    *cursor
 	lotMarks      *cursor
+	notices       *cursor
 }
 
 // The columns of each cursor begin with the number of the customer.
@@ -102,7 +103,7 @@ func (c *cursor) next() error {
 type customerRange struct{ first, last int64 }
 
 // A range is cut when its customers and entries weigh this much. An entry can
-// cost about 70 bytes of memory while its range is checked, a customer 1,000.
+// cost about 100 bytes of memory while its range is checked, a customer 1,000.
 const (
 	rangeWeight    = 1 << 20
 	customerWeight = 16
@@ -162,6 +163,7 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		{&r.holds, holdColumns + ` order by customer, number`},
 		{&r.holdEvents, holdEventColumns + ` order by customer, number`},
 		{&r.lotMarks, lotMarkColumns + lotMarkOrder},
+		{&r.notices, noticeColumns + ` order by customer, number`},
 	} {
 		c, err := r.file.cursor(open.query)
 		if err != nil {
@@ -209,6 +211,9 @@ func (r *reader) readRange(customers customerRange, total int64) (entries int64,
 		return 0, err
 	}
 	if err := r.readAll(r.shelved, customers, total, r.readShelved); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.notices, customers, total, r.readNotice); err != nil {
 		return 0, err
 	}
 	if err := r.readAll(r.wallets, customers, total, r.readWallet); err != nil {

@@ -29,6 +29,7 @@ const (
 	LawSweep       Law = "L4" // what an expired lot has left is written off once, and whole
 	LawUndo        Law = "L5" // a reversal gives back to a debit's lots, or takes from a credit's, and no more
 	LawMove        Law = "L6" // an expiry is moved by a debit of the whole lot and a credit that brings it back
+	LawNotice      Law = "L7" // a lot that expires soon is announced once, before it expires
 	LawHolds       Law = "H1" // what is held is the sum of the active holds
 	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry or hold event that crosses it
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
@@ -38,8 +39,8 @@ const (
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
-	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawHolds, LawAlerts,
-	LawHoldParts, LawHoldEnd, LawAudit,
+	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
+	LawAlerts, LawHoldParts, LawHoldEnd, LawAudit,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

@@ -23,6 +23,7 @@ const (
 	stepHold                     // their holds, by customer and number, before the entries
 	stepHoldEvent                // what happened to these, by customer and number
 	stepLotMark                  // the marks of their lots, before the entries
+	stepNotice                   // notices of their lots, by customer and number, before the wallets
 	stepEnd                      // the range ends
 )
 
@@ -39,6 +40,7 @@ type batch struct {
 	holds     []holdRow
 	events    []holdEventRow
 	lotMarks  []lotMarkRow
+	notices   []noticeRow
 	keys      []repeatedKey
 	text      []byte // what the rows' texts point into
 
@@ -61,7 +63,7 @@ func newBatch() *batch {
 func (b *batch) reset() {
 	b.steps, b.customers, b.entries = b.steps[:0], b.customers[:0], b.entries[:0]
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
-	b.shelved, b.lotMarks = b.shelved[:0], b.lotMarks[:0]
+	b.shelved, b.lotMarks, b.notices = b.shelved[:0], b.lotMarks[:0], b.notices[:0]
 	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
 }
 
@@ -123,6 +125,11 @@ type walletRow struct {
 	holdNumber int64 // of the last event about a hold, 0 for none
 	holdAt     int64 // when that was
 	debt       int64
+
+	tenant       int64
+	nextNotice   int64 // when the lot expires from which on notices are looked for, 0 for none
+	noticeLot    int64 // its seq, negated if it is promotional
+	noticeNumber int64 // of the last notice, 0 for none
 }
 
 const walletColumns = `
@@ -147,7 +154,11 @@ const walletColumns = `
 	       debt,
 	       shelved_sum,
 	       lapsed_sum,
-	       lapsed_at
+	       lapsed_at,
+	       tenant,
+	       next_notice,
+	       next_notice_lot,
+	       notice_number
 	  from wallets`
 
 // scanWallet reads a row of walletColumns.
@@ -173,6 +184,11 @@ func (b *batch) scanWallet(stmt *sqlite.Stmt, currencies names, w *walletRow) {
 		shelvedSum: stmt.ColumnInt64(19),
 		lapsedSum:  stmt.ColumnInt64(20),
 		lapsedAt:   stmt.ColumnInt64(21),
+
+		tenant:       stmt.ColumnInt64(22),
+		nextNotice:   stmt.ColumnInt64(23),
+		noticeLot:    stmt.ColumnInt64(24),
+		noticeNumber: stmt.ColumnInt64(25),
 	}
 	for i := range w.tails {
 		w.tails[i] = tail{from: stmt.ColumnInt64(10 + 2*i), sum: stmt.ColumnInt64(11 + 2*i)}
@@ -285,7 +301,7 @@ const entryColumns = `
 type shape string
 
 const (
-	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii" + "iii"
+	walletShape shape = "it" + "iiiii" + "bi" + "biiii" + "iTiii" + "iii" + "iiii"
 	entryShape  shape = "iiiiii" + "iiii" + "ii" + "ttttt" + "BTTTT" + "btbiT" + "TTI"
 )
 

@@ -21,6 +21,9 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 
 	checkWalletEnd(w, book, report)
 	checkWalletAlerts(w, book, report)
+	if w.tenant != owner.tenant {
+		report(LawTenancy, "the wallet is of tenant %d, its customer of %d", w.tenant, owner.tenant)
+	}
 	if w.debt != book.debt {
 		report(LawDebt, "the wallet owes %d, its entries make it %d", w.debt, book.debt)
 	}
@@ -29,6 +32,7 @@ func (c *checker) wallet(owner *customer, w *walletRow) {
 	}
 	stored, ok := checkWalletSums(w, report)
 	stored = withShelf(w, stored, book.shelf, report)
+	checkNotices(w, stored, book, report)
 	if book.lots.broken {
 		return
 	}

@@ -68,6 +68,8 @@ type Row struct {
 	HoldNumber int64
 	HoldAt     time.Time
 
+	Notices Notices
+
 	// Written are the open lots that are written out, in spend order. Shelf and
 	// Tails stand for the others; there is a tail for each category, see [TailOf].
 	Written []ledger.Lot
@@ -154,6 +156,7 @@ func HoldNumber(rows []Row) (number int64) {
 // into it. About inRow lots that can expire are written out where there are more.
 func (r *Row) Apply(change *ledger.Change, look *Look, source Source, inRow int) error {
 	before := blocks(r.Seq, r.HoldNumber)
+	r.Notices.note(change, look.lots)
 	if err := r.take(change, look, source); err != nil {
 		return err
 	}

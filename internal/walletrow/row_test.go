@@ -23,6 +23,8 @@ type wallet struct {
 	reversed map[int64]money.Amount
 	now      time.Time
 
+	told map[int64]bool // lots that were announced
+
 	source  walletrow.Source // this wallet, or one with a planted bug
 	inRow   int
 	shelf   []ledger.Lot // in spend order
@@ -228,6 +230,7 @@ func (w *wallet) check(t *rapid.T) {
 		t.Fatalf("all lots: got %v, want %v", seen, w.all)
 	}
 	w.checkShelf(t)
+	w.checkNotices(t)
 	limit := rapid.IntRange(1, 9).Draw(t, "limit")
 	for after, shown := int64(0), 0; ; {
 		lots, place, err := w.row.Page(after, limit, w.source)
@@ -304,6 +307,7 @@ func spendsAsAllLotsWould(t *rapid.T, source func(w *wallet) walletrow.Source) {
 		"move":   w.move,
 		"give":   w.giveBack,
 		"sweep":  w.sweep,
+		"tell":   w.announce,
 		"wait":   func(t *rapid.T) { w.now = w.now.Add(time.Minute) },
 		"":       w.check,
 	})

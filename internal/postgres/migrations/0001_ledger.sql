@@ -159,6 +159,13 @@ create table wallets (
   -- the account debt, less the debits.
   debt             bigint      not null default 0 check (debt between 0 and 9007199254740991),
 
+  -- A place in the spend order of the open lots that can expire: each before it was
+  -- announced. When the lot there expires, null when none is left, and its seq, negated
+  -- if it is promotional. It is kept whether or not the business wants notices.
+  next_notice      timestamptz,
+  next_notice_lot  bigint      not null default 0 check ((next_notice_lot = 0) = (next_notice is null)),
+  notice_number    bigint      not null default 0 check (notice_number >= 0), -- of the wallet's last notice
+
   primary key (customer_id, tenant, currency),
   foreign key (customer_id, tenant) references customers (customer_id, tenant)
 ) with (fillfactor = 70);
@@ -167,6 +174,9 @@ create table wallets (
 -- here for its work, once a minute, for all customers at once; an entry that does
 -- not change the time changes nothing in the index.
 create index wallets_by_expiry on wallets (next_expiry) where next_expiry is not null;
+
+-- A business that wants notices finds its wallets here, without those of others.
+create index wallets_by_notice on wallets (tenant, next_notice) where next_notice is not null;
 
 -- Open lots that can expire, beyond the first few of a wallet, which stand in its
 -- row: in the order in which they are spent. Only wallets with many have any. There is
@@ -475,6 +485,49 @@ create trigger object_events_are_not_changed before update or delete on object_e
 
 create trigger object_events_are_not_truncated before truncate on object_events
   for each statement execute function object_events_are_immutable();
+
+-- What was announced of money that expires soon: each lot once.
+create table expiry_notices (
+  customer_id text collate "C" not null,
+  tenant      integer          not null,
+  number      bigint           not null check (number > 0),
+  id          text collate "C" not null,
+  currency    text collate "C" not null,
+  lot         bigint           not null check (lot > 0), -- seq of the credit that opened it
+  category    text             not null check (category in ('paid', 'promotional')),
+  expires_at  timestamptz      not null,
+  remaining   bigint           not null check (remaining > 0), -- of the lot, then
+  seq         bigint           not null check (seq >= lot),    -- of the wallet's last entry then
+  hold_number bigint           not null check (hold_number >= 0), -- of the customer's last hold event then, 0 for none
+  created_at  timestamptz      not null check (created_at < expires_at),
+  feed_order  bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
+  after_position bigint        not null default 0, -- of the customer's entry before it, which the feed tells first
+  primary key (customer_id, tenant, number),
+  unique (customer_id, tenant, currency, lot)
+);
+
+create index expiry_notices_by_feed on expiry_notices (tenant, feed_order);
+
+-- As of entries: or the planner takes the index of the feed for a look-up by key.
+alter table expiry_notices
+  alter column customer_id set statistics 0,
+  alter column tenant set (n_distinct = 1);
+insert into expiry_notices
+select '', -n, n, '', '', n, 'paid', 'infinity', 1, n, 0, now()
+  from generate_series(1, 20) as n;
+analyze expiry_notices;
+delete from expiry_notices;
+
+create function expiry_notices_are_immutable() returns trigger language plpgsql as $$
+begin
+  raise exception 'expiry notices are immutable';
+end $$;
+
+create trigger expiry_notices_are_not_changed before update or delete on expiry_notices
+  for each row execute function expiry_notices_are_immutable();
+
+create trigger expiry_notices_are_not_truncated before truncate on expiry_notices
+  for each statement execute function expiry_notices_are_immutable();
 
 -- Instances that send webhooks, each until it has not been heard of for a moment.
 create table webhook_instances (

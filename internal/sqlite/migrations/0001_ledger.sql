@@ -100,6 +100,7 @@ create index customers_by_email on customers (tenant, email);
 -- carries the head of the customer's chain.
 create table wallets (
   no         integer primary key,
+  tenant     integer not null references tenants (no), -- of the customer
   customer   integer not null references customers (no),
   currency   text    not null,
   balance    integer not null check (balance between 0 and 9007199254740991),
@@ -145,10 +146,20 @@ create table wallets (
   -- the account debt, less the debits.
   debt        integer not null default 0 check (debt between 0 and 9007199254740991),
 
+  -- A place in the spend order of the open lots that can expire: each before it was
+  -- announced. When the lot there expires, 0 when none is left, and its seq, negated
+  -- if it is promotional. It is kept whether or not the business wants notices.
+  next_notice     integer not null default 0,
+  next_notice_lot integer not null default 0 check ((next_notice_lot = 0) = (next_notice = 0)),
+  notice_number   integer not null default 0 check (notice_number >= 0), -- of the wallet's last notice
+
   unique (customer, currency)
 ) strict;
 
 create index wallets_by_expiry on wallets (next_expiry) where next_expiry > 0;
+
+-- A business that wants notices finds its wallets here, without those of others.
+create index wallets_by_notice on wallets (tenant, next_notice) where next_notice > 0;
 
 -- Open lots that can expire, beyond the first few of a wallet, which stand in its
 -- row: in the order in which they are spent. Only wallets with many have any.
@@ -274,14 +285,14 @@ begin
 end;
 
 -- What the feed tells of customers beside their entries, which are in the feed by
--- their own numbers: that they were made, each line of their audit trails, and what
--- happened to their holds. Both are in commit order, and what stands here comes
+-- their own numbers: that they were made, each line of their audit trails, what
+-- happened to their holds, and the notices of what expires soon. Both are in commit order, and what stands here comes
 -- behind the entry that was the last at its time.
 create table customer_events (
   no          integer primary key, -- grows by one, in commit order
   customer    integer not null references customers (no),
-  kind        text    not null check (kind in ('made', 'audit', 'hold')),
-  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event
+  kind        text    not null check (kind in ('made', 'audit', 'hold', 'notice')),
+  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event or notice
   after_entry integer not null check (after_entry >= 0) -- no of an entry, 0 for none
 ) strict;
 
@@ -428,6 +439,34 @@ end;
 create trigger object_events_are_not_deleted before delete on object_events
 begin
   select raise(abort, 'object events are immutable');
+end;
+
+-- What was announced of money that expires soon: each lot once.
+create table expiry_notices (
+  customer    integer not null references customers (no),
+  number      integer not null check (number > 0),
+  id          text    not null,
+  currency    text    not null,
+  lot         integer not null check (lot > 0), -- seq of the credit that opened it
+  category    text    not null check (category in ('paid', 'promotional')),
+  expires_at  integer not null,
+  remaining   integer not null check (remaining > 0), -- of the lot, then
+  seq         integer not null check (seq >= lot),    -- of the wallet's last entry then
+  hold_number integer not null check (hold_number >= 0), -- of the customer's last hold event then, 0 for none
+  created_at  integer not null check (created_at < expires_at),
+  primary key (customer, number)
+) strict, without rowid;
+
+create unique index expiry_notices_by_lot on expiry_notices (customer, currency, lot);
+
+create trigger expiry_notices_are_not_updated before update on expiry_notices
+begin
+  select raise(abort, 'expiry notices are immutable');
+end;
+
+create trigger expiry_notices_are_not_deleted before delete on expiry_notices
+begin
+  select raise(abort, 'expiry notices are immutable');
 end;
 
 -- Receivers of what happens.
