@@ -63,6 +63,7 @@ func decode(object *ledger.Object) (*Invoice, error) {
 // Collector has invoices paid.
 type Collector struct {
 	store     ledger.Store
+	book      *ledger.Book
 	processor processor.Processor
 	now       func() time.Time
 	random    func() uint64
@@ -70,7 +71,7 @@ type Collector struct {
 
 // New returns a collector. Now and random are those of [ledger.NewBook].
 func New(store ledger.Store, p processor.Processor, now func() time.Time, random func() uint64) *Collector {
-	return &Collector{store: store, processor: p, now: now, random: random}
+	return &Collector{store: store, book: ledger.NewBook(store, now, random), processor: p, now: now, random: random}
 }
 
 func (c *Collector) moment() ledger.Moment {
@@ -139,22 +140,41 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	return true, c.Decide(ctx, invoice, input)
 }
 
-// errMoved says that an invoice has another hold than it had when it was read.
-var errMoved = errors.New("the invoice has moved on")
+var (
+	// errMoved says that an invoice has another hold than it had when it was read.
+	errMoved = errors.New("the invoice has moved on")
 
-// movedMax is how often an invoice is read again because it had moved on.
-const movedMax = 10
+	// errHeld says that a hold which has expired, and which nobody swept, has what an
+	// invoice could take.
+	errHeld = errors.New("an expired hold has what the invoice could take")
+)
+
+const (
+	// triesMax is how often a decision is tried because of these.
+	triesMax = 10
+
+	// sweptMax is how much of what has expired is swept before another try.
+	sweptMax = 64
+)
 
 // Decide carries out what becomes of an invoice when something happens to it: an
 // answer of the processor, or what a person wants. The invoice is one that was read;
 // what counts is what it is in the decision.
 func (c *Collector) Decide(ctx context.Context, invoice *Invoice, input billing.Input) error {
-	for range movedMax {
+	for range triesMax {
 		err := c.decide(ctx, invoice, input)
-		if !errors.Is(err, errMoved) {
+		switch {
+		case errors.Is(err, errHeld):
+			wallet := ledger.WalletKey{
+				Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency,
+			}
+			_, err = c.book.Sweep(ctx, wallet, c.now(), sweptMax)
+		case errors.Is(err, errMoved):
+			invoice, err = c.Invoice(ctx, invoice.Tenant, invoice.Collection.InvoiceID)
+		default:
 			return err
 		}
-		if invoice, err = c.Invoice(ctx, invoice.Tenant, invoice.Collection.InvoiceID); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -192,6 +212,9 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 	}
 	now := s.Chain.At(m.Now)
 	if begin, begins := input.(billing.Begin); begins {
+		if s.Hold != nil { // see [ledger.Scope.SeeksDueHold]
+			return none, errHeld
+		}
 		begin.Available = available(&s, invoice.Collection.Total, now)
 		input = begin
 	}

@@ -121,3 +121,21 @@ func TestFrozenMeanwhile(t *testing.T) {
 		s.want(c, billing.Paid, 500, 200)
 	})
 }
+
+// Money of a hold that has expired pays, whether or not it was swept.
+func TestExpiredHoldsPay(t *testing.T) {
+	onStores(t, func(s *stage) {
+		s.customer(500)
+		for range 100 {
+			hold := ledger.HoldRequest{
+				Tenant: shop, CustomerID: "cus_1", Currency: "USD", Amount: 5, ExpiresAt: epoch.Add(time.Minute), CreatedBy: "key_1",
+				CurrencyEnabled: true,
+			}
+			if _, err := s.book.MakeHold(s.Context(), hold); err != nil {
+				s.Fatal(err)
+			}
+		}
+		s.clock.Move(2 * time.Minute)
+		s.want(s.collect(processor.SandboxOK, 700), billing.Paid, 500, 200)
+	})
+}
