@@ -215,7 +215,7 @@ func examineSecret(config Config) finding {
 	if errors.Is(err, fs.ErrNotExist) && config.SecretKeyFile == "" {
 		if _, err := os.Stat(filepath.Join(config.DataDir, sqlite.FileName)); err == nil {
 			return warn(check, "there is none beside the database; the next start makes one",
-				"if there was one, put it back: page cursors that clients hold end with it")
+				"if there was one, put it back: page cursors that clients hold and the secrets of webhooks end with it")
 		}
 		return ok(check, "not made yet; the first start makes it")
 	}

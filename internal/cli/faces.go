@@ -22,6 +22,7 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
+	"github.com/billfold/billfold/internal/vault"
 	"github.com/billfold/billfold/internal/verify"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -75,10 +76,18 @@ func newFaces(from facesConfig) (*faces, error) {
 	random := newRandom()
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
+	webhooks := webhook.Store(from.store)
+	if from.secret != nil { // the operator's verbs have none, and no webhooks
+		sealing, err := vault.New(from.secret)
+		if err != nil {
+			return nil, err
+		}
+		webhooks = webhook.Sealed(from.store, sealing, from.logger)
+	}
 	config := httpapi.Config{
 		Book:      book,
 		Directory: from.directory,
-		Webhooks:  webhook.NewEndpoints(from.store, guard, httpapi.EventBody, time.Now, random),
+		Webhooks:  webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:    from.logger,
 		BootID:    crand.Text(),
 		Version:   buildVersion().Version,
@@ -106,7 +115,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	}
 	f.sender = webhook.NewSender(webhook.Config{Guard: guard})
 	f.dispatcher = webhook.NewDispatcher(webhook.DispatcherConfig{
-		Store: from.store, Send: f.sender.Send, Render: httpapi.EventBody, Now: time.Now, Random: random, Logger: from.logger,
+		Store: webhooks, Send: f.sender.Send, Render: httpapi.EventBody, Now: time.Now, Random: random, Logger: from.logger,
 		Metrics: metrics, Instance: config.BootID, KeepFor: time.Duration(from.config.WebhookKeepDays) * 24 * time.Hour,
 	})
 	f.pumps, err = newPumps(&from, metrics, random, config.BootID)

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -138,4 +141,47 @@ func TestListen(t *testing.T) {
 	cli("listen", "--forward-to", "localhost").wantCode(t, exitUsage, "--forward-to")
 	cli("listen", "--secret", "whsec_short").wantCode(t, exitUsage, "--secret")
 	cli("listen", "--types", "wallet.none").wantCode(t, exitFailed, "INVALID_QUERY_PARAMS")
+}
+
+// What a webhook's messages are signed with is nowhere in the files, and a server with
+// another secret key says so and sends nothing; what happens meanwhile waits.
+func TestSecretsOfWebhooksAreSealed(t *testing.T) {
+	t.Parallel()
+	dir, receiver := t.TempDir(), newHookReceiver(t)
+	first := startServer(t, dir, nil, "--webhook-allow-insecure", "loopback")
+	on := func(s *server) func(args ...string) result {
+		s.testKey = first.testKey
+		return func(args ...string) result { return run(t, s.environ(), args...) }
+	}
+	cli := on(first)
+	id := decode[webhookView](t, cli("webhooks", "create", receiver.URL, "--types", "wallet.credited", "-o", "json")).ID
+	secret := decode[struct{ Secret string }](t, cli("webhooks", "secret", id, "-o", "json")).Secret
+	customer := first.customer(t, first.testKey)
+	first.stop(t)
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatalf("files of the server: got %v and error %v, want the database and more", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
+		if err == nil && bytes.Contains(text, []byte(strings.TrimPrefix(secret, "whsec_"))) {
+			t.Errorf("%s has the secret of the webhook, want it sealed", file.Name())
+		}
+	}
+	key := []string{"BILLFOLD_SECRET_KEY=" + strings.Repeat("ab", 32)}
+	other := startServer(t, dir, key, "--webhook-allow-insecure", "loopback")
+	cli = on(other)
+	cli("webhooks", "secret", id).wantCode(t, exitUnreachable, "secret key that it had")
+	cli("ledger", "credit", customer, "USD", "500").wantCode(t, exitDone)
+	for giveUp := time.Now().Add(time.Minute); !strings.Contains(other.stderr.String(), id); {
+		if time.Sleep(10 * time.Millisecond); time.Now().After(giveUp) {
+			t.Fatalf("log with another key: got %s, want the id of the webhook", other.stderr)
+		}
+	}
+	other.stop(t)
+	again := startServer(t, dir, nil, "--webhook-allow-insecure", "loopback")
+	receiver.await(t, 1, secret)
+	if got := decode[struct{ Secret string }](t, on(again)("webhooks", "secret", id, "-o", "json")).Secret; got != secret {
+		t.Error("with the key again: got another secret, want the first")
+	}
 }

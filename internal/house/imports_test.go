@@ -35,7 +35,7 @@ var rooms = map[string]room{
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
 			"internal/checkpoint", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
-			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/verify", "internal/webhook"},
+			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
 			"github.com/prometheus/client_golang", "github.com/spf13/cobra",
@@ -66,6 +66,7 @@ var rooms = map[string]room{
 	},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
+	"internal/vault":            {},
 	"internal/collect": {
 		imports: []string{"internal/billing", "internal/ledger", "internal/money", "internal/processor"},
 		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
