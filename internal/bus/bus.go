@@ -14,7 +14,7 @@ type Message struct {
 	Kind       ledger.EventKind
 	CustomerID string
 	At         time.Time // when it happened
-	Body       []byte    // the same at every repeat
+	Body       []byte    // the same at every repeat, but for customer.created: the customer as it is by then
 }
 
 // Broker is what messages are published to. One call is made at a time.

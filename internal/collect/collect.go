@@ -1,10 +1,12 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
@@ -260,9 +262,12 @@ var (
 	received = ledger.Purpose{EventType: ledger.EventPayment, Account: ledger.AccountCash}
 )
 
-// move moves the money of a step, each on top of the one before.
+// move moves the money of a step, each on top of the one before: first what are entries,
+// and then what is only about a hold.
 func move(s ledger.Snapshot, invoice *Invoice, moves []billing.Move, m ledger.Moment) (ledger.Change, error) {
 	all := ledger.Change{Wallet: s.Wallet}
+	moves = slices.Clone(moves)
+	slices.SortStableFunc(moves, func(a, b billing.Move) int { return cmp.Compare(order(a), order(b)) })
 	for n, planned := range moves {
 		on := s.After(&all)
 		next, err := moved(on, invoice, planned, m)
@@ -276,6 +281,14 @@ func move(s ledger.Snapshot, invoice *Invoice, moves []billing.Move, m ledger.Mo
 		all = all.Then(&next)
 	}
 	return all, nil
+}
+
+// order puts moves that are entries before those that are only about a hold.
+func order(m billing.Move) int {
+	if m.Kind == billing.MoveHold || m.Kind == billing.MoveRelease {
+		return 1
+	}
+	return 0
 }
 
 func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.Moment) (ledger.Change, error) {

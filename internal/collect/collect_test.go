@@ -203,6 +203,13 @@ func (s *stage) meddle(c *collect.Collector, random *rand.Rand, ids []string) {
 			}
 		}
 	}
+	if s.clock.Now().Before(epoch.Add(3 * time.Hour)) { // while many are at the card
+		for _, id := range ids {
+			if random.IntN(12) == 0 {
+				decide(id, billing.Cancel{})
+			}
+		}
+	}
 	for range 12 {
 		id := ids[random.IntN(len(ids))]
 		invoice, err := c.Invoice(s.Context(), shop, id)

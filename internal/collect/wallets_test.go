@@ -10,6 +10,8 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/storetest"
+	"github.com/billfold/billfold/internal/verify"
 )
 
 // customer makes a customer with one credit for each amount.
@@ -137,5 +139,84 @@ func TestExpiredHoldsPay(t *testing.T) {
 		}
 		s.clock.Move(2 * time.Minute)
 		s.want(s.collect(processor.SandboxOK, 700), billing.Paid, 500, 200)
+	})
+}
+
+// What was charged for an invoice that was void by then is credited, beside the hold that
+// is given back.
+func TestLateSuccessIsCredited(t *testing.T) {
+	onStores(t, func(s *stage) {
+		s.customer(1000)
+		c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+		invoice := collect.Invoice{
+			Tenant: shop, CustomerID: "cus_1", Method: processor.SandboxOK,
+			Collection: billing.Collection{
+				InvoiceID: "inv_1", Currency: "USD", Total: 1800, Policy: billing.Policy{Late: billing.LateCredit},
+			},
+		}
+		err := c.Open(s.Context(), invoice)
+		for range 3 { // the hold, the intention, the payment
+			_, stepErr := c.Step(s.Context(), shop, "inv_1")
+			err = errors.Join(err, stepErr)
+		}
+		created, readErr := c.Invoice(s.Context(), shop, "inv_1")
+		if err = errors.Join(err, readErr); err != nil {
+			s.Fatal(err)
+		}
+		s.want(c, billing.CardCreated, 1000, 800)
+		if _, err := s.sandbox.Confirm(s.Context(), created.Collection.Attempts[0].PaymentID); err != nil {
+			s.Fatal(err)
+		}
+		if err := errors.Join(c.Decide(s.Context(), created, billing.Cancel{}), s.goOn(c)); err != nil {
+			s.Fatal(err)
+		}
+		s.want(c, billing.Void, 1000, 800)
+		s.wantWallet(1800, 0, 2)
+	})
+}
+
+// wantWallet wants the customer's wallet so, and every law kept.
+func (s *stage) wantWallet(balance, held money.Amount, seq int64) {
+	s.Helper()
+	h, err := storetest.ReadHistory(s.Context(), s.store, shop, "cus_1")
+	if err != nil {
+		s.Fatal(err)
+	}
+	if w := h.Wallets[0]; w.Balance != balance || w.Held != held || w.Seq != seq {
+		s.Errorf("wallet: got balance %d, held %d and seq %d, want %d, %d and %d", w.Balance, w.Held, w.Seq, balance, held, seq)
+	}
+	for _, violation := range storetest.CheckLaws(h) {
+		s.Error(violation)
+	}
+	report, err := verify.Run(s.Context(), s.options)
+	if err != nil || !report.Clean() {
+		s.Errorf("verify: got findings %v and error %v, want none", report.Findings, err)
+	}
+}
+
+// Nobody else ends what is held for an invoice: the card may have been charged.
+func TestHoldsOfInvoicesAreTheirOwn(t *testing.T) {
+	onStores(t, func(s *stage) {
+		s.customer(500)
+		c := s.collect(processor.SandboxProcessing, 700)
+		invoice, err := c.Invoice(s.Context(), shop, "inv_1")
+		if err != nil {
+			s.Fatal(err)
+		}
+		_, released := s.book.Release(s.Context(), ledger.ReleaseRequest{
+			Tenant: shop, CustomerID: "cus_1", HoldID: invoice.Collection.HoldID, CreatedBy: "key_1",
+		})
+		_, captured := s.book.Capture(s.Context(), ledger.CaptureRequest{
+			Tenant: shop, CustomerID: "cus_1", HoldID: invoice.Collection.HoldID, CreatedBy: "key_1",
+		})
+		if ledger.CodeOf(released) != ledger.CodeHoldNotActive || ledger.CodeOf(captured) != ledger.CodeHoldNotActive {
+			s.Errorf("release and capture by a key: got errors %v and %v, want %s", released, captured, ledger.CodeHoldNotActive)
+		}
+		s.clock.Move(2 * time.Hour)
+		if err := s.goOn(c); err != nil {
+			s.Error(err)
+		}
+		s.want(c, billing.Paid, 500, 200)
+		s.wantWallet(0, 0, 2)
 	})
 }

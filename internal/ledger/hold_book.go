@@ -9,22 +9,31 @@ import (
 	"github.com/billfold/billfold/internal/money"
 )
 
-// freedMax is how many holds a refused command ends at the most before it is
-// tried again.
-const freedMax = 64
+const (
+	// freedMax is how many holds a refused command ends at the most before it is
+	// tried again, and freedTriesMax how often that is done.
+	freedMax      = 64
+	freedTriesMax = 16
+
+	// freedWalletsMax is among how many wallets that wait for the sweep a bulk looks for
+	// its own.
+	freedWalletsMax = 1000
+)
 
 // transact carries out a command. If it is refused for funds, or for what is
 // available, while something of the wallet is held, holds that have expired are
 // ended first and it is tried again: that nobody swept is no reason to refuse, nor
 // to take a part where there is more (law O2).
 func (b *Book) transact(ctx context.Context, command Command) (Change, error) {
-	change, err := b.store.Transact(ctx, command.Scope, command.first())
-	freed, sweepErr := b.freeFor(ctx, command, err)
-	if sweepErr != nil {
-		return Change{}, sweepErr
-	}
-	if !freed {
-		return change, err
+	for range freedTriesMax {
+		change, err := b.store.Transact(ctx, command.Scope, command.first())
+		freed, sweepErr := b.freeFor(ctx, command, err)
+		if sweepErr != nil {
+			return Change{}, sweepErr
+		}
+		if !freed {
+			return change, err
+		}
 	}
 	return b.store.Transact(ctx, command.Scope, command.Decide)
 }
@@ -47,19 +56,27 @@ func (c *Command) first() Decide {
 	}
 }
 
-// transactMany is transact for many commands. Each that is refused alone is tried
-// again alone; an atomic row is tried again as a whole, once for each of its lines
-// at the most.
+// transactMany is transact for many commands. Each is decided in its turn, so what could
+// free money for it is done before the first: holds that have expired in their wallets
+// are ended. Where more wallets wait for the sweep than are looked at, only that
+// command of a customer is tried again behind which the customer has no other; an
+// atomic row is tried again as a whole.
 func (b *Book) transactMany(ctx context.Context, commands []Command, atomic bool) ([]Outcome, error) {
-	tried := slices.Clone(commands)
-	for i := range tried {
-		tried[i].Decide = tried[i].first()
+	if err := b.freeBefore(ctx, commands); err != nil {
+		return nil, err
 	}
-	for range commands {
+	tried, last := slices.Clone(commands), lastOfCustomers(commands)
+	for i := range tried {
+		if atomic || last[i] {
+			tried[i].Decide = tried[i].first()
+		}
+	}
+	for range freedTriesMax {
 		outcomes, err := b.store.TransactMany(ctx, tried, atomic)
 		var line *LineError
 		if !errors.As(err, &line) {
-			return b.retryFreed(ctx, commands, outcomes, err)
+			b.retryFreed(ctx, commands, last, outcomes)
+			return outcomes, err
 		}
 		freed, sweepErr := b.freeFor(ctx, commands[line.Line], line.Err)
 		if sweepErr != nil {
@@ -73,10 +90,50 @@ func (b *Book) transactMany(ctx context.Context, commands []Command, atomic bool
 	return b.store.TransactMany(ctx, commands, atomic)
 }
 
+// freeBefore ends holds that have expired in wallets which commands need money of.
+func (b *Book) freeBefore(ctx context.Context, commands []Command) error {
+	needed := map[WalletKey]bool{}
+	var at time.Time
+	for i := range commands {
+		if scope := &commands[i].Scope; scope.Need > 0 {
+			needed[WalletKey{Tenant: scope.Tenant, CustomerID: scope.CustomerID, Currency: scope.Currency}] = true
+			at = scope.At
+		}
+	}
+	if len(needed) == 0 {
+		return nil
+	}
+	expired, err := b.store.Expired(ctx, at, freedWalletsMax)
+	for _, wallet := range expired {
+		if err == nil && needed[wallet] {
+			_, err = b.expireHolds(ctx, wallet, at, freedMax*freedTriesMax)
+		}
+	}
+	return err
+}
+
+// lastOfCustomers reports of each command whether the customer has no other behind it.
+func lastOfCustomers(commands []Command) []bool {
+	type customer struct {
+		tenant Tenant
+		id     string
+	}
+	last, met := make([]bool, len(commands)), make(map[customer]bool, len(commands))
+	for i := len(commands) - 1; i >= 0; i-- {
+		scope := &commands[i].Scope
+		whose := customer{scope.Tenant, scope.CustomerID}
+		last[i], met[whose] = !met[whose], true
+	}
+	return last
+}
+
 // retryFreed tries again what was refused although the money of expired holds was
-// there.
-func (b *Book) retryFreed(ctx context.Context, commands []Command, outcomes []Outcome, err error) ([]Outcome, error) {
+// there, and what nothing of the same customer follows.
+func (b *Book) retryFreed(ctx context.Context, commands []Command, last []bool, outcomes []Outcome) {
 	for i := range outcomes {
+		if !last[i] {
+			continue
+		}
 		freed, sweepErr := b.freeFor(ctx, commands[i], outcomes[i].Err)
 		switch {
 		case sweepErr != nil:
@@ -85,7 +142,6 @@ func (b *Book) retryFreed(ctx context.Context, commands []Command, outcomes []Ou
 			outcomes[i].Change, outcomes[i].Err = b.store.Transact(ctx, commands[i].Scope, commands[i].Decide)
 		}
 	}
-	return outcomes, err
 }
 
 // freeFor ends the expired holds of a wallet in which a command was refused for

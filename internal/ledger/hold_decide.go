@@ -132,7 +132,7 @@ func Capture(s Snapshot, r *CaptureRequest, m Moment) (Change, error) {
 	if s.Prior != nil || s.PriorHold != nil {
 		return replayHold(s, fingerprint)
 	}
-	now, err := s.activeHold(m.Now)
+	now, err := s.activeHold(m.Now, r.CreatedBy)
 	if err != nil {
 		return Change{}, err
 	}
@@ -189,10 +189,14 @@ func giveUp(hold *Hold, wallet *Wallet) {
 }
 
 // activeHold returns the time that counts for a command about the snapshot's
-// hold, or why nothing can be done about it any more.
-func (s *Snapshot) activeHold(now time.Time) (time.Time, error) {
+// hold, or why nothing can be done about it any more. What the server itself has
+// promised, for an invoice, nobody else may end.
+func (s *Snapshot) activeHold(now time.Time, by string) (time.Time, error) {
 	if s.Hold == nil {
 		return time.Time{}, errNoHold
+	}
+	if s.Hold.CreatedBy == SystemCreator && by != SystemCreator {
+		return time.Time{}, Errorf(CodeHoldNotActive, "hold %s is that of %s, and ends with it", s.Hold.ID, s.Hold.ReferenceObjectID)
 	}
 	now = s.Chain.At(now)
 	if state := s.Hold.StateAt(now); state != HoldActive {
@@ -210,7 +214,7 @@ func Release(s Snapshot, r *ReleaseRequest, m Moment) (Change, error) {
 	if s.Prior != nil || s.PriorHold != nil {
 		return replayHold(s, fingerprint)
 	}
-	now, err := s.activeHold(m.Now)
+	now, err := s.activeHold(m.Now, r.CreatedBy)
 	if err != nil {
 		return Change{}, err
 	}

@@ -404,11 +404,19 @@ func (s Snapshot) After(c *Change) Snapshot {
 }
 
 // Then is a change with another one on top of it, which was decided on the
-// snapshot after it.
+// snapshot after it. One of the two may be about a hold. What is done about a hold is told
+// behind the entries of a change, so one that has no entry of its own comes last.
 func (c *Change) Then(next *Change) Change {
 	all := *c
 	for e := range next.Entries() {
+		if all.Entry.Position == 0 {
+			all.Entry = *e
+			continue
+		}
 		all.Follows = append(slices.Clip(all.Follows), *e)
+	}
+	if all.Hold == nil {
+		all.Hold = next.Hold
 	}
 	all.Wallet = next.Wallet
 	all.Objects = append(slices.Clip(all.Objects), next.Objects...)

@@ -147,8 +147,12 @@ func writeRows(ctx context.Context, tx pgx.Tx, b *batch, key customerKey) error 
 	if w.stored == 0 {
 		query = insertWalletsQuery
 	}
-	_, err := tx.Exec(ctx, query, wallets.args()...)
-	return err
+	if _, err := tx.Exec(ctx, query, wallets.args()...); err != nil {
+		return err
+	}
+	marks := &pgx.Batch{}
+	b.queueMarks(marks)
+	return tx.SendBatch(ctx, marks).Close()
 }
 
 // moveRows writes entries, and moves the balance by their amount in place of

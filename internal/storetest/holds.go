@@ -25,6 +25,8 @@ func holdScenarios() []scenario {
 		{"O2 bulks and transfers find the money of an expired hold", holdNotSweptByOthers},
 		{"O2 a part is taken of the money of an expired hold too", holdNotSweptInPart},
 		{"O2 lines of a bulk take their parts in order, of expired holds too", holdNotSweptInPartOfBulk},
+		{"O2 K3 a bulk keeps its order while holds have expired that nobody swept", holdNotSweptKeepsOrder},
+		{"O2 more expired holds than are ended at once", holdManyNotSwept},
 		{"O2 64 holds of 30 at once on 900: 30 are made", holdRaceFunds},
 		{"K6 one key on 64 holds at once: one hold", holdRaceKey},
 		{"holds of another wallet, customer and business are none", holdTenancy},

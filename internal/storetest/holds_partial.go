@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -72,5 +74,63 @@ func holdNotSweptInPartOfBulk(w *world) {
 		w.same("once the hold has expired", []money.Amount{3, 40, 1},
 			amounts(credit(c, 3), debit(c, 40, partly), debit(c, 1)))
 		w.same("figures", "balance 2 held 0 available 2", w.figures(c))
+	}
+}
+
+// holdNotSweptKeepsOrder has bulks of which the first line finds too little unless an
+// expired hold is ended: it is decided first all the same, and its key is its own.
+func holdNotSweptKeepsOrder(w *world) {
+	for _, test := range []struct {
+		name  string
+		lines func(c ledger.Customer) []ledger.PostRequest
+		want  string // seq and amount of each line, or its refusal
+	}{
+		{"one key", func(c ledger.Customer) []ledger.PostRequest {
+			return []ledger.PostRequest{debit(c, 150, partly, withKey("k")), debit(c, 5, withKey("k"))}
+		}, "2:100 IDEMPOTENCY_KEY_REUSED"},
+		{"a credit behind", func(c ledger.Customer) []ledger.PostRequest {
+			return []ledger.PostRequest{debit(c, 500, partly), credit(c, 7)}
+		}, "2:100 3:7"},
+		{"a debit behind", func(c ledger.Customer) []ledger.PostRequest {
+			return []ledger.PostRequest{debit(c, 150, partly), debit(c, 60)}
+		}, "2:100 INSUFFICIENT_WALLET_FUNDS"},
+		{"whole debits", func(c ledger.Customer) []ledger.PostRequest {
+			return []ledger.PostRequest{debit(c, 100), debit(c, 60)}
+		}, "2:100 INSUFFICIENT_WALLET_FUNDS"},
+	} {
+		c := w.customer()
+		w.post(credit(c, 100))
+		_, err := w.book.MakeHold(w.Context(), holdOf(c, 40, w.book.Now().Add(time.Minute)))
+		w.wantCode(err, "")
+		w.clock.Move(time.Minute)
+		outcomes, err := w.book.PostMany(w.Context(), test.lines(c), false)
+		w.wantCode(err, "")
+		var got []string
+		for _, o := range outcomes {
+			if o.Err != nil {
+				got = append(got, string(ledger.CodeOf(o.Err)))
+				continue
+			}
+			got = append(got, fmt.Sprintf("%d:%d", o.Change.Entry.Seq, o.Change.Entry.Amount))
+		}
+		w.same(test.name, test.want, strings.Join(got, " "))
+		w.history(c)
+	}
+}
+
+// holdManyNotSwept has more expired holds than are ended at once.
+func holdManyNotSwept(w *world) {
+	c := w.customer()
+	w.post(credit(c, 200))
+	for range 200 {
+		_, err := w.book.MakeHold(w.Context(), holdOf(c, 1, w.book.Now().Add(time.Minute)))
+		w.wantCode(err, "")
+	}
+	w.clock.Move(time.Minute)
+	if taken := w.post(debit(c, 150)); taken.Entry.Amount != 150 {
+		w.Errorf("got %d taken, want 150", taken.Entry.Amount)
+	}
+	if taken := w.post(debit(c, 100, partly)); taken.Entry.Amount != 50 {
+		w.Errorf("got %d taken, want the rest, 50", taken.Entry.Amount)
 	}
 }
