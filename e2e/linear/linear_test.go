@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	operationsFlag = flag.Int64("operations", 30_000, "operations of the recorded history, a fifth of it on PostgreSQL")
+	operationsFlag = flag.Int64("operations", 20_000, "operations of the recorded history, a fifth of it on PostgreSQL")
 	killsFlag      = flag.Int("kills", 8, "kills in each history that is recorded across kills")
 )
 

@@ -31,7 +31,7 @@ import (
 
 var (
 	seedFlag     = flag.Uint64("collect.seed", 0, "of the invoices and of what fails; 0 draws one")
-	invoicesFlag = flag.Int("collect.invoices", 300, "how many invoices are collected")
+	invoicesFlag = flag.Int("collect.invoices", 150, "how many invoices are collected")
 )
 
 var (
