@@ -18,7 +18,7 @@ LDFLAGS := -X github.com/billfold/billfold/internal/cli.versionStamp=$(VERSION)
 # under it again.
 OF_SERVERS := Plan|Encodings|Distributed|Statements|Restarts|Dump
 RACE := -race ./internal/access ./internal/groupcommit ./internal/sweep
-RACE_HTTP := -race ./internal/httpapi -api-requests=5000
+RACE_HTTP := -race ./internal/httpapi -api-requests=5000 -skip 'BulkOfTenThousand|BadInput'
 RACE_SQLITE := -race ./internal/sqlite -rapid.checks=10
 RACE_POSTGRES := -race ./internal/postgres -oldest -cuts=20 -skip 'Machine|Pooler|FailOver|Standby|$(OF_SERVERS)'
 

@@ -8,37 +8,61 @@ import (
 	"github.com/billfold/billfold/internal/money"
 )
 
-// modelMoment is the lots of a wallet as something has left them.
+// modelMoment is what something has made of the lots of a wallet.
 type modelMoment struct {
 	currency money.Currency
 	seq      int64
 	at       time.Time
-	entry    bool // it was an entry, and not something about a hold alone
-	lots     []ledger.Lot
+	entry    bool         // it was an entry, and not something about a hold alone
+	changed  []ledger.Lot // as they were left; with nothing remaining those that were gone
 }
 
-// remember keeps the lots of a wallet, as each entry of a change has left them. Before
+// remember keeps what each entry of a change has made of the lots of a wallet. Before
 // are those that there were.
 func (c *modelCustomer) remember(before []ledger.Lot, change *ledger.Change) {
 	currency := change.Wallet.Currency
+	last := c.wallets[currency].Lots
 	if change.Entry.Position == 0 {
 		at := change.Hold.Event.CreatedAt
-		c.moments = append(c.moments, modelMoment{currency, change.Wallet.Seq, at, false, c.wallets[currency].Lots})
+		c.moments = append(c.moments, modelMoment{currency, change.Wallet.Seq, at, false, changedLots(before, last)})
 		return
 	}
 	for e := range change.Entries() {
-		before = c.afterEntry(before, e)
-		lots := before
-		if e.Seq == change.Wallet.Seq {
-			lots = c.wallets[currency].Lots
+		lots := last
+		if e.Seq != change.Wallet.Seq {
+			lots = c.afterEntry(before, e)
 		}
-		c.moments = append(c.moments, modelMoment{currency, e.Seq, e.CreatedAt, true, slices.Clone(lots)})
+		c.moments = append(c.moments, modelMoment{currency, e.Seq, e.CreatedAt, true, changedLots(before, lots)})
+		before = lots
 	}
+}
+
+// changedLots are the lots that are others than before, both in spend order.
+func changedLots(before, after []ledger.Lot) (changed []ledger.Lot) {
+	for len(before) > 0 || len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && spentBefore(before[0], after[0]):
+			gone := before[0]
+			gone.Remaining = 0
+			changed, before = append(changed, gone), before[1:]
+		case len(before) == 0 || spentBefore(after[0], before[0]):
+			changed, after = append(changed, after[0]), after[1:]
+		default:
+			if before[0].Remaining != after[0].Remaining {
+				changed = append(changed, after[0])
+			}
+			before, after = before[1:], after[1:]
+		}
+	}
+	return changed
 }
 
 // afterEntry is what one entry makes of lots. It matters only between two entries of
 // one change.
 func (c *modelCustomer) afterEntry(lots []ledger.Lot, e *ledger.Entry) []ledger.Lot {
+	if e.HoldID != "" {
+		return lots // what a hold pinned is none of them
+	}
 	left := map[int64]ledger.Lot{}
 	for _, lot := range lots {
 		left[lot.Seq] = lot
@@ -63,9 +87,14 @@ func (c *modelCustomer) afterEntry(lots []ledger.Lot, e *ledger.Entry) []ledger.
 		}
 		left[part.LotSeq] = lot
 	}
+	return inSpendOrder(left)
+}
+
+// inSpendOrder are lots of which something remains.
+func inSpendOrder(lots map[int64]ledger.Lot) []ledger.Lot {
 	after := []ledger.Lot{}
-	for seq, lot := range left {
-		if seq != 0 && lot.Remaining > 0 && e.HoldID == "" {
+	for seq, lot := range lots {
+		if seq != 0 && lot.Remaining > 0 {
 			after = append(after, lot)
 		}
 	}
@@ -81,14 +110,25 @@ func (c *modelCustomer) afterEntry(lots []ledger.Lot, e *ledger.Entry) []ledger.
 // lotsAt are the lots of a wallet as they were.
 func (c *modelCustomer) lotsAt(currency money.Currency, asOf ledger.AsOf) []ledger.Lot {
 	asOf.Seq = min(asOf.Seq, c.wallets[currency].Seq)
-	for _, m := range slices.Backward(c.moments) {
+	isEarly := func(m modelMoment) bool {
 		early := m.seq < asOf.Seq || m.seq == asOf.Seq && m.entry
 		if !asOf.Time.IsZero() {
 			early = !m.at.After(asOf.Time)
 		}
-		if m.currency == currency && early {
-			return m.lots
+		return m.currency == currency && early
+	}
+	past := c.moments
+	for len(past) > 0 && !isEarly(past[len(past)-1]) {
+		past = past[:len(past)-1]
+	}
+	lots := map[int64]ledger.Lot{}
+	for _, m := range past {
+		if m.currency != currency {
+			continue
+		}
+		for _, lot := range m.changed {
+			lots[lot.Seq] = lot
 		}
 	}
-	return nil
+	return inSpendOrder(lots)
 }
