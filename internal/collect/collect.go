@@ -99,8 +99,10 @@ func (c *Collector) Open(ctx context.Context, invoice Invoice) error {
 			return change, nil
 		}
 		object, err := invoice.object(s.Chain.At(m.Now))
-		change.Put(&s, object, "", "", m.Now)
-		return change, err
+		if err != nil {
+			return change, err
+		}
+		return change, change.Put(&s, object, "", "", m.Now)
 	})
 	return err
 }
@@ -230,8 +232,10 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 		return none, err
 	}
 	next, err := invoice.object(now)
-	change.Put(&s, next, "", "", m.Now)
-	return change, err
+	if err != nil {
+		return none, err
+	}
+	return change, change.Put(&s, next, "", "", m.Now)
 }
 
 // available is what an invoice of a total can take of a wallet. Where that is not all,

@@ -176,8 +176,15 @@ func (s *Snapshot) Object(key ObjectKey) *Object {
 // Data, and as what that is told. It makes the object where the snapshot has none
 // under its key. Put comes after everything else about the change: the event
 // stands behind its entries. The snapshot is the one on which the change was decided.
-func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now time.Time) {
+// It refuses more than an object may hold, or a decision look at, with CodeLimitReached.
+func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now time.Time) error {
 	after := s.After(c)
+	if size := max(len(next.Data), len(data)); size > ObjectDataMax {
+		return Errorf(CodeLimitReached, "%s %s would have %d bytes, and may have %d", next.Kind, next.ID, size, ObjectDataMax)
+	}
+	if after.Object(next.ObjectKey) == nil && len(after.Objects) == ObjectsMax {
+		return Errorf(CodeLimitReached, "one change can be about %d objects at the most", ObjectsMax)
+	}
 	head := after.ObjectHead
 	at := after.Chain.At(now)
 	if at.Before(head.LastAt) {
@@ -196,6 +203,7 @@ func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now 
 	event.Digest = next.Digest()
 	event.Hash = event.ChainHash(next.Tenant, next.CustomerID, head.Hash)
 	c.Objects = append(c.Objects, ObjectChange{Object: next, Event: event})
+	return nil
 }
 
 // put is a snapshot's objects after a change.

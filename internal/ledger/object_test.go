@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,7 +76,9 @@ func TestObjectsWhileClocksGoBack(t *testing.T) {
 	var change ledger.Change
 	for n, back := range []time.Duration{time.Hour, -time.Hour, 2 * time.Hour} {
 		next := ledger.Object{ObjectKey: ledger.ObjectKey{Kind: "invoice", ID: "inv_1"}}
-		change.Put(&s, next, "", "", now.Add(-back))
+		if err := change.Put(&s, next, "", "", now.Add(-back)); err != nil {
+			t.Fatal(err)
+		}
 		got, want := change.Objects[n], now
 		if n > 0 {
 			want = now.Add(time.Hour)
@@ -83,5 +87,34 @@ func TestObjectsWhileClocksGoBack(t *testing.T) {
 			t.Errorf("event %d: got made at %v, object of %v at %v, want %v and an object of %v", n, got.Event.CreatedAt,
 				got.Object.CreatedAt, got.Object.UpdatedAt, want, now)
 		}
+	}
+}
+
+// An object holds so much and no more, and so does what is told of it; a change is about
+// so many objects.
+func TestObjectsAreBounded(t *testing.T) {
+	t.Parallel()
+	var s ledger.Snapshot
+	var change ledger.Change
+	at := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
+	put := func(id string, data, told int) ledger.Code {
+		next := ledger.Object{ObjectKey: ledger.ObjectKey{Kind: "invoice", ID: id}, Data: strings.Repeat("x", data)}
+		return ledger.CodeOf(change.Put(&s, next, "", strings.Repeat("x", told), at))
+	}
+	for _, size := range [][2]int{{ledger.ObjectDataMax + 1, 0}, {0, ledger.ObjectDataMax + 1}} {
+		if code := put("inv_1", size[0], size[1]); code != ledger.CodeLimitReached || len(change.Objects) > 0 {
+			t.Errorf("%v bytes: got %q and %d objects, want %s", size, code, len(change.Objects), ledger.CodeLimitReached)
+		}
+	}
+	for n := range ledger.ObjectsMax {
+		if code := put(fmt.Sprint(n), ledger.ObjectDataMax, ledger.ObjectDataMax); code != "" {
+			t.Errorf("object %d: got %s, want it put", n, code)
+		}
+	}
+	if code := put("one more", 0, 0); code != ledger.CodeLimitReached {
+		t.Errorf("one object more: got %q, want %s", code, ledger.CodeLimitReached)
+	}
+	if code := put("0", 0, 0); code != "" {
+		t.Errorf("one of them again: got %s, want it put", code)
 	}
 }

@@ -46,7 +46,9 @@ func (w *world) put(c ledger.Customer, objects ...ledger.Object) ledger.Change {
 	change, err := w.ledger.Transact(w.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
 		change := ledger.Change{Wallet: s.Wallet}
 		for _, o := range objects {
-			change.Put(&s, o, "", "", now)
+			if err := change.Put(&s, o, "", "", now); err != nil {
+				return change, err
+			}
 		}
 		return change, nil
 	})
@@ -109,8 +111,7 @@ func objectsWithMoney(w *world) {
 		}
 		o := *s.Object(invoice("inv_1"))
 		o.State, o.DueAt, o.Data = "paid", time.Time{}, `{"total":300,"wallet":300}`
-		change.Put(&s, o, "payment.succeeded", `{"amount":300}`, moment.Now)
-		return change, nil
+		return change, change.Put(&s, o, "payment.succeeded", `{"amount":300}`, moment.Now)
 	})
 	w.wantCode(err, "")
 	if e := paid.Objects[0].Event; e.Position != 2 || e.Object != 1 || e.Number != 2 || e.Version != 2 {
@@ -146,7 +147,9 @@ func objectsRefused(w *world) {
 		scope := w.objectScope(c, invoice("inv_1"))
 		_, err := w.ledger.Transact(w.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
 			change := ledger.Change{Wallet: s.Wallet}
-			change.Put(&s, ledger.Object{ObjectKey: invoice("inv_1")}, "", "", epoch)
+			if err := change.Put(&s, ledger.Object{ObjectKey: invoice("inv_1")}, "", "", epoch); err != nil {
+				return change, err
+			}
 			return change, ledger.Errorf(ledger.CodeInsufficientFunds, "no")
 		})
 		w.wantCode(err, ledger.CodeInsufficientFunds)
@@ -179,8 +182,7 @@ func counting(key ledger.ObjectKey, now time.Time) ledger.Decide {
 			next.State = fmt.Sprint(old.Version + 1)
 		}
 		change := ledger.Change{Wallet: s.Wallet}
-		change.Put(&s, next, "", "", now)
-		return change, nil
+		return change, change.Put(&s, next, "", "", now)
 	}
 }
 
@@ -360,8 +362,7 @@ func objectsKeepEveryField(w *world) {
 		change, err := w.ledger.Transact(w.Context(), w.objectScope(c, key), func(s ledger.Snapshot) (ledger.Change, error) {
 			change := ledger.Change{Wallet: s.Wallet}
 			next := ledger.Object{ObjectKey: key, State: "ausgestellt ✓", DueAt: epoch.Add(time.Microsecond), Data: data}
-			change.Put(&s, next, "refund.succeeded", data, now)
-			return change, nil
+			return change, change.Put(&s, next, "refund.succeeded", data, now)
 		})
 		w.wantCode(err, "")
 		changes = append(changes, change.Objects...)

@@ -18,7 +18,7 @@ func (f *ledgerFile) putObject(c *customer, kind ledger.ObjectKind, id, state st
 	next := ledger.Object{
 		ObjectKey: ledger.ObjectKey{Kind: kind, ID: id}, State: state, DueAt: f.now.Add(time.Hour), Data: `{"state":"` + state + `"}`,
 	}
-	change.Put(&s, next, "payment.succeeded", `{"told":1}`, f.moment().Now)
+	f.must(change.Put(&s, next, "payment.succeeded", `{"told":1}`, f.moment().Now))
 	after := s.After(&change)
 	c.objects, c.objectHead = after.Objects, after.ObjectHead
 	o, e := &change.Objects[0].Object, &change.Objects[0].Event
