@@ -53,11 +53,7 @@ func TestCrossingsOfHoldsAreRecomputed(t *testing.T) {
 	t.Parallel()
 	f := crossingScene(t)
 	f.close()
-	for _, quick := range []bool{false, true} {
-		if got := run(t, verify.Options{Path: f.path, Quick: quick}); !got.Clean() {
-			t.Errorf("quick %v: got findings %q, want none", quick, got.Findings)
-		}
-	}
+	wantClean(t, f.path)
 }
 
 // TestCrossingsOfHoldsToldWrong changes what hold events tell. Nothing but law A1

@@ -93,9 +93,5 @@ func TestLongTextsAreRead(t *testing.T) {
 	}
 	f.finish()
 	f.exec(`commit`)
-	for _, quick := range []bool{false, true} {
-		if got := run(t, verify.Options{Path: f.path, Quick: quick}); !got.Clean() {
-			t.Errorf("quick %v: got findings %q, want none", quick, got.Findings)
-		}
-	}
+	wantClean(t, f.path)
 }

@@ -23,6 +23,16 @@ func run(t testing.TB, options verify.Options) verify.Report {
 	return report
 }
 
+// wantClean wants a file sound, for a whole run and for a quick one.
+func wantClean(t testing.TB, path string) {
+	t.Helper()
+	for _, quick := range []bool{false, true} {
+		if got := run(t, verify.Options{Path: path, Quick: quick}); !got.Clean() {
+			t.Errorf("quick %v: got findings %q, want none", quick, got.Findings)
+		}
+	}
+}
+
 func TestASoundLedgerHasNoFindings(t *testing.T) {
 	t.Parallel()
 	f := scene(t)
