@@ -1,7 +1,6 @@
 package collect_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -42,17 +40,8 @@ var (
 var cluster *pgtest.Cluster
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "billfold-collect-")
-	if err == nil {
-		cluster, err = pgtest.New(filepath.Join(dir, "data"), "max_connections=100")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	err = errors.Join(cluster.Signal(syscall.SIGINT), os.RemoveAll(dir), goleak.Find())
-	if err != nil {
+	code := pgtest.Main(m, &cluster, "max_connections=100")
+	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

@@ -66,6 +66,25 @@ func (r Release) New(dir string, settings ...string) (*Cluster, error) {
 	return c, c.Start()
 }
 
+// Main runs the tests of a package with a cluster that they share and that ends with
+// them, and returns the code to exit with. It is for TestMain.
+func Main(m *testing.M, cluster **Cluster, settings ...string) (code int) {
+	dir, err := os.MkdirTemp("", "billfold-tests-")
+	if err == nil {
+		*cluster, err = New(filepath.Join(dir, "data"), settings...)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code = m.Run()
+	if err := errors.Join((*cluster).Signal(syscall.SIGINT), os.RemoveAll(dir)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
 // Dir returns an empty directory for a cluster, which goes when the test ends.
 func Dir(t testing.TB) string {
 	t.Helper()
