@@ -2,8 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -284,28 +282,20 @@ const auditDomain = "billfold.audit.v1"
 // customer's line before. As chainHash, it is the second implementation of the
 // encoding that docs/ledger.md describes.
 func auditHash(buffer *bytes.Buffer, previous [32]byte, owner *customer, line *auditRow) [32]byte {
-	buffer.Reset()
-	b := buffer.AvailableBuffer()
-	text := func(s string) {
-		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	number := func(n int64) { b = binary.BigEndian.AppendUint64(b, uint64(n)) }
-
-	text(auditDomain)
-	b = append(b, previous[:]...)
-	text(line.id)
-	text(owner.businessID)
-	text(owner.mode)
-	text(owner.id)
-	number(line.position)
-	text(line.action)
-	text(line.keyID)
-	text(line.address)
-	text(line.before)
-	text(line.after)
-	text(line.reason)
-	number(line.createdAt)
-	buffer.Write(b)
-	return sha256.Sum256(b)
+	b := encode(buffer)
+	b.text(auditDomain)
+	b.bytes(previous[:])
+	b.text(line.id)
+	b.text(owner.businessID)
+	b.text(owner.mode)
+	b.text(owner.id)
+	b.number(line.position)
+	b.text(line.action)
+	b.text(line.keyID)
+	b.text(line.address)
+	b.text(line.before)
+	b.text(line.after)
+	b.text(line.reason)
+	b.number(line.createdAt)
+	return b.sum(buffer)
 }

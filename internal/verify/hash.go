@@ -16,69 +16,57 @@ const chainDomain = "billfold.entry.v1"
 // This is the second implementation of the encoding that docs/ledger.md
 // describes; the first belongs to the writer and is not used here.
 func chainHash(buffer *bytes.Buffer, previous [32]byte, owner *customer, e *entryRow) [32]byte {
-	buffer.Reset()
-	b := buffer.AvailableBuffer()
-	text := func(s string) {
-		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	raw := func(s []byte) {
-		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	number := func(n int64) { b = binary.BigEndian.AppendUint64(b, uint64(n)) }
-
-	text(chainDomain)
-	b = append(b, previous[:]...)
-	raw(e.id)
-	text(owner.businessID)
-	text(owner.mode)
-	text(owner.id)
-	text(e.currency)
-	number(e.position)
-	number(e.seq)
-	text(direction(e.isCredit))
-	number(e.amount)
-	number(e.before)
-	number(e.after)
-	number(e.available)
-	raw(e.eventType)
-	raw(e.account)
-	raw(e.category)
-	number(e.expiresAt)
-	number(int64(len(e.allocations)))
+	b := encode(buffer)
+	b.text(chainDomain)
+	b.bytes(previous[:])
+	b.raw(e.id)
+	b.text(owner.businessID)
+	b.text(owner.mode)
+	b.text(owner.id)
+	b.text(e.currency)
+	b.number(e.position)
+	b.number(e.seq)
+	b.text(direction(e.isCredit))
+	b.number(e.amount)
+	b.number(e.before)
+	b.number(e.after)
+	b.number(e.available)
+	b.raw(e.eventType)
+	b.raw(e.account)
+	b.raw(e.category)
+	b.number(e.expiresAt)
+	b.number(int64(len(e.allocations)))
 	for _, part := range e.allocations {
-		number(part.seq)
-		number(part.amount)
+		b.number(part.seq)
+		b.number(part.amount)
 	}
-	raw(e.reason)
-	raw(e.reference)
+	b.raw(e.reason)
+	b.raw(e.reference)
 	if e.metadata == nil {
-		text("{}")
+		b.text("{}")
 	} else {
-		raw(e.metadata)
+		b.raw(e.metadata)
 	}
-	raw(e.key)
-	b = append(b, e.fingerprint...)
-	raw(e.createdBy)
-	number(e.createdAt)
+	b.raw(e.key)
+	b.bytes(e.fingerprint)
+	b.raw(e.createdBy)
+	b.number(e.createdAt)
 	if e.reverses != nil {
-		raw(e.reverses)
+		b.raw(e.reverses)
 	}
 	if e.alerts != nil {
-		text("alerts")
-		raw(e.alerts)
+		b.text("alerts")
+		b.raw(e.alerts)
 	}
 	if e.holdID != nil {
-		text("hold")
-		raw(e.holdID)
+		b.text("hold")
+		b.raw(e.holdID)
 	}
 	if e.held != 0 {
-		text("held")
-		number(e.held)
+		b.text("held")
+		b.number(e.held)
 	}
-	buffer.Write(b)
-	return sha256.Sum256(b)
+	return b.sum(buffer)
 }
 
 func direction(isCredit bool) string {
@@ -86,4 +74,34 @@ func direction(isCredit bool) string {
 		return "credit"
 	}
 	return "debit"
+}
+
+// encoder writes the encoding that docs/ledger.md describes.
+type encoder []byte
+
+// encode begins in a buffer, whose space is used again.
+func encode(buffer *bytes.Buffer) encoder {
+	buffer.Reset()
+	return buffer.AvailableBuffer()
+}
+
+func (e *encoder) text(s string) {
+	*e = binary.BigEndian.AppendUint64(*e, uint64(len(s)))
+	*e = append(*e, s...)
+}
+
+func (e *encoder) raw(s []byte) {
+	*e = binary.BigEndian.AppendUint64(*e, uint64(len(s)))
+	*e = append(*e, s...)
+}
+
+func (e *encoder) number(n int64) { *e = binary.BigEndian.AppendUint64(*e, uint64(n)) }
+
+// bytes writes what has the same length everywhere, such as a hash.
+func (e *encoder) bytes(b []byte) { *e = append(*e, b...) }
+
+// sum is the hash of what was written. It gives the buffer the space that it took.
+func (e *encoder) sum(buffer *bytes.Buffer) [32]byte {
+	buffer.Write(*e)
+	return sha256.Sum256(*e)
 }

@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 )
 
 // objectRow is an event about an object of a customer, with the row of the object if
@@ -93,7 +92,7 @@ func (o *objectChain) end() {
 func (o *objectChain) chainHash(r *objectRow) [32]byte {
 	var e encoder
 	e.text(objectEventDomain)
-	e.b = append(e.b, o.hash[:]...)
+	e.bytes(o.hash[:])
 	e.text(o.owner.businessID)
 	e.text(o.owner.mode)
 	e.text(o.owner.id)
@@ -104,8 +103,8 @@ func (o *objectChain) chainHash(r *objectRow) [32]byte {
 	e.text(r.kind)
 	e.text(r.data)
 	e.number(r.createdAt)
-	e.b = append(e.b, r.digest...)
-	return sha256.Sum256(e.b)
+	e.bytes(r.digest)
+	return sha256.Sum256(e)
 }
 
 func (r *objectRow) content32() [32]byte {
@@ -117,18 +116,8 @@ func (r *objectRow) content32() [32]byte {
 	e.number(r.dueAt)
 	e.text(r.content)
 	e.number(r.madeAt)
-	return sha256.Sum256(e.b)
+	return sha256.Sum256(e)
 }
-
-// encoder writes texts and numbers as docs/ledger.md has it.
-type encoder struct{ b []byte }
-
-func (e *encoder) text(s string) {
-	e.b = binary.BigEndian.AppendUint64(e.b, uint64(len(s)))
-	e.b = append(e.b, s...)
-}
-
-func (e *encoder) number(n int64) { e.b = binary.BigEndian.AppendUint64(e.b, uint64(n)) }
 
 // objects are the chains of all customers, which come one after the other.
 type objects struct {
