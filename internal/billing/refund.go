@@ -48,8 +48,8 @@ type Refundable struct {
 
 // Line is a line of an invoice.
 type Line struct {
-	ID     string
-	Amount money.Amount
+	ID     string       `json:"id"`
+	Amount money.Amount `json:"amount"`
 }
 
 // RefundState is where a refund stands.

@@ -18,12 +18,51 @@ import (
 // Invoices is the kind of object that an invoice is.
 const Invoices ledger.ObjectKind = "invoice"
 
-// Invoice is one that is to be paid, as it is kept.
+// Reason is what an invoice is for.
+type Reason string
+
+const (
+	ForPayment    Reason = "payment"     // products that are paid for once
+	ForTopUp      Reason = "top_up"      // money for the wallet, which the wallet cannot pay itself
+	ForPeriod     Reason = "period"      // a period of a subscription
+	ForPlanChange Reason = "plan_change" // what a change of a subscription's plan costs at once
+	ForCharge     Reason = "charge"      // what an on-demand subscription is charged
+)
+
+// Item is a line of an invoice with what it is for.
+type Item struct {
+	billing.Line
+	ProductID   string `json:"product_id,omitempty"`
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	Quantity    int64  `json:"quantity,omitempty"`
+}
+
+// Address is where a customer is billed, in the words of the wire.
+type Address struct {
+	Country string `json:"country"` // ISO 3166-1 alpha-2
+	City    string `json:"city,omitempty"`
+	State   string `json:"state,omitempty"`
+	Street  string `json:"street,omitempty"`
+	Zipcode string `json:"zipcode,omitempty"`
+}
+
+// Invoice is one that is to be paid, as it is kept. The payment of the published API
+// is a face of it: both ids have the same 21 characters behind "inv_" and "pay_".
 type Invoice struct {
 	Tenant     ledger.Tenant `json:"-"`
 	CustomerID string        `json:"-"`
 
-	Lines []billing.Line `json:"lines"`
+	Reason Reason `json:"reason"`
+	Items  []Item `json:"items"` // what they are charged sums to the collection's total
+
+	// SubscriptionID and Period say which period of which subscription it is for, with 0
+	// for the first; empty where it is for none.
+	SubscriptionID string `json:"subscription_id,omitempty"`
+	Period         int64  `json:"period,omitempty"`
+
+	Billing  Address         `json:"billing,omitzero"`
+	Metadata json.RawMessage `json:"metadata,omitempty"` // an object in canonical form
 
 	// Method is the customer's payment method, empty where there is none.
 	Method string `json:"method"`

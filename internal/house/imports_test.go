@@ -61,9 +61,10 @@ var rooms = map[string]room{
 		pure:    true,
 	},
 	"internal/billing": {
-		imports: []string{"internal/ledger", "internal/money"},
+		imports: []string{"internal/billing/calendar", "internal/ledger", "internal/money"},
 		pure:    true,
 	},
+	"internal/catalog":          {imports: []string{"internal/billing", "internal/ledger"}},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
 	"internal/vault":            {},
