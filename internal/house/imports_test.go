@@ -39,7 +39,8 @@ var rooms = map[string]room{
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
 			"github.com/prometheus/client_golang", "github.com/spf13/cobra",
-			"github.com/spf13/pflag", "github.com/standard-webhooks/standard-webhooks", "go.opentelemetry.io", "golang.org/x/sys"},
+			"github.com/spf13/pflag", "github.com/standard-webhooks/standard-webhooks", "github.com/twmb/franz-go/pkg/kfake",
+			"go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/ledger", "internal/money", "internal/statement",
