@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
@@ -73,8 +74,8 @@ func (u *unreliable) LookUp(ctx context.Context, id string) (billing.Report, err
 	return u.call(func() (billing.Report, error) { return u.Processor.LookUp(ctx, id) })
 }
 
-func (u *unreliable) Search(ctx context.Context, key string) (billing.Report, error) {
-	return u.call(func() (billing.Report, error) { return u.Processor.Search(ctx, key) })
+func (u *unreliable) Search(ctx context.Context, r processor.Request, intendedAt time.Time) (billing.Report, error) {
+	return u.call(func() (billing.Report, error) { return u.Processor.Search(ctx, r, intendedAt) })
 }
 
 func (u *unreliable) Cancel(ctx context.Context, id string) (billing.Report, error) {

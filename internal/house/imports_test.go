@@ -68,7 +68,12 @@ var rooms = map[string]room{
 	"internal/catalog":          {imports: []string{"internal/billing", "internal/ledger"}},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
-	"internal/vault":            {},
+	"internal/processor/stripe": {
+		imports: []string{"internal/billing", "internal/money", "internal/processor"},
+		modules: []string{"github.com/stripe/stripe-go/v85"},
+	},
+	"internal/processor/processortest": {imports: []string{"internal/billing", "internal/processor"}, forTests: true},
+	"internal/vault":                   {},
 	"internal/collect": {
 		imports: []string{"internal/billing", "internal/ledger", "internal/money", "internal/processor"},
 		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
@@ -197,6 +202,7 @@ var testModules = []string{
 	"github.com/jackc/pgx/v5",
 	"github.com/oasdiff/yaml3",
 	"github.com/santhosh-tekuri/jsonschema",
+	"github.com/stripe/stripe-mock",
 	"go.uber.org/goleak",
 	"golang.org/x/sys",
 	"pgregory.net/rapid",

@@ -6,6 +6,7 @@ package processor
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/money"
@@ -36,9 +37,10 @@ type Processor interface {
 	// LookUp says how a payment stands; [ErrNoPayment] where there is none.
 	LookUp(ctx context.Context, paymentID string) (billing.Report, error)
 
-	// Search says how the payment stands that was created under a key, however long
-	// ago; [ErrNoPayment] where none is found.
-	Search(ctx context.Context, key string) (billing.Report, error)
+	// Search says how the payment stands that was created with a request, however long
+	// ago; [ErrNoPayment] where there is certainly none. The request was last intended
+	// at a time: what is older a processor has had time to index.
+	Search(ctx context.Context, r Request, intendedAt time.Time) (billing.Report, error)
 
 	// Cancel has a payment fail that is not charged yet, and says how it stands then.
 	Cancel(ctx context.Context, paymentID string) (billing.Report, error)
@@ -69,17 +71,18 @@ type Notification struct {
 func Do(ctx context.Context, p Processor, c *billing.Collection, task billing.Task) billing.Input {
 	var report billing.Report
 	var err error
+	request := Request{
+		Key: task.Key, InvoiceID: c.InvoiceID, Attempt: task.Attempt, Amount: task.Amount, Currency: c.Currency, Method: task.Method,
+	}
 	switch task.Do {
 	case billing.DoCreate:
-		report, err = p.Create(ctx, Request{
-			Key: task.Key, InvoiceID: c.InvoiceID, Attempt: task.Attempt, Amount: task.Amount, Currency: c.Currency, Method: task.Method,
-		})
+		report, err = p.Create(ctx, request)
 	case billing.DoConfirm:
 		report, err = p.Confirm(ctx, task.PaymentID)
 	case billing.DoLookUp:
 		report, err = p.LookUp(ctx, task.PaymentID)
 	case billing.DoSearch:
-		report, err = p.Search(ctx, task.Key)
+		report, err = p.Search(ctx, request, task.IntendedAt)
 	case billing.DoCancel:
 		report, err = p.Cancel(ctx, task.PaymentID)
 	case billing.DoReturn:

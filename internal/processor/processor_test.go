@@ -24,7 +24,7 @@ func (f failing) Confirm(context.Context, string) (billing.Report, error) {
 func (f failing) LookUp(context.Context, string) (billing.Report, error) {
 	return billing.Report{}, f.err
 }
-func (f failing) Search(context.Context, string) (billing.Report, error) {
+func (f failing) Search(context.Context, processor.Request, time.Time) (billing.Report, error) {
 	return billing.Report{}, f.err
 }
 func (f failing) Cancel(context.Context, string) (billing.Report, error) {

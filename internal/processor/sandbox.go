@@ -142,11 +142,11 @@ func (s *Sandbox) LookUp(_ context.Context, paymentID string) (billing.Report, e
 }
 
 // Search implements [Processor].
-func (s *Sandbox) Search(_ context.Context, key string) (billing.Report, error) {
+func (s *Sandbox) Search(_ context.Context, r Request, _ time.Time) (billing.Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pass()
-	if p := s.find(func(p *sandboxPayment) bool { return p.Key == key }); p != nil {
+	if p := s.find(func(p *sandboxPayment) bool { return p.Key == r.Key }); p != nil {
 		return p.report(), nil
 	}
 	return billing.Report{}, ErrNoPayment

@@ -1,13 +1,12 @@
 package processor_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/processortest"
 )
 
 // clock is a time that tests move.
@@ -19,90 +18,8 @@ func (c *clock) Now() time.Time { return c.now }
 
 func TestSandboxKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	testContract(t, func() processor.Processor { return processor.NewSandbox(newClock().Now) },
+	processortest.Contract(t, func(*testing.T) processor.Processor { return processor.NewSandbox(newClock().Now) },
 		processor.SandboxOK, processor.SandboxDeclined)
-}
-
-// testContract is what every processor must do, with a method that succeeds and one
-// that is declined.
-func testContract(t *testing.T, open func() processor.Processor, ok, declined string) {
-	t.Helper()
-	ctx := t.Context()
-	request := func(method string) processor.Request {
-		return processor.Request{Key: "inv:inv_1:1", InvoiceID: "inv_1", Attempt: 1, Amount: 500, Currency: "USD", Method: method}
-	}
-	create := func(t *testing.T, p processor.Processor, method string) string {
-		t.Helper()
-		report, err := p.Create(ctx, request(method))
-		if err != nil || report.PaymentID == "" {
-			t.Fatalf("create: got %+v, %v", report, err)
-		}
-		want := billing.Report{PaymentID: report.PaymentID, Status: billing.RequiresConfirmation, Amount: 500, Currency: "USD"}
-		if report != want {
-			t.Errorf("create: got %+v, want %+v", report, want)
-		}
-		return report.PaymentID
-	}
-	type call = func(context.Context, string) (billing.Report, error)
-	want := func(t *testing.T, what string, do call, id string, status billing.Status) {
-		t.Helper()
-		if report, err := do(ctx, id); err != nil || report.Status != status || report.Amount != 500 {
-			t.Errorf("%s: got %+v, %v, want %s", what, report, err, status)
-		}
-	}
-	t.Run("a key makes one payment", func(t *testing.T) {
-		p := open()
-		id := create(t, p, ok)
-		if again := create(t, p, ok); again != id {
-			t.Errorf("the same key: got %s, want %s", again, id)
-		}
-		want(t, "search", p.Search, "inv:inv_1:1", billing.RequiresConfirmation)
-		other := request(ok)
-		other.Amount++
-		if report, err := p.Create(ctx, other); err == nil {
-			t.Errorf("another amount under the same key: got %+v, want an error", report)
-		}
-	})
-	t.Run("a payment is charged once", func(t *testing.T) {
-		p := open()
-		id := create(t, p, ok)
-		if err := p.Return(ctx, id, "k"); err == nil {
-			t.Error("return of what was not charged: got no error")
-		}
-		want(t, "confirm", p.Confirm, id, billing.ChargeSucceeded)
-		want(t, "confirm again", p.Confirm, id, billing.ChargeSucceeded)
-		want(t, "cancel", p.Cancel, id, billing.ChargeSucceeded)
-		want(t, "look up", p.LookUp, id, billing.ChargeSucceeded)
-		for _, key := range []string{"k", "k", "l"} {
-			if err := p.Return(ctx, id, key); err != nil {
-				t.Errorf("return under %s: %v", key, err)
-			}
-		}
-	})
-	t.Run("what failed stays so", func(t *testing.T) {
-		p := open()
-		id := create(t, p, declined)
-		want(t, "confirm", p.Confirm, id, billing.ChargeFailed)
-		want(t, "confirm again", p.Confirm, id, billing.ChargeFailed)
-		want(t, "look up", p.LookUp, id, billing.ChargeFailed)
-	})
-	t.Run("what was cancelled is never charged", func(t *testing.T) {
-		p := open()
-		id := create(t, p, ok)
-		want(t, "cancel", p.Cancel, id, billing.ChargeFailed)
-		want(t, "confirm", p.Confirm, id, billing.ChargeFailed)
-	})
-	t.Run("what there is not", func(t *testing.T) {
-		p := open()
-		for name, do := range map[string]call{"confirm": p.Confirm, "look up": p.LookUp, "search": p.Search, "cancel": p.Cancel} {
-			if report, err := do(ctx, "pay_none"); !errors.Is(err, processor.ErrNoPayment) {
-				t.Errorf("%s: got %+v, %v, want %v", name, report, err, processor.ErrNoPayment)
-			}
-		}
-		if err := p.Return(ctx, "pay_none", "k"); !errors.Is(err, processor.ErrNoPayment) {
-			t.Errorf("return: got %v, want %v", err, processor.ErrNoPayment)
-		}
-	})
 }
 
 // TestSandboxMethods has an invoice collected with each of the documented methods,
