@@ -70,6 +70,7 @@ var rooms = map[string]room{
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
 	"internal/processor/stripe": {
 		imports: []string{"internal/billing", "internal/money", "internal/processor"},
+		tests:   []string{"internal/ledger"},
 		modules: []string{"github.com/stripe/stripe-go/v85"},
 	},
 	"internal/processor/processortest": {imports: []string{"internal/billing", "internal/processor"}, forTests: true},

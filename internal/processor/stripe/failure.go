@@ -32,10 +32,16 @@ type wire struct{ base http.RoundTripper }
 // RoundTrip implements [http.RoundTripper]. A request for which there never was a
 // connection was not sent: the address did not resolve, nobody listened, TLS was not
 // agreed on, or the time was over before.
+//
+// Go's own transport makes a request again that has an Idempotency-Key and whose
+// connection broke. That is kept from it, because the second one may be answered with
+// 429 when the first had its effect.
 func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
-	response, err := w.base.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	once := r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
+	once.GetBody = nil
+	response, err := w.base.RoundTrip(once)
 	switch {
 	case err == nil:
 		response.Body = body{io.LimitReader(response.Body, answerMax), response.Body}

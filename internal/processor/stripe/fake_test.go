@@ -172,7 +172,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, happens fault) {
 				return
 			}
 			if happens == faultCutAfter {
-				panic(http.ErrAbortHandler) // Go's client asks a second time, under the same key
+				panic(http.ErrAbortHandler)
 			}
 			w.Header().Set("Idempotent-Replayed", "true")
 			w.WriteHeader(first.status)

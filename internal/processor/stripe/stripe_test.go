@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,6 +188,50 @@ func TestNobodyIsThere(t *testing.T) {
 		if _, err = adapter.Create(cancelled, request(cardOK)); !errors.Is(err, processor.ErrNotReached) {
 			t.Errorf("create when it is over: got %v, want %v", err, processor.ErrNotReached)
 		}
+	}
+}
+
+// TestNothingIsSentTwice has a connection that was used before break when a request had
+// its effect. The transport would make it again, and be told that there were too many.
+func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	f, adapter := open(t)
+	create(t, adapter, request(cardOK))
+	sent := len(f.requests)
+	f.fault = func(*http.Request) fault {
+		if len(f.requests) > sent+1 {
+			return faultTooMany
+		}
+		return faultCutAfter
+	}
+	_, err := adapter.Create(t.Context(), second())
+	if err == nil || errors.Is(err, processor.ErrNotReached) || len(f.requests) != sent+1 || len(f.intents) != 2 {
+		t.Errorf("got %v after %d requests with %d payments, want one request that nobody knows about", err, len(f.requests)-sent,
+			len(f.intents))
+	}
+}
+
+// TestManyAtOnce has many create, confirm and return one payment at once.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	f, adapter := open(t)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			report, err := adapter.Create(t.Context(), request(cardOK))
+			if err != nil || report.PaymentID != "pi_1" {
+				t.Errorf("create: got %+v, %v", report, err)
+			}
+			report, err = adapter.Confirm(t.Context(), "pi_1")
+			if err != nil || report.Status != billing.ChargeSucceeded {
+				t.Errorf("confirm: got %+v, %v", report, err)
+			}
+			_ = adapter.Return(t.Context(), "pi_1", "k") // some are told that another one does it
+		})
+	}
+	group.Wait()
+	if f.intents[0].confirmed != 1 || len(f.refunds) != 1 || f.returned("pi_1", false) != 500 {
+		t.Errorf("got %d confirmations and %d refunds, want one each", f.intents[0].confirmed, len(f.refunds))
 	}
 }
 

@@ -166,6 +166,30 @@ func TestEventsInOurWords(t *testing.T) {
 	}
 }
 
+// FuzzEvents has Stripe sign anything.
+func FuzzEvents(f *testing.F) {
+	for _, kind := range []string{"payment_intent.succeeded", "refund.created", "charge.refunded", "charge.dispute.created", "x"} {
+		f.Add(kind, intent("succeeded", "500", ""))
+		f.Add(kind, disputeOf("lost", `{"amount":-300}`))
+		f.Add(kind, `{"payment_intent":{"id":"pi_1"},"amount":9223372036854775807,"currency":"ugx","status":"won"}`)
+		f.Add(kind, `[null]`)
+	}
+	adapter, err := stripe.New(stripe.Config{Key: testKey, WebhookSecrets: []string{testSecret}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, kind, object string) {
+		payload := eventOf(kind, object)
+		event, err := adapter.Event(payload, sign(payload, testSecret, time.Now()))
+		if err != nil && !errors.Is(err, stripe.ErrMalformed) {
+			t.Fatalf("%s: got %v", payload, err)
+		}
+		if p := event.Payment; p != nil && (p.Attempt < 1 || p.InvoiceID == "" || p.Amount < 0) {
+			t.Errorf("%s: got %+v", payload, p)
+		}
+	})
+}
+
 func inJSON(t *testing.T, event stripe.Event) string {
 	t.Helper()
 	data, err := json.Marshal(event)
