@@ -59,6 +59,9 @@ func Minimum(currency money.Currency) money.Amount {
 	return max(1, s.divided, s.step/s.times)
 }
 
+// Minimum is [Minimum].
+func (a *Adapter) Minimum(currency money.Currency) money.Amount { return Minimum(currency) }
+
 // toStripe is an amount in Stripe's smallest units, and false where it cannot be
 // expressed exactly or Stripe does not count the currency in a way that is known.
 func toStripe(amount money.Amount, currency money.Currency) (int64, bool) {

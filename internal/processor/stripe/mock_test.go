@@ -83,6 +83,9 @@ func TestRequestsAreWellFormed(t *testing.T) {
 			object["id"], object["status"], object["amount_received"] = "pi_1", status, object["amount"]
 			object["metadata"] = map[string]string{"billfold_key": "inv:inv_1:1"}
 		}
+		if object["object"] == "customer" {
+			object["id"] = "cus_fake1"
+		}
 		w.WriteHeader(recorder.Code)
 		write(w, object)
 	}))

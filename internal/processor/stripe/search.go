@@ -17,8 +17,10 @@ const (
 	// of a minute, and of an hour in a bad one.
 	indexedWithin = 24 * time.Hour
 
-	// listMax is how many payments of a customer are looked through.
-	listMax = 20_000
+	// listMax is how many payments of a customer are looked through, a hundred at a time,
+	// in listTimes as long as one request may take.
+	listMax   = 20_000
+	listTimes = 5
 )
 
 // Search implements [processor.Processor]. Stripe's index finds a payment of any age by
@@ -76,10 +78,14 @@ func (a *Adapter) index(ctx context.Context, key string) (found []*api.PaymentIn
 func (a *Adapter) list(
 	ctx context.Context, customer, key string, since time.Time,
 ) (found []*api.PaymentIntent, err error) {
-	within, cancel := context.WithTimeout(ctx, a.timeout)
+	within, cancel := context.WithTimeout(ctx, listTimes*a.timeout)
 	defer cancel()
-	if _, err := a.client.V1Customers.Retrieve(within, customer, nil); err != nil {
+	known, err := a.client.V1Customers.Retrieve(within, customer, nil)
+	if err != nil {
 		return nil, certain(explain("look up the customer", err))
+	}
+	if known.ID != customer {
+		return nil, &failure{call: "look up the customer, which was answered with another"}
 	}
 	params := &api.PaymentIntentListParams{Customer: &customer, Expand: []*string{api.String("data.latest_charge")}}
 	params.Limit = api.Int64(100)
