@@ -131,6 +131,20 @@ func connect(t *testing.T, h http.Handler) *stripe.Adapter {
 	return adapter
 }
 
+// fails has faults happen from now on. They are called with the lock.
+func (f *fake) fails(how func(*http.Request) fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = how
+}
+
+// seen is how many requests came, and how many effects they had.
+func (f *fake) seen() (requests, effects int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.requests), f.effects
+}
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -89,16 +89,16 @@ func TestNoDeclineBeforeItIsCancelled(t *testing.T) {
 	for what := faultTooMany; what < faultsEnd; what++ {
 		f, adapter := open(t)
 		id := create(t, adapter, request(cardDeclined))
-		f.fault = func(r *http.Request) fault {
+		f.fails(func(r *http.Request) fault {
 			if strings.HasSuffix(r.URL.Path, "/cancel") {
 				return what
 			}
 			return faultNone
-		}
+		})
 		if report, err := adapter.Confirm(t.Context(), id); err == nil || errors.Is(err, processor.ErrNotReached) {
 			t.Errorf("fault %d: got %+v, %v, want no definite answer", what, report, err)
 		}
-		f.fault = nil
+		f.fails(nil)
 		report, err := adapter.LookUp(t.Context(), id)
 		if err != nil || report.Status != billing.ChargeFailed || f.intents[0].confirmed != 1 {
 			t.Errorf("fault %d, looked up: got %+v, %v after %d confirmations, want it failed after 1", what, report, err,
@@ -107,12 +107,12 @@ func TestNoDeclineBeforeItIsCancelled(t *testing.T) {
 	}
 	f, adapter := open(t)
 	id := create(t, adapter, request(cardLost))
-	f.fault = func(r *http.Request) fault {
+	f.fails(func(r *http.Request) fault {
 		if strings.HasSuffix(r.URL.Path, "/cancel") {
 			f.become(f.intents[0], "succeeded") // on the customer's page, with another card
 		}
 		return faultNone
-	}
+	})
 	report, err := adapter.Confirm(t.Context(), id)
 	if err != nil || report.Status != billing.ChargeSucceeded || report.Hard {
 		t.Errorf("paid before it was cancelled: got %+v, %v, want its success", report, err)
@@ -141,14 +141,14 @@ func TestWhatIsNotAnswered(t *testing.T) {
 			if name == "return" {
 				_, _ = adapter.Confirm(t.Context(), id)
 			}
-			effects := f.effects
-			f.fault = func(r *http.Request) fault { return what }
+			_, effects := f.seen()
+			f.fails(func(*http.Request) fault { return what })
 			_, err := call(adapter, id)
 			notReached := errors.Is(err, processor.ErrNotReached)
 			if err == nil || errors.Is(err, processor.ErrNoPayment) || notReached != (what == faultTooMany) {
 				t.Errorf("%s, fault %d: got %v", name, what, err)
 			}
-			if notReached && f.effects != effects {
+			if _, after := f.seen(); notReached && after != effects {
 				t.Errorf("%s, fault %d: it had an effect", name, what)
 			}
 		}
@@ -197,17 +197,18 @@ func TestNothingIsSentTwice(t *testing.T) {
 	t.Parallel()
 	f, adapter := open(t)
 	create(t, adapter, request(cardOK))
-	sent := len(f.requests)
-	f.fault = func(*http.Request) fault {
+	sent, effects := f.seen()
+	f.fails(func(*http.Request) fault {
 		if len(f.requests) > sent+1 {
 			return faultTooMany
 		}
 		return faultCutAfter
-	}
+	})
 	_, err := adapter.Create(t.Context(), second())
-	if err == nil || errors.Is(err, processor.ErrNotReached) || len(f.requests) != sent+1 || len(f.intents) != 2 {
-		t.Errorf("got %v after %d requests with %d payments, want one request that nobody knows about", err, len(f.requests)-sent,
-			len(f.intents))
+	requests, after := f.seen()
+	if err == nil || errors.Is(err, processor.ErrNotReached) || requests != sent+1 || after != effects+1 {
+		t.Errorf("got %v after %d requests with %d effects, want one request with one that nobody knows about", err,
+			requests-sent, after-effects)
 	}
 }
 
@@ -380,7 +381,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		_, _ = fmt.Fprintf(&said, "%v %+v %#v %s %q %x\n", value, value, value, value, value, value)
 	}
 	for what := faultTooMany; what < faultsEnd; what++ {
-		f.fault = func(*http.Request) fault { return what }
+		f.fails(func(*http.Request) fault { return what })
 		_, err := adapter.Create(t.Context(), request(cardOK))
 		logger.Error("x", "error", err)
 		_, _ = fmt.Fprintf(&said, "%v %+v %#v\n", err, err, err)

@@ -36,9 +36,7 @@ func (w *witness) complain(format string, args ...any) {
 
 // call makes a call and looks whether its answer is true.
 func (w *witness) call(name string, do func() (billing.Report, error)) (billing.Report, error) {
-	w.f.mu.Lock()
-	before := w.f.effects
-	w.f.mu.Unlock()
+	_, before := w.f.seen()
 	report, err := do()
 	w.f.mu.Lock()
 	defer w.f.mu.Unlock()
