@@ -16,7 +16,7 @@ const (
 	// dueMax is how many objects of a kind are read at once, workersMax how many are worked
 	// at.
 	dueMax     = 200
-	workersMax = 16
+	workersMax = 32
 
 	// passFor is for how long an object is passed by that could not be worked at.
 	passFor = time.Minute

@@ -20,7 +20,10 @@ import (
 	"github.com/billfold/billfold/internal/verify"
 )
 
-var yearFlag = flag.Int("collect.year", 30, "how many subscriptions are renewed for a year")
+var (
+	yearFlag  = flag.Int("collect.year", 30, "how many subscriptions are renewed for a year")
+	cardsFlag = flag.Bool("collect.cards", true, "whether one in ten of them is paid by card for some of the year or all of it")
+)
 
 // year is a year of subscriptions without trouble, as fast as they go.
 type year struct {
@@ -52,10 +55,10 @@ func (y *year) fill(customers int) (credited map[money.Currency]money.Amount) {
 			y.Fatal(err)
 		}
 		amount := money.Amount(100_000)
-		switch n % 20 {
-		case 18:
+		switch {
+		case *cardsFlag && n%20 == 18:
 			amount = 4500
-		case 19:
+		case *cardsFlag && n%20 == 19:
 			continue
 		}
 		credited[yearlyCurrency(n)] += amount
