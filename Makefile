@@ -114,6 +114,11 @@ campaign/linear: deps ## Record OPERATIONS (500000) on every deployment, and his
 campaign/mutants: deps ## Build the store with every mistake that the tests must notice, ROUNDS times (10)
 	$(GOTEST) -count=$(or $(ROUNDS),10) -timeout=0 ./e2e/mutants
 
+.PHONY: campaign/year
+campaign/year: ## Renew SUBSCRIPTIONS (10000) for a year, and take FAULTY (60) through one in which everything fails
+	$(GOTEST) -count=1 -timeout=0 -v ./internal/collect -run 'TestYear|TestSubscriptionsAre' \
+		-collect.year=$(or $(SUBSCRIPTIONS),10000) -collect.subscriptions=$(or $(FAULTY),60)
+
 .PHONY: campaign/calendar
 campaign/calendar: ## Compare the billing calendar with its oracle for every day of 28 years
 	$(GOTEST) -count=1 -timeout=0 ./internal/billing/calendar -run TestOracle -stride=1

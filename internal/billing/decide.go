@@ -51,6 +51,8 @@ func Decide(c Collection, input Input, now time.Time) (Step, error) {
 		d.escalate()
 	case Cancel:
 		err = d.cancel()
+	case Hurry:
+		d.hurry()
 	case ReturnDone:
 		d.returnDone(input.Attempt)
 	}
@@ -341,6 +343,12 @@ func (d *decision) cancel() error {
 		return ledger.Errorf(CodeInvoiceNotOpen, "invoice %s is %s and cannot be made void", c.InvoiceID, c.State)
 	}
 	return nil
+}
+
+func (d *decision) hurry() {
+	if c := &d.Collection; c.State == Finalized && d.now.Before(c.DueAt) {
+		c.DueAt, d.changed = time.Time{}, true
+	}
 }
 
 // late takes a payment that succeeded although the invoice cannot use it: it goes

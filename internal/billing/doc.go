@@ -5,14 +5,21 @@
 // # The words
 //
 //   - A [Tender] is how an invoice is split between wallet and card.
+//
 //   - A [Collection] is how far one invoice is from being paid. It is stored, and all
 //     that anybody needs to go on with it after a crash is in it.
+//
 //   - A try is one way through a collection: the wallet is looked at, the card is
 //     charged with what is missing, and it works or not. Tries follow a schedule.
+//
 //   - An [Attempt] is one payment at the card processor. Its number grows after a
 //     definite decline and at no other time (law S3).
+//
 //   - A [Refund] gives back what was paid, to where it came from. A [Dispute] asks of
 //     the lot that a card payment opened what the processor's messages ask.
+//
+//   - A [Subscription] asks for an invoice each period. [DecideSubscription] says when,
+//     and what becomes of it when invoices are paid or not.
 //
 // # The shape
 //

@@ -86,6 +86,9 @@ type (
 	// Cancel is a person's wish to have the invoice void.
 	Cancel struct{}
 
+	// Hurry has a try made now that waits for its time.
+	Hurry struct{}
+
 	// ReturnDone is a late payment that went back to the card.
 	ReturnDone struct{ Attempt int }
 )
@@ -101,6 +104,7 @@ func (Settle) input()     {}
 func (Release) input()    {}
 func (Escalate) input()   {}
 func (Cancel) input()     {}
+func (Hurry) input()      {}
 func (ReturnDone) input() {}
 
 // MoveKind is what moves in the wallet with a step.

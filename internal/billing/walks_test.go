@@ -126,6 +126,8 @@ func (w *walk) act() {
 		w.workers[w.random.IntN(2)] = worker{} // it dies
 	case draw < 91:
 		w.commit(billing.Cancel{})
+	case draw < 92:
+		w.commit(billing.Hurry{})
 	case draw < 93:
 		w.balance += money.Amount(w.random.IntN(100)) // a credit
 	case draw < 95:

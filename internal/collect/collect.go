@@ -60,6 +60,7 @@ type Invoice struct {
 	// for the first; empty where it is for none.
 	SubscriptionID string `json:"subscription_id,omitempty"`
 	Period         int64  `json:"period,omitempty"`
+	Zone           string `json:"zone,omitempty"` // of the subscription
 
 	Billing  Address         `json:"billing,omitzero"`
 	Metadata json.RawMessage `json:"metadata,omitempty"` // an object in canonical form
@@ -233,14 +234,23 @@ func (c *Collector) decide(ctx context.Context, invoice *Invoice, input billing.
 	if _, begins := input.(billing.Begin); begins {
 		scope.Need, scope.Partial = invoice.Collection.Total, true
 	}
-	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-		return decide(s, scope, input, m)
+	if invoice.SubscriptionID != "" {
+		scope.Objects = append(scope.Objects, ledger.ObjectKey{Kind: Subscriptions, ID: invoice.SubscriptionID})
+	}
+	zone, err := zoneOf(invoice.Zone)
+	if err != nil {
+		return err
+	}
+	_, err = c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		return decide(s, scope, input, zone, m)
 	})
 	return err
 }
 
 // decide is pure.
-func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger.Moment) (ledger.Change, error) {
+func decide(
+	s ledger.Snapshot, scope ledger.Scope, input billing.Input, zone *time.Location, m ledger.Moment,
+) (ledger.Change, error) {
 	none := ledger.Change{Replayed: true, Wallet: s.Wallet}
 	object := s.Object(scope.Objects[0])
 	if object == nil {
@@ -259,6 +269,12 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 			return none, errHeld
 		}
 		begin.Available = available(&s, invoice.Collection.Total, now)
+		if of, err := subscriptionOf(&s, invoice); of != nil || err != nil {
+			if err != nil {
+				return none, err
+			}
+			begin.Method = of.Method // which may be another one by now
+		}
 		input = begin
 	}
 	step, err := billing.Decide(invoice.Collection, input, now)
@@ -274,7 +290,10 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 	if err != nil {
 		return none, err
 	}
-	return change, change.Put(&s, next, "", "", m.Now)
+	if err := change.Put(&s, next, "", "", m.Now); err != nil {
+		return none, err
+	}
+	return change, follow(&s, &change, invoice, step.Events, zone, m)
 }
 
 // available is what an invoice of a total can take of a wallet. Where that is not all,

@@ -120,14 +120,14 @@ type forgetful struct {
 	stale  map[string]ledger.Object // nil, or what invoices were before: now and then a decision gets that
 }
 
-// before is a decision that gets its invoice as an earlier one did.
+// before is a decision that gets what it is about as an earlier one did.
 func (f *forgetful) before(decide ledger.Decide) ledger.Decide {
 	return func(s ledger.Snapshot) (ledger.Change, error) {
-		if len(s.Objects) == 1 {
+		if len(s.Objects) > 0 {
 			f.mu.Lock()
 			latest := s.Objects[0]
 			if old, found := f.stale[latest.ID]; found && f.random.IntN(5) == 0 {
-				s.Objects = []ledger.Object{old}
+				s.Objects = append([]ledger.Object{old}, s.Objects[1:]...)
 			}
 			f.stale[latest.ID] = latest
 			f.mu.Unlock()

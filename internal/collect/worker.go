@@ -13,22 +13,24 @@ const (
 	// lookEvery is how long the worker rests when nothing was due.
 	lookEvery = time.Second
 
-	// dueMax is how many invoices are read at once, workersMax how many are worked at.
+	// dueMax is how many objects of a kind are read at once, workersMax how many are worked
+	// at.
 	dueMax     = 200
-	workersMax = 16
+	workersMax = 32
 
-	// passFor is for how long an invoice is passed by that could not be worked at.
+	// passFor is for how long an object is passed by that could not be worked at.
 	passFor = time.Minute
 )
 
-// Worker finds invoices that are due, of all businesses, and has each of them go on.
+// Worker finds invoices and subscriptions that are due, of all businesses, and has each of
+// them go on.
 // There may be one in each of several instances.
 type Worker struct {
 	collector *Collector
 	logger    *slog.Logger
 
 	mu     sync.Mutex
-	passed map[string]time.Time // by id of the invoice: until when
+	passed map[string]time.Time // by id of the object: until when
 }
 
 // NewWorker returns a worker.
@@ -41,7 +43,7 @@ func (w *Worker) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		worked, err := w.Round(ctx)
 		if err != nil && ctx.Err() == nil {
-			w.logger.Error("invoices that are due cannot be read", "error", err)
+			w.logger.Error("what is due cannot be read", "error", err)
 		}
 		if worked > 0 && err == nil {
 			continue
@@ -53,8 +55,8 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// Round has what is due go on, as far as it goes now, and says how many invoices that
-// were.
+// Round has what is due go on, as far as it goes now, and says how many invoices and
+// subscriptions that were.
 func (w *Worker) Round(ctx context.Context) (worked int, err error) {
 	due, err := w.due(ctx)
 	if err != nil {
@@ -77,7 +79,7 @@ func (w *Worker) Round(ctx context.Context) (worked int, err error) {
 	return len(due), nil
 }
 
-// due reads invoices that are due and are not passed by.
+// due reads objects that are due and are not passed by.
 func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 	now := w.collector.now()
 	w.mu.Lock()
@@ -87,29 +89,51 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	found, err := w.collector.store.DueObjects(ctx, Invoices, now, dueMax+len(w.passed))
-	for _, object := range found {
-		if _, passed := w.passed[object.ID]; !passed {
-			due = append(due, object)
+	for _, kind := range []ledger.ObjectKind{Invoices, Subscriptions} {
+		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
+		if err != nil {
+			return nil, err
+		}
+		for _, object := range found {
+			if _, passed := w.passed[object.ID]; !passed {
+				due = append(due, object)
+			}
 		}
 	}
-	return due, err
+	return due, nil
 }
 
-// goOn does what is to be done about an invoice until it waits for something. One
+// goOn does what is to be done about an object until it waits for something. One
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
+	var err error
+	if object.Kind == Subscriptions {
+		err = w.renew(ctx, object)
+	} else {
+		err = w.collect(ctx, object)
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	w.logger.Error("an object cannot go on and is tried again", "kind", object.Kind, "id", object.ID, "in", passFor, "error", err)
+	w.mu.Lock()
+	w.passed[object.ID] = w.collector.now().Add(passFor)
+	w.mu.Unlock()
+}
+
+func (w *Worker) renew(ctx context.Context, object *ledger.Object) error {
+	subscription, err := decodeSubscription(object)
+	if err != nil {
+		return err
+	}
+	return w.collector.Renew(ctx, subscription)
+}
+
+func (w *Worker) collect(ctx context.Context, object *ledger.Object) error {
 	for {
 		more, err := w.collector.Step(ctx, object.Tenant, object.ID)
-		if ctx.Err() != nil || err == nil && !more {
-			return
-		}
-		if err != nil {
-			w.logger.Error("an invoice cannot go on and is tried again", "invoice", object.ID, "in", passFor, "error", err)
-			w.mu.Lock()
-			w.passed[object.ID] = w.collector.now().Add(passFor)
-			w.mu.Unlock()
-			return
+		if err != nil || !more || ctx.Err() != nil {
+			return err
 		}
 	}
 }

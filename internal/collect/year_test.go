@@ -1,0 +1,217 @@
+package collect_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/billing/calendar"
+	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/storetest"
+	"github.com/billfold/billfold/internal/verify"
+)
+
+var (
+	yearFlag  = flag.Int("collect.year", 30, "how many subscriptions are renewed for a year")
+	cardsFlag = flag.Bool("collect.cards", true, "whether one in ten of them is paid by card for some of the year or all of it")
+)
+
+// year is a year of subscriptions without trouble, as fast as they go.
+type year struct {
+	*stage
+	began   time.Time
+	reached time.Duration // of the machine, for the report
+}
+
+func (y *year) lap(what string, n int) {
+	y.Helper()
+	took := time.Since(y.began)
+	y.Logf("%-24s %7d in %6.2f s, %7.0f/s", what, n, took.Seconds(), float64(n)/took.Seconds())
+	y.began, y.reached = time.Now(), y.reached+took
+}
+
+func yearlyCustomer(n int) string { return fmt.Sprintf("cus_%06d", n) }
+
+// fill makes the customers with wallets: nine in ten have enough for the year, one in
+// twenty for a part of it, and the others nothing.
+func (y *year) fill(customers int) (credited map[money.Currency]money.Amount) {
+	y.Helper()
+	credited = map[money.Currency]money.Amount{}
+	var lines []ledger.PostRequest
+	for n := range customers {
+		customer := ledger.Customer{
+			Tenant: shop, ID: yearlyCustomer(n), Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch,
+		}
+		if _, err := y.store.CreateCustomer(y.Context(), customer, nil); err != nil {
+			y.Fatal(err)
+		}
+		amount := money.Amount(100_000)
+		switch {
+		case *cardsFlag && n%20 == 18:
+			amount = 4500
+		case *cardsFlag && n%20 == 19:
+			continue
+		}
+		credited[yearlyCurrency(n)] += amount
+		lines = append(lines, ledger.PostRequest{
+			Tenant: shop, CustomerID: customer.ID, Currency: yearlyCurrency(n), Direction: ledger.Credit, Amount: amount,
+			CreatedBy: "key_1", CurrencyEnabled: true,
+		})
+	}
+	for len(lines) > 0 {
+		some := lines[:min(1000, len(lines))]
+		lines = lines[len(some):]
+		outcomes, err := y.book.PostMany(y.Context(), some, false)
+		if err != nil {
+			y.Fatal(err)
+		}
+		for _, outcome := range outcomes {
+			if outcome.Err != nil {
+				y.Fatal(outcome.Err)
+			}
+		}
+	}
+	return credited
+}
+
+func yearlyCurrency(n int) money.Currency { return []money.Currency{"USD", "INR"}[n%2] }
+
+// TestYear renews subscriptions in two currencies for a year of a virtual clock, most of
+// them from wallets and some by card, and wants every cent accounted for.
+func TestYear(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, db) })
+	y := &year{stage: newStage(t, db, verify.Options{Path: dir}), began: time.Now()}
+	customers := *yearFlag
+	credited := y.fill(customers)
+	y.lap("customers with wallets", customers)
+	c := collect.New(db, y.sandbox, y.clock.Now, y.stage.random)
+	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
+	for n := range customers {
+		y.subscribe(c, n)
+	}
+	y.lap("subscriptions", customers)
+	renewals := 0
+	for y.clock.Now().Before(epoch.AddDate(1, 0, 0)) {
+		for {
+			worked, err := worker.Round(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if worked == 0 {
+				break
+			}
+			renewals += worked
+		}
+		y.clock.Move(12 * time.Hour)
+	}
+	y.lap("invoices and renewals", renewals)
+	y.accounts(customers, credited)
+}
+
+// subscribe begins the subscription of a customer, somewhere in the first month.
+func (y *year) subscribe(c *collect.Collector, n int) {
+	y.Helper()
+	y.clock.Set(epoch.Add(time.Duration(n) * 28 * 24 * time.Hour / time.Duration(*yearFlag)))
+	_, err := c.Subscribe(y.Context(), collect.Subscription{
+		Tenant: shop, CustomerID: yearlyCustomer(n),
+		Subscription: billing.Subscription{
+			ID: c.NewSubscriptionID(), Currency: yearlyCurrency(n), Zone: "UTC", Method: processor.SandboxOK,
+			Plan: billing.Plan{
+				ProductID: "pdt_1", Price: money.Amount(900 + n%7), Quantity: 1, Payment: billing.Interval{Count: 1, Unit: calendar.Month},
+			},
+		},
+		Policy: billing.Policy{Tender: billing.TenderRules{CardMinimum: 50, Below: billing.LeaveInWallet}},
+	}, billing.Subscribe{})
+	if err != nil {
+		y.Fatal(err)
+	}
+}
+
+// accounts holds what was billed against what wallets and cards paid, for each currency.
+func (y *year) accounts(customers int, credited map[money.Currency]money.Amount) {
+	y.Helper()
+	billed, wallet := map[money.Currency]money.Amount{}, map[money.Currency]money.Amount{}
+	card := map[money.Currency]money.Amount{}
+	periods := map[string]int64{}
+	invoices := 0
+	for _, object := range y.objects(collect.Invoices) {
+		var invoice collect.Invoice
+		if err := json.Unmarshal([]byte(object.Data), &invoice); err != nil {
+			y.Fatal(err)
+		}
+		collection := &invoice.Collection
+		if collection.State != billing.Paid {
+			y.Fatalf("invoice %s is %s", object.ID, collection.State)
+		}
+		invoices++
+		periods[invoice.SubscriptionID]++
+		billed[collection.Currency] += collection.Total
+		card[collection.Currency] += collection.Tender.Card
+	}
+	for _, object := range y.objects(collect.Subscriptions) {
+		var s collect.Subscription
+		if err := json.Unmarshal([]byte(object.Data), &s); err != nil {
+			y.Fatal(err)
+		}
+		if s.Status != billing.SubscriptionActive || periods[s.ID] != s.Next || s.Next < 12 || s.Passed != 0 {
+			y.Errorf("subscription %s is %s with %d invoices of %d periods, want one of each", s.ID, s.Status, periods[s.ID], s.Next)
+		}
+	}
+	for n := range customers {
+		h, err := storetest.ReadHistory(y.Context(), y.store, shop, yearlyCustomer(n))
+		if err != nil {
+			y.Fatal(err)
+		}
+		for _, w := range h.Wallets {
+			wallet[w.Currency] -= w.Balance
+		}
+		for _, violation := range storetest.CheckLaws(h) {
+			y.Error(violation)
+		}
+	}
+	y.lap("invoices read", invoices)
+	for currency, total := range billed {
+		spent := credited[currency] + wallet[currency]
+		if total == 0 || spent+card[currency] != total {
+			y.Errorf("%s: %d were billed, %d paid by wallets and %d by cards", currency, total, spent, card[currency])
+		}
+		y.Logf("%s: %d billed = %d of wallets + %d of cards", currency, total, spent, card[currency])
+	}
+	report, err := verify.Run(y.Context(), y.options)
+	if err != nil || !report.Clean() {
+		y.Errorf("verify: got findings %v and error %v, want none", report.Findings, err)
+	}
+	y.lap("verified", invoices)
+	y.Logf("%d subscriptions, %d invoices: %.1f s", customers, invoices, y.reached.Seconds())
+}
+
+// objects are all objects of a kind.
+func (s *stage) objects(kind ledger.ObjectKind) (all []ledger.Object) {
+	s.Helper()
+	page := ledger.ObjectPage{Limit: 200}
+	for {
+		list, err := s.store.Objects(s.Context(), shop, ledger.ObjectFilter{Kind: kind}, page)
+		if err != nil {
+			s.Fatal(err)
+		}
+		all = append(all, list.Objects...)
+		if page.Before = list.Next; page.Before == "" {
+			return all
+		}
+	}
+}
