@@ -103,16 +103,23 @@ func decode(object *ledger.Object) (*Invoice, error) {
 
 // Collector has invoices paid.
 type Collector struct {
-	store     ledger.Store
-	book      *ledger.Book
-	processor processor.Processor
-	now       func() time.Time
-	random    func() uint64
+	store      ledger.Store
+	book       *ledger.Book
+	processors Processors
+	now        func() time.Time
+	random     func() uint64
 }
 
-// New returns a collector. Now and random are those of [ledger.NewBook].
+// New returns a collector whose invoices are all charged by one processor. Now and
+// random are those of [ledger.NewBook].
 func New(store ledger.Store, p processor.Processor, now func() time.Time, random func() uint64) *Collector {
-	return &Collector{store: store, book: ledger.NewBook(store, now, random), processor: p, now: now, random: random}
+	return NewFor(store, func(*Invoice) processor.Processor { return p }, now, random)
+}
+
+// NewFor returns a collector with a processor for each invoice. Where that is nil, the
+// card is not reached.
+func NewFor(store ledger.Store, p Processors, now func() time.Time, random func() uint64) *Collector {
+	return &Collector{store: store, book: ledger.NewBook(store, now, random), processors: p, now: now, random: random}
 }
 
 func (c *Collector) moment() ledger.Moment {
@@ -178,7 +185,10 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	case billing.DoEscalate:
 		input = billing.Escalate{}
 	default:
-		input = processor.Do(ctx, c.processor, &invoice.Collection, task)
+		input = billing.NotReached{Attempt: task.Attempt}
+		if p := c.processors(invoice); p != nil {
+			input = processor.Do(ctx, p, &invoice.Collection, task)
+		}
 	}
 	return true, c.Decide(ctx, invoice, input)
 }
