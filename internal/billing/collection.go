@@ -24,6 +24,13 @@ const (
 	Void         State = "void"
 )
 
+// States lists every state, in the order in which an invoice comes by them.
+func States() []State {
+	return []State{
+		Finalized, WalletHeld, CardIntended, CardCreated, CardUnknown, CardDeclined, CardOK, Paid, PastDue, Void,
+	}
+}
+
 // Final reports whether nobody tries to have the invoice paid any more.
 func (s State) Final() bool { return s == Paid || s == PastDue || s == Void }
 
