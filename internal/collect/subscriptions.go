@@ -18,11 +18,8 @@ import (
 // Subscriptions is the kind of object that a subscription is.
 const Subscriptions ledger.ObjectKind = "subscription"
 
-// What ids of subscriptions and invoices begin with.
-const (
-	SubscriptionIDPrefix = "sub_"
-	InvoiceIDPrefix      = "inv_"
-)
+// SubscriptionIDPrefix begins the id of every subscription.
+const SubscriptionIDPrefix = "sub_"
 
 // Subscription is one as it is kept, with what its invoices are made with.
 type Subscription struct {
@@ -232,15 +229,34 @@ func (d *renewed) decide(s ledger.Snapshot) (change ledger.Change, after *Subscr
 			}
 			after.Subscription, told = paid.Subscription, append(told, paid.Events...)
 		}
-		next, err := invoice.object(now)
-		if err != nil {
-			return none, nil, err
-		}
-		if err := change.Put(&s, next, "", "", d.m.Now); err != nil {
+		if err := invoice.put(&change, &s, now); err != nil {
 			return none, nil, err
 		}
 	}
 	return change, after, after.put(&change, &s, told, d.m)
+}
+
+// put adds the invoice as it is now to a change, with what is told of its payment.
+func (i *Invoice) put(change *ledger.Change, snapshot *ledger.Snapshot, now time.Time) error {
+	before := &Invoice{Collection: billing.Collection{State: billing.Finalized}}
+	if object := snapshot.Object(i.key()); object != nil {
+		var err error
+		if before, err = decode(object); err != nil {
+			return err
+		}
+	} else {
+		i.CreatedAt = now
+	}
+	i.UpdatedAt = now
+	next, err := i.object(now)
+	if err != nil {
+		return err
+	}
+	kind, data, err := i.told(before, &snapshot.Customer)
+	if err != nil {
+		return err
+	}
+	return change.Put(snapshot, next, kind, data, now)
 }
 
 // carryOut moves the money of a step, and returns the invoice that it made or changed,

@@ -2,10 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -24,7 +27,12 @@ import (
 type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
+	Products  catalog.Store
 	Webhooks  *webhook.Endpoints
+
+	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
+	// for test mode.
+	Collector *collect.Collector
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -81,7 +89,9 @@ const BodyMaxDefault = 64 << 10
 type Server struct {
 	book      *ledger.Book
 	directory *access.Directory
+	products  catalog.Store
 	webhooks  *webhook.Endpoints
+	collector *collect.Collector
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -112,6 +122,9 @@ func New(config Config) (*Server, error) {
 	if config.Book == nil {
 		return nil, errors.New("the API needs a ledger")
 	}
+	if config.Products == nil {
+		return nil, errors.New("the API needs products")
+	}
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
@@ -131,7 +144,9 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s := &Server{
 		book:      config.Book,
 		directory: config.Directory,
+		products:  config.Products,
 		webhooks:  config.Webhooks,
+		collector: config.Collector,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -148,6 +163,10 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.limits.BodyMax <= 0 {
 		s.limits.BodyMax = BodyMaxDefault
 	}
+	if s.collector == nil && s.book != nil {
+		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
+		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
+	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
@@ -157,7 +176,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	if config.Secret == nil {
 		config.Secret = make([]byte, 32)
-		rand.Read(config.Secret) // never fails, see crypto/rand
+		crand.Read(config.Secret) // never fails, see crypto/rand
 	}
 	registry := config.Metrics
 	if registry == nil {
