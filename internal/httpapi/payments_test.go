@@ -130,7 +130,8 @@ func TestPaymentsAreSplit(t *testing.T) {
 				t.Errorf("got %d left, want %d", left, test.left)
 			}
 			invoice := s.get("/invoices/inv_" + strings.TrimPrefix(id, "pay_"))
-			if sum := invoice.number("wallet_amount") + invoice.number("card_amount") - invoice.number("credited_amount"); test.status == "succeeded" && sum != test.total {
+			sum := invoice.number("wallet_amount") + invoice.number("card_amount") - invoice.number("credited_amount")
+			if test.status == "succeeded" && sum != test.total {
 				t.Errorf("got wallet and card for %d, want %d", sum, test.total)
 			}
 			lines := s.get("/payments/" + id + "/line-items").items()
