@@ -41,7 +41,8 @@ func newProduct(
 	product := catalog.Product{
 		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing",
 		TaxCategory: "saas",
-		Price: billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}", CreatedAt: by.Now, UpdatedAt: by.Now,
+		Price:       billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}",
+		CreatedAt: by.Now, UpdatedAt: by.Now,
 	}
 	if archived {
 		product.ArchivedAt = by.Now
