@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/checkpoint", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
@@ -65,7 +65,7 @@ var rooms = map[string]room{
 		imports: []string{"internal/billing/calendar", "internal/ledger", "internal/money"},
 		pure:    true,
 	},
-	"internal/catalog":          {imports: []string{"internal/billing", "internal/ledger"}},
+	"internal/catalog":          {imports: []string{"internal/access", "internal/billing", "internal/ledger"}},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
 	"internal/vault":            {},
@@ -103,16 +103,16 @@ var rooms = map[string]room{
 			"golang.org/x/time"},
 	},
 	// What a copy asks of both stores.
-	"internal/transfer": {tests: []string{"internal/access", "internal/demo", "internal/ledger", "internal/postgres",
+	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/postgres",
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
-		imports: []string{"internal/access", "internal/bus", "internal/groupcommit", "internal/ledger", "internal/money",
+		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
 			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
-		tests:   []string{"internal/verify"},
+		tests:   []string{"internal/billing", "internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
-		imports: []string{"internal/access", "internal/bus", "internal/groupcommit", "internal/ledger", "internal/money",
+		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
 			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
@@ -150,7 +150,8 @@ var rooms = map[string]room{
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/jedib0t/go-pretty/v6"},
 	},
 	"internal/storetest": {
-		imports:  []string{"internal/access", "internal/bus", "internal/ledger", "internal/money", "internal/webhook"},
+		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
+			"internal/ledger", "internal/money", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},
