@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -54,6 +55,7 @@ var answers = map[ledger.Code]answer{
 	CodeUnauthorized:           {status: http.StatusUnauthorized},
 	CodeForbidden:              {status: http.StatusForbidden},
 	ledger.CodeNotFound:        {status: http.StatusNotFound},
+	catalog.CodeProductDeleted: {status: http.StatusGone},
 	CodeMethodNotAllowed:       {status: http.StatusMethodNotAllowed},
 	CodeRequestTimeout:         {status: http.StatusRequestTimeout, retryable: true},
 	CodeDuplicateKey:           {status: http.StatusConflict},
@@ -79,6 +81,9 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeInvalidThresholds:     {status: http.StatusUnprocessableEntity},
 	webhook.CodeInvalidURL:           {status: http.StatusUnprocessableEntity},
 	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidProduct:       {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidSchedule:      {status: http.StatusUnprocessableEntity},
+	catalog.CodeNotOffered:           {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -24,6 +25,7 @@ import (
 type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
+	Products  catalog.Store
 	Webhooks  *webhook.Endpoints
 
 	// Logger receives a line for each request, most of them at debug. Nil
@@ -81,6 +83,7 @@ const BodyMaxDefault = 64 << 10
 type Server struct {
 	book      *ledger.Book
 	directory *access.Directory
+	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	logger    *slog.Logger
 	now       func() time.Time
@@ -112,6 +115,9 @@ func New(config Config) (*Server, error) {
 	if config.Book == nil {
 		return nil, errors.New("the API needs a ledger")
 	}
+	if config.Products == nil {
+		return nil, errors.New("the API needs products")
+	}
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
@@ -131,6 +137,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s := &Server{
 		book:      config.Book,
 		directory: config.Directory,
+		products:  config.Products,
 		webhooks:  config.Webhooks,
 		logger:    config.Logger,
 		now:       config.Now,
