@@ -157,6 +157,10 @@ func (r *trial) killed() {
 // forbidden counts what came to where nothing may be sent.
 var forbidden atomic.Int64
 
+// patience is for how long nothing may reach a receiver that has not everything: longer
+// than the wait before a third try.
+const patience = 7 * time.Minute
+
 // check waits until a receiver has taken every event, and looks at what it got.
 func (r *trial) check(e *endpoint, ids []string) {
 	r.Helper()
@@ -169,10 +173,15 @@ func (r *trial) check(e *endpoint, ids []string) {
 		}
 		return missing
 	}
-	for giveUp := time.Now().Add(3 * time.Minute); len(missing()) > 0 && time.Now().Before(giveUp); {
+	left := missing()
+	for giveUp := time.Now().Add(patience); len(left) > 0 && time.Now().Before(giveUp); {
 		time.Sleep(50 * time.Millisecond)
+		before := len(left)
+		if left = missing(); len(left) < before {
+			giveUp = time.Now().Add(patience)
+		}
 	}
-	if left := missing(); len(left) > 0 {
+	if len(left) > 0 {
 		r.Errorf("%s: got %d of %d events missing, such as %s; want none", e.receiver.behaves.name, len(left), len(ids), left[0])
 	}
 	e.receiver.mu.Lock()

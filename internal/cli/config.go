@@ -37,6 +37,9 @@ type Config struct {
 	SecretKey     string
 	SecretKeyFile string
 
+	OldSecretKey     string
+	OldSecretKeyFile string
+
 	CheckpointKey     string
 	CheckpointKeyFile string
 
@@ -155,6 +158,10 @@ func (c *Config) serverOptions() []option {
 			help: "32 bytes in base64 or hex that protect cursors and stored secrets"},
 		{name: "secret-key-file", value: textValue(&c.SecretKeyFile), kind: "file",
 			help: "file with the secret key; by default secret.key in the data directory, made at first start"},
+		{name: "old-secret-key", value: textValue(&c.OldSecretKey), kind: "key", secret: true,
+			help: "the secret key before this one, until what it sealed is sealed anew"},
+		{name: "old-secret-key-file", value: textValue(&c.OldSecretKeyFile), kind: "file",
+			help: "file with the secret key before this one"},
 		{name: "checkpoint-key", value: textValue(&c.CheckpointKey), kind: "key", secret: true,
 			help: "32 bytes in base64 or hex that sign checkpoints"},
 		{name: "checkpoint-key-file", value: textValue(&c.CheckpointKeyFile), kind: "file",
@@ -287,6 +294,14 @@ func (c *Config) validateSecrets(problem func(string, ...any)) {
 		}
 		if _, err := parseSecretKey(c.SecretKey); err != nil {
 			problem("secret-key: %w", err)
+		}
+	}
+	if c.OldSecretKey != "" {
+		if c.OldSecretKeyFile != "" {
+			problem("old-secret-key and old-secret-key-file: set only one of them")
+		}
+		if _, err := parseSecretKey(c.OldSecretKey); err != nil {
+			problem("old-secret-key: %w", err)
 		}
 	}
 	if c.CheckpointKey != "" {

@@ -45,6 +45,8 @@ func newRandom() func() uint64 {
 
 // faces are the handlers through which the outside meets the ledger.
 type faces struct {
+	from facesConfig
+
 	sweeper  *sweep.Sweeper
 	payments *collect.Worker
 	resumer  *sweep.Resumer
@@ -54,6 +56,7 @@ type faces struct {
 
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
+	sealed     *webhook.SealedStore // nil for none
 
 	api        http.Handler
 	endStreams func() // of events, so that the server can stop
@@ -68,37 +71,41 @@ type facesConfig struct {
 	config    Config
 	logger    *slog.Logger
 	registry  *prometheus.Registry // nil keeps no metrics
-	secret    []byte
 	store     store
 	directory *access.Directory
+
+	secret     []byte
+	oldSecrets [][]byte // that the installation had before
 }
 
 func newFaces(from facesConfig) (*faces, error) {
-	f := &faces{}
+	f := &faces{from: from}
 	random := newRandom()
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	webhooks := webhook.Store(from.store)
 	if from.secret != nil { // the operator's verbs have none, and no webhooks
-		sealing, err := vault.New(from.secret)
+		sealing, err := vault.New(from.secret, from.oldSecrets...)
 		if err != nil {
 			return nil, err
 		}
-		webhooks = webhook.Sealed(from.store, sealing, from.logger)
+		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
+		webhooks = f.sealed
 	}
 	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
 	config := httpapi.Config{
-		Book:      book,
-		Directory: from.directory,
-		Products:  from.store,
-		Collector: collector,
-		Webhooks:  webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
-		Logger:    from.logger,
-		BootID:    crand.Text(),
-		Version:   buildVersion().Version,
-		Secret:    from.secret,
-		Metrics:   from.registry,
-		Ready:     f.ready(from.store),
+		Book:       book,
+		Directory:  from.directory,
+		Products:   from.store,
+		Collector:  collector,
+		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
+		Logger:     from.logger,
+		BootID:     crand.Text(),
+		Version:    buildVersion().Version,
+		Secret:     from.secret,
+		OldSecrets: from.oldSecrets,
+		Metrics:    from.registry,
+		Ready:      f.ready(from.store),
 		Limits: httpapi.Limits{
 			BodyMax: int64(from.config.MaxBody),
 			Rate:    httpapi.Rate(from.config.RateLimit),
@@ -140,6 +147,34 @@ func newFaces(from facesConfig) (*faces, error) {
 		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
 	}
 	return f, nil
+}
+
+// join enters the instances that share the store, has the first keys made where there are
+// none, and leaves nothing sealed under an old secret key.
+func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) (*firstKeys, error) {
+	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, bootstrap)
+	if err == nil && len(f.from.oldSecrets) > 0 {
+		err = f.reseal(ctx)
+	}
+	return first, err
+}
+
+// reseal seals under the secret key what stands sealed under the one before it.
+func (f *faces) reseal(ctx context.Context) error {
+	businesses, err := f.from.directory.Businesses(ctx)
+	resealed := 0
+	for i := 0; err == nil && i < 2*len(businesses); i++ {
+		mode := []ledger.Mode{ledger.Test, ledger.Live}[i%2]
+		var more int
+		more, err = f.sealed.Reseal(ctx, ledger.Tenant{BusinessID: businesses[i/2].ID, Mode: mode})
+		resealed += more
+	}
+	if err != nil {
+		return fmt.Errorf("seal anew what the old secret key has sealed: %w", err)
+	}
+	f.from.logger.Info("what the old secret key had sealed is sealed under the new one; no server needs the old one any more",
+		"webhooks", resealed)
+	return nil
 }
 
 // newPumps returns what publishes events to the message brokers that are configured.

@@ -76,6 +76,27 @@ func configuredSecret(config Config) ([]byte, error) {
 	return key, withExit(exitUsage, err)
 }
 
+// oldSecrets returns the secret that the installation had before this one, if the
+// configuration gives or names one. It refuses a configuration whose present one cannot be
+// read.
+func oldSecrets(config Config) ([][]byte, error) {
+	key, err := configuredSecret(config)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case config.OldSecretKey != "":
+		key, err = parseSecretKey(config.OldSecretKey)
+	case config.OldSecretKeyFile == "":
+		return nil, nil
+	default:
+		if key, err = readSecretKey(config.OldSecretKeyFile); err != nil {
+			err = withExit(exitUsage, fmt.Errorf("old-secret-key-file: %w", err))
+		}
+	}
+	return [][]byte{key}, err
+}
+
 func readSecretKey(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -67,7 +67,8 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 		return err
 	}
 	// A wrong secret is found before a database is made or changed.
-	if _, err := configuredSecret(config); err != nil {
+	old, err := oldSecrets(config)
+	if err != nil {
 		return err
 	}
 	listener, err := listen(ctx, "addr", config.Addr)
@@ -92,7 +93,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	}
 	directory := newDirectory(config, store)
 	faces, err := newFaces(facesConfig{
-		config: config, logger: logger, registry: registry, secret: secret, store: store, directory: directory,
+		config: config, logger: logger, registry: registry, secret: secret, oldSecrets: old, store: store, directory: directory,
 	})
 	if err != nil {
 		return err
@@ -106,9 +107,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	}
 	// Keys are made last, when nothing is left that could fail before they
 	// are shown.
-	first, err := joinInstances(ctx, store, secret, func() (*firstKeys, error) {
-		return bootstrap(ctx, config, directory, logger)
-	})
+	first, err := faces.join(ctx, func() (*firstKeys, error) { return bootstrap(ctx, config, directory, logger) })
 	if err != nil {
 		return err
 	}

@@ -76,13 +76,13 @@ func newDirectory(config Config, store store) *access.Directory {
 // joinInstances makes sure that all instances on one database share their
 // secret key, and has the first keys made while no other instance does.
 func joinInstances(
-	ctx context.Context, store store, secret []byte, bootstrap func() (*firstKeys, error),
+	ctx context.Context, store store, secret []byte, old [][]byte, bootstrap func() (*firstKeys, error),
 ) (first *firstKeys, err error) {
 	db, shared := store.(*postgres.DB)
 	if !shared {
 		return bootstrap()
 	}
-	if err := db.Join(ctx, secret); err != nil {
+	if err := db.Join(ctx, secret, old...); err != nil {
 		if errors.Is(err, postgres.ErrOtherSecret) {
 			err = fmt.Errorf("%w: set %s, or --secret-key-file", err, envName("secret-key"))
 		}

@@ -185,3 +185,42 @@ func TestSecretsOfWebhooksAreSealed(t *testing.T) {
 		t.Error("with the key again: got another secret, want the first")
 	}
 }
+
+// The secret key is changed by a start with both: what the old one sealed is sealed
+// anew, cursors lead on, and the next start needs the new one alone.
+func TestTheSecretKeyIsChanged(t *testing.T) {
+	t.Parallel()
+	dir, receiver := t.TempDir(), newHookReceiver(t)
+	loopback := []string{"--webhook-allow-insecure", "loopback"}
+	first := startServer(t, dir, nil, loopback...)
+	on := func(s *server) func(args ...string) result {
+		s.testKey = first.testKey
+		return func(args ...string) result { return run(t, s.environ(), args...) }
+	}
+	cli := on(first)
+	id := decode[webhookView](t, cli("webhooks", "create", receiver.URL, "--types", "wallet.credited", "-o", "json")).ID
+	secret := decode[struct{ Secret string }](t, cli("webhooks", "secret", id, "-o", "json")).Secret
+	customer := first.customer(t, first.testKey)
+	first.stop(t)
+
+	key, old := filepath.Join(dir, secretKeyName), filepath.Join(t.TempDir(), "old.key")
+	if err := os.Rename(key, old); err != nil {
+		t.Fatal(err)
+	}
+	second := startServer(t, dir, nil, append(loopback, "--old-secret-key-file", old)...)
+	if got := decode[struct{ Secret string }](t, on(second)("webhooks", "secret", id, "-o", "json")).Secret; got != secret {
+		t.Error("with both keys: got another secret, want the first")
+	}
+	if text := second.stderr.String(); !strings.Contains(text, "webhooks=1") {
+		t.Errorf("log with both keys: got %s, want one webhook sealed anew", text)
+	}
+	second.stop(t)
+
+	third := startServer(t, dir, nil, loopback...)
+	cli = on(third)
+	cli("ledger", "credit", customer, "USD", "500").wantCode(t, exitDone)
+	receiver.await(t, 1, secret)
+	third.stop(t)
+	missing := run(t, []string{"BILLFOLD_OLD_SECRET_KEY_FILE=" + old + ".not"}, "serve", "--data-dir", dir, "--addr", "127.0.0.1:0")
+	missing.wantCode(t, exitUsage, "old-secret-key-file")
+}

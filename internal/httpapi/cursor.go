@@ -15,6 +15,7 @@ import (
 // others have (law N1).
 type sealer struct {
 	aead cipher.AEAD
+	old  []cipher.AEAD // under secrets that the installation had before, to open with
 }
 
 // cursorMax is more than any cursor is long.
@@ -23,7 +24,23 @@ const cursorMax = 192
 // secretMin is the shortest secret that cursors may rest on.
 const secretMin = 16
 
-func newSealer(secret []byte) (*sealer, error) {
+func newSealer(secret []byte, old ...[]byte) (*sealer, error) {
+	s := &sealer{}
+	var err error
+	if s.aead, err = cursorKey(secret); err != nil {
+		return nil, err
+	}
+	for _, secret := range old {
+		aead, err := cursorKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		s.old = append(s.old, aead)
+	}
+	return s, nil
+}
+
+func cursorKey(secret []byte) (cipher.AEAD, error) {
 	if len(secret) < secretMin {
 		return nil, errors.New("the secret that seals cursors must have 16 bytes or more")
 	}
@@ -33,8 +50,7 @@ func newSealer(secret []byte) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return &sealer{aead: aead}, err
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // seal returns a cursor to a place of a list.
@@ -75,6 +91,9 @@ func (s *sealer) openText(cursor, bound string) (before string, err error) {
 		return "", errInvalidCursor
 	}
 	place, err := s.aead.Open(nil, nil, sealed, []byte(bound))
+	for i := 0; err != nil && i < len(s.old); i++ {
+		place, err = s.old[i].Open(nil, nil, sealed, []byte(bound))
+	}
 	if err != nil || len(place) == 0 {
 		return "", errInvalidCursor
 	}

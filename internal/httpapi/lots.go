@@ -19,7 +19,8 @@ func (s *Server) handleLotList(c *call) error {
 	if err != nil {
 		return err
 	}
-	bound := c.bound()
+	// Pages of one list are of one moment: a cursor leads on in the past it is of alone.
+	bound := c.bound() + "\x00" + q.get(paramAsOf) + "\x00" + q.get(paramAsOfSeq)
 	limit, after, err := s.cursorPage(&q, bound)
 	if err != nil {
 		return err

@@ -134,6 +134,10 @@ func TestLotsAsOf(t *testing.T) {
 	if got := append(shownLots(list), shownLots(next)...); !cmp.Equal(got, shown["?as_of_seq=2"]) {
 		t.Errorf("got %v in two pages, want %v", got, shown["?as_of_seq=2"])
 	}
+	for _, query := range []string{"?", "?as_of_seq=1&", "?as_of=2099-01-01T00:00:00Z&"} {
+		h.send(request{method: "GET", path: lotsPath(customer, "USD") + query + "cursor=" + list["next_cursor"].(string)}).
+			refused(t, http.StatusUnprocessableEntity, httpapi.CodeInvalidCursor)
+	}
 	refused := h.send(request{method: "GET", path: lotsPath(customer, "USD") + "?as_of_seq=5"}).
 		refused(t, http.StatusUnprocessableEntity, httpapi.CodeInvalidQueryParams)
 	if refused["param"] != "as_of_seq" {

@@ -76,6 +76,15 @@ func TestCursorsOpenWhereTheyBelong(t *testing.T) {
 	if _, err := other.open(s.seal(1, "x"), "x"); err == nil {
 		t.Errorf("a cursor of another secret: got no error, want one")
 	}
+	if other, err = newSealer([]byte("fedcba9876543210"), []byte("0123456789abcdef")); err != nil {
+		t.Fatalf("make a sealer: got error %v, want none", err)
+	}
+	if got, err := other.open(s.seal(1, "x"), "x"); err != nil || got != 1 {
+		t.Errorf("a cursor of the secret before: got %d and error %v, want 1", got, err)
+	}
+	if _, err := s.open(other.seal(1, "x"), "x"); err == nil {
+		t.Errorf("a cursor of the secret after: got no error, want one")
+	}
 }
 
 func FuzzCursor(f *testing.F) {

@@ -49,6 +49,10 @@ type Config struct {
 	// after every restart. Nil draws one, and cursors end with the process.
 	Secret []byte
 
+	// OldSecrets are those that the installation had before. Cursors that were sealed
+	// under them still lead on.
+	OldSecrets [][]byte
+
 	// Ready says whether the store can serve. Nil means that it always can.
 	Ready func(context.Context) error
 
@@ -180,7 +184,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	var err error
-	if s.cursors, err = newSealer(config.Secret); err != nil {
+	if s.cursors, err = newSealer(config.Secret, config.OldSecrets...); err != nil {
 		return nil, err
 	}
 	if s.router, err = newRouter(routes); err != nil {

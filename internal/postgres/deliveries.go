@@ -2,8 +2,8 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -168,32 +168,83 @@ const pruneQuery = `
 func (db *DB) Due(
 	ctx context.Context, endpointID string, due webhook.Due,
 ) (deliveries []webhook.Delivery, err error) {
-	condition := ""
-	if due.InOrder {
-		condition = inOrderCondition
-	}
 	except := append([]string{}, due.Except...) // nil would be null
 	err = db.read(ctx, func(ctx context.Context, q querier) error {
-		query := fmt.Sprintf(dueQuery, condition)
-		deliveries, err = readDeliveries(ctx, q, query, endpointID, due.At, webhook.ScanMax, except, due.Limit)
+		deliveries, err = readDeliveries(ctx, q, dueQuery, endpointID, due.At, webhook.ScanMax, except, due.Limit)
 		return err
 	})
 	return deliveries, err
 }
 
-// inOrderCondition leaves out what has something pending before it in its queue: it asks
-// for the first of the queue. It names no queue but where to begin, because there is one
-// index alone in that order; of those that have the endpoint, and the queue or the number
-// beside it, the planner of a young table would take any, and read all that is pending.
-const inOrderCondition = `
-	   and f.no = (select b.no
-	                 from webhook_deliveries b
-	                where b.endpoint = d.endpoint and b.state = 'pending' and (b.queue, b.no) >= (f.queue, 0::bigint)
-	                order by b.queue, b.no
-	                limit 1)`
+// DueInOrder implements webhook.Store.
+func (db *DB) DueInOrder(
+	ctx context.Context, endpointID string, due webhook.DueInOrder,
+) (deliveries []webhook.Delivery, next string, err error) {
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, queuesQuery, endpointID, due.After, webhook.QueuesMax)
+		if err != nil {
+			return err
+		}
+		queues, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		if next = ""; len(queues) == webhook.QueuesMax {
+			next = queues[len(queues)-1]
+		}
+		wanted := slices.DeleteFunc(queues, func(queue string) bool { return slices.Contains(due.Except, queue) })
+		deliveries, err = readDeliveries(ctx, q, dueInOrderQuery, endpointID, due.At, wanted, webhook.QueueMax, due.Limit)
+		if err == nil && len(deliveries) == due.Limit {
+			next = deliveries[len(deliveries)-1].Queue
+		}
+		return err
+	})
+	return deliveries, next, err
+}
 
-// dueQuery walks the index of what is pending, and looks up what is wanted of it. With
-// strict order it has a condition more.
+// ofEndpoint is what is pending of an endpoint.
+const ofEndpoint = `b.endpoint = (select no from webhook_endpoints where id = $1 and not deleted) and b.state = 'pending'`
+
+// queuesQuery steps from one queue to the next. It names no queue but where to go on,
+// because there is one index alone in that order; of those that have the endpoint, and the
+// queue or the number beside it, the planner of a young table would take any, and read all
+// that is pending.
+const queuesQuery = `
+	with recursive queues as (
+	  (select b.queue, 1 as n
+	     from webhook_deliveries b
+	    where ` + ofEndpoint + ` and (b.queue, b.no) > ($2::text, 9223372036854775807)
+	    order by b.queue, b.no
+	    limit 1)
+	  union all
+	  select following.queue, q.n + 1
+	    from queues q,
+	         lateral (select b.queue
+	                    from webhook_deliveries b
+	                   where ` + ofEndpoint + ` and (b.queue, b.no) > (q.queue, 9223372036854775807)
+	                   order by b.queue, b.no
+	                   limit 1) following
+	   where q.n < $3)
+	select queue from queues order by n`
+
+// dueInOrderQuery reads of each queue what is pending first, as far as it is due.
+const dueInOrderQuery = `
+	select ` + deliveryColumns + `, d.body
+	  from (select r.no, r.nth, bool_and(r.due_at <= $2) over (partition by r.nth order by r.no) as due
+	          from (select w.nth, f.no, f.due_at
+	                  from unnest($3::text[]) with ordinality w (queue, nth),
+	                       lateral (select b.queue, b.no, b.due_at
+	                                  from webhook_deliveries b
+	                                 where ` + ofEndpoint + ` and (b.queue, b.no) >= (w.queue, 0::bigint)
+	                                 order by b.queue, b.no
+	                                 limit $4) f
+	                 where f.queue = w.queue) r) f,
+	       lateral (select * from webhook_deliveries where no = f.no offset 0) d
+	 where f.due
+	 order by f.nth, f.no
+	 limit $5`
+
+// dueQuery walks the index of what is pending, and looks up what is wanted of it.
 const dueQuery = `
 	select ` + deliveryColumns + `, d.body
 	  from (select i.no, i.queue, i.due_at
@@ -203,7 +254,7 @@ const dueQuery = `
 	         order by i.due_at, i.no
 	         limit $3) f,
 	       lateral (select * from webhook_deliveries where no = f.no offset 0) d
-	 where f.queue <> all ($4) %s
+	 where f.queue <> all ($4)
 	 order by f.due_at, f.no
 	 limit $5`
 

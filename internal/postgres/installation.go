@@ -22,9 +22,15 @@ func SecretCheck(secret []byte) []byte {
 }
 
 // Join makes sure that all instances have one secret key. The first leaves
-// behind what the others can compare theirs with, and no more.
-func (db *DB) Join(ctx context.Context, secret []byte) error {
+// behind what the others can compare theirs with, and no more. The first that has a new
+// key, and knows an old one that was left behind, puts the new one in its place: who
+// starts with the old one alone is refused from then on.
+func (db *DB) Join(ctx context.Context, secret []byte, old ...[]byte) error {
 	check := SecretCheck(secret)
+	before := make([][]byte, 0, len(old))
+	for _, secret := range old {
+		before = append(before, SecretCheck(secret))
+	}
 	same := func(ctx context.Context, conn *pgx.Conn) (there bool, err error) {
 		err = conn.QueryRow(ctx, `select secret_check = $1 from installation where no = 1`, check).Scan(&there)
 		return there, ignore(err, pgx.ErrNoRows)
@@ -40,6 +46,10 @@ func (db *DB) Join(ctx context.Context, secret []byte) error {
 		// A copy that was begun after this instance was opened is seen here,
 		// because it leaves its installation in the same transaction.
 		if err := refuseUnfinished(ctx, conn); err != nil {
+			return err
+		}
+		const rotate = `update installation set secret_check = $1 where no = 1 and secret_check = any($2::bytea[])`
+		if _, err := conn.Exec(ctx, rotate, check, before); err != nil {
 			return err
 		}
 		there, err := same(ctx, conn)

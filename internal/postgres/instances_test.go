@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -479,4 +480,33 @@ func hasLaw(report verify.Report, law verify.Law) bool {
 		}
 	}
 	return false
+}
+
+// All instances have one secret key. The first that has a new one and knows the old one
+// changes it for all, and nobody is let in with the old one alone any more.
+func TestInstancesShareTheSecretKey(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, s server) {
+		i := newInstallation(t, s, 1)
+		first, second, other := []byte("first"), []byte("second"), []byte("other")
+		for n, join := range []struct {
+			secret []byte
+			old    [][]byte
+			want   error
+		}{
+			{first, nil, nil},
+			{first, nil, nil},
+			{second, nil, postgres.ErrOtherSecret},
+			{second, [][]byte{other}, postgres.ErrOtherSecret},
+			{first, [][]byte{other}, nil},
+			{second, [][]byte{first}, nil},
+			{second, [][]byte{first}, nil}, // another instance of the same roll-out
+			{second, nil, nil},
+			{first, nil, postgres.ErrOtherSecret},
+		} {
+			if err := i.instances[0].Join(t.Context(), join.secret, join.old...); !errors.Is(err, join.want) {
+				t.Errorf("step %d, %s knowing %s: got error %v, want %v", n+1, join.secret, join.old, err, join.want)
+			}
+		}
+	})
 }

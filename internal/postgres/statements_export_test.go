@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/jackc/pgx/v5"
@@ -190,10 +189,9 @@ func (db *DB) HappenedNotice(notice *ledger.Notice, wallet ledger.WalletKey, fro
 	return b.happened()
 }
 
-// DueQuery is the query of what is due to an endpoint, in strict order or not.
-func DueQuery(inOrder bool) string {
-	if inOrder {
-		return fmt.Sprintf(dueQuery, inOrderCondition)
-	}
-	return fmt.Sprintf(dueQuery, "")
-}
+// The queries of what is due to an endpoint, and of what is due in strict order.
+const (
+	DueQuery        = dueQuery
+	QueuesQuery     = queuesQuery
+	DueInOrderQuery = dueInOrderQuery
+)

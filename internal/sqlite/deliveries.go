@@ -219,12 +219,70 @@ func (db *DB) Due(
 
 const dueDelivery = `select ` + deliveryColumns + ` from webhook_deliveries d where d.no = ? and d.state = 'pending'`
 
-// dueQuery walks the index of what is pending, which has all that it asks. Of each it
-// says whether something of its queue is pending before it, if that is asked.
+// DueInOrder implements webhook.Store.
+func (db *DB) DueInOrder(
+	ctx context.Context, endpointID string, due webhook.DueInOrder,
+) (deliveries []webhook.Delivery, next string, err error) {
+	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		endpoint, err := readEndpoint(conn, ledger.Tenant{}, endpointID)
+		if errors.Is(err, errNoEndpoint) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		queue := due.After
+		for range webhook.QueuesMax {
+			if queue, err = nextQueue(conn, endpoint.no, queue); err != nil || queue == "" {
+				next = ""
+				return err
+			}
+			next = queue
+			if slices.Contains(due.Except, queue) {
+				continue
+			}
+			found, err := readDeliveries(conn, queueQuery, endpoint.no, queue, webhook.QueueMax)
+			if err != nil {
+				return err
+			}
+			for _, d := range found {
+				if d.DueAt.After(due.At) {
+					break
+				}
+				if deliveries = append(deliveries, d); len(deliveries) == due.Limit {
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	return deliveries, next, err
+}
+
+const queueQuery = `
+	select ` + deliveryColumns + `
+	  from webhook_deliveries d
+	 where d.endpoint = ? and d.queue = ? and d.state = 'pending'
+	 order by d.no
+	 limit ?`
+
+// nextQueue is the first queue behind another of which something is pending, empty where
+// there is none.
+func nextQueue(conn *sqlite.Conn, endpoint int64, after string) (queue string, err error) {
+	err = sqlitex.Execute(conn, `
+	  select queue
+	    from webhook_deliveries
+	   where endpoint = ? and queue > ? and state = 'pending'
+	   order by queue
+	   limit 1`, &sqlitex.ExecOptions{
+		Args: []any{endpoint, after}, ResultFunc: func(stmt *sqlite.Stmt) error { queue = stmt.ColumnText(0); return nil },
+	})
+	return queue, err
+}
+
+// dueQuery walks the index of what is pending, which has all that it asks.
 const dueQuery = `
-	select i.no, i.queue,
-	       ? and exists (select 1 from webhook_deliveries b
-	                      where b.endpoint = i.endpoint and b.queue = i.queue and b.state = 'pending' and b.no < i.no)
+	select i.no, i.queue
 	  from webhook_deliveries i
 	 where i.endpoint = (select no from webhook_endpoints where id = ? and deleted = 0)
 	   and i.state = 'pending' and i.due_at <= ?
@@ -238,15 +296,14 @@ func dueNumbers(conn *sqlite.Conn, endpointID string, due *webhook.Due) (numbers
 		return nil, err
 	}
 	defer resetting(stmt, &err)
-	stmt.BindBool(1, due.InOrder)
-	stmt.BindText(2, endpointID)
-	stmt.BindInt64(3, due.At.UnixMicro())
+	stmt.BindText(1, endpointID)
+	stmt.BindInt64(2, due.At.UnixMicro())
 	for looked := 0; looked < webhook.ScanMax && len(numbers) < due.Limit; looked++ {
 		row, err := stmt.Step()
 		if err != nil || !row {
 			return numbers, err
 		}
-		if behind := stmt.ColumnBool(2); !behind && !slices.Contains(due.Except, stmt.ColumnText(1)) {
+		if !slices.Contains(due.Except, stmt.ColumnText(1)) {
 			numbers = append(numbers, stmt.ColumnInt64(0))
 		}
 	}

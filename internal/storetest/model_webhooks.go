@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -252,19 +253,47 @@ func (m *Model) Due(_ context.Context, endpointID string, asked webhook.Due) (du
 	for e.settled < len(e.deliveries) && e.deliveries[e.settled].State != webhook.Pending {
 		e.settled++
 	}
-	waiting := map[string]bool{}
 	for _, d := range e.deliveries[e.settled:] {
-		if d.State != webhook.Pending {
-			continue
-		}
-		if !d.DueAt.After(asked.At) && (!asked.InOrder || !waiting[d.Queue]) && !slices.Contains(asked.Except, d.Queue) {
+		if d.State == webhook.Pending && !d.DueAt.After(asked.At) && !slices.Contains(asked.Except, d.Queue) {
 			d.Attempts = slices.Clone(d.Attempts)
 			due = append(due, d)
 		}
-		waiting[d.Queue] = true
 	}
 	slices.SortStableFunc(due, func(a, b webhook.Delivery) int { return a.DueAt.Compare(b.DueAt) })
 	return due[:min(len(due), asked.Limit)], nil
+}
+
+// DueInOrder implements [webhook.Store].
+func (m *Model) DueInOrder(
+	_ context.Context, endpointID string, asked webhook.DueInOrder,
+) (due []webhook.Delivery, next string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, err := m.endpoint(ledger.Tenant{}, endpointID)
+	if err != nil {
+		return nil, "", nil
+	}
+	pending := map[string][]webhook.Delivery{}
+	for _, d := range e.deliveries {
+		if d.State == webhook.Pending && d.Queue > asked.After {
+			pending[d.Queue] = append(pending[d.Queue], d)
+		}
+	}
+	for n, queue := range slices.Sorted(maps.Keys(pending)) {
+		if n == webhook.QueuesMax || len(due) == asked.Limit {
+			return due, next, nil
+		}
+		next = queue
+		for i, d := range pending[queue] {
+			full := i == webhook.QueueMax || len(due) == asked.Limit
+			if full || d.DueAt.After(asked.At) || slices.Contains(asked.Except, queue) {
+				break
+			}
+			d.Attempts = slices.Clone(d.Attempts)
+			due = append(due, d)
+		}
+	}
+	return due, "", nil
 }
 
 // Record implements [webhook.Store].

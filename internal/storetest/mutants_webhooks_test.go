@@ -11,7 +11,7 @@ import (
 
 func webhookMistakes() []mistake {
 	places := [2]string{"webhooks", "a place moves once, with what was queued"}
-	due := [2]string{"webhooks", "what is due comes in order, and in strict order one of a queue"}
+	strict := [2]string{"webhooks", "in strict order nothing comes behind what is not due"}
 	prunes := [2]string{"webhooks", "what was delivered long ago is pruned, oldest first, and nothing else"}
 	subscriptions := [2]string{"webhooks", "E2 what happens is queued for whoever wanted it then"}
 	return []mistake{
@@ -22,7 +22,8 @@ func webhookMistakes() []mistake {
 		{"queued without moving the place", openBentWebhooks(func(m *Model) webhook.Store { return unmoved{m} }), [][2]string{
 			places,
 		}, false},
-		{"strict order that is none", openBentWebhooks(func(m *Model) webhook.Store { return loose{m} }), [][2]string{due}, false},
+		{"strict order that is none", openBentWebhooks(func(m *Model) webhook.Store { return loose{m} }), [][2]string{strict}, false},
+		{"a look in strict order that passes over queues", openBentWebhooks(func(m *Model) webhook.Store { return hasty{m} }), [][2]string{strict}, false},
 		{"late results recorded", openBentWebhooks(func(m *Model) webhook.Store { return lateResults{m} }), [][2]string{
 			{"webhooks", "a result that comes too late changes nothing"},
 		}, false},
@@ -106,9 +107,20 @@ func (s prunesMore) PruneDeliveries(ctx context.Context, before time.Time, _ int
 
 type loose struct{ *Model }
 
-func (s loose) Due(ctx context.Context, id string, due webhook.Due) ([]webhook.Delivery, error) {
-	due.InOrder = false
-	return s.Model.Due(ctx, id, due)
+func (s loose) DueInOrder(ctx context.Context, id string, due webhook.DueInOrder) ([]webhook.Delivery, string, error) {
+	deliveries, err := s.Due(ctx, id, due.Due)
+	return deliveries, "", err
+}
+
+// hasty passes over the queue in which a look has ended.
+type hasty struct{ *Model }
+
+func (s hasty) DueInOrder(ctx context.Context, id string, due webhook.DueInOrder) ([]webhook.Delivery, string, error) {
+	deliveries, next, err := s.Model.DueInOrder(ctx, id, due)
+	if next != "" {
+		next = string(next[0] + 1)
+	}
+	return deliveries, next, err
 }
 
 // lateResults records a result however often it was tried meanwhile.

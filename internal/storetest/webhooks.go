@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ func webhookScenarios() []scenario {
 		{"a business has so many endpoints and no more", webhookLimit},
 		{"N1 endpoints and deliveries of another business or mode are not there", webhookTenancy},
 		{"a place moves once, with what was queued", webhookPlaces},
-		{"what is due comes in order, and in strict order one of a queue", webhookDue},
+		{"what is due comes in order", webhookDue},
+		{"in strict order nothing comes behind what is not due", webhookStrict},
 		{"a result that comes too late changes nothing", webhookResults},
 		{"deliveries are listed newest first and sent again", webhookLists},
 		{"what was delivered long ago is pruned, oldest first, and nothing else", webhookPrunes},
@@ -198,12 +200,64 @@ func (w *world) enqueue(e webhook.Endpoint, deliveries ...webhook.Delivery) {
 	}
 }
 
-func (w *world) due(e webhook.Endpoint, seconds int, inOrder bool, limit int) []webhook.Delivery {
+func (w *world) due(e webhook.Endpoint, seconds, limit int) []webhook.Delivery {
 	w.Helper()
 	at := epoch.Add(time.Duration(seconds) * time.Second)
-	due, err := w.webhooks.Due(w.Context(), e.ID, webhook.Due{At: at, InOrder: inOrder, Limit: limit})
+	due, err := w.webhooks.Due(w.Context(), e.ID, webhook.Due{At: at, Limit: limit})
 	w.wantCode(err, "")
 	return due
+}
+
+// dueInOrder is what is due in strict order, look by look.
+func (w *world) dueInOrder(e webhook.Endpoint, seconds, limit int, except ...string) (looks [][]string) {
+	w.Helper()
+	ask := webhook.DueInOrder{Due: webhook.Due{
+		At: epoch.Add(time.Duration(seconds) * time.Second), Except: except, Limit: limit,
+	}}
+	for len(looks) < 10 {
+		due, next, err := w.webhooks.DueInOrder(w.Context(), e.ID, ask)
+		w.wantCode(err, "")
+		looks = append(looks, idsOf(due))
+		if ask.After = next; next == "" {
+			return looks
+		}
+	}
+	w.Fatalf("got %v after ten looks, want an end", looks)
+	return nil
+}
+
+// webhookStrict asks for what is due of queues with more or less before it.
+func webhookStrict(w *world) {
+	if !w.withWebhooks() {
+		return
+	}
+	e, other := w.endpoint(), w.endpoint()
+	w.enqueue(other, deliver("other", "a", 0))
+	w.same("of none", [][]string{nil}, w.dueInOrder(e, 9, 10))
+	w.enqueue(e, deliver("1", "a", 2), deliver("2", "b", 1), deliver("3", "a", 1), deliver("4", "b", 1), deliver("5", "b", 3),
+		deliver("6", "b", 1), deliver("7", "c", 2))
+	w.same("at once", [][]string{nil}, w.dueInOrder(e, 0, 10))
+	w.same("after a second", [][]string{{"2", "4"}}, w.dueInOrder(e, 1, 10))
+	w.same("after two", [][]string{{"1", "3", "2", "4", "7"}}, w.dueInOrder(e, 2, 10))
+	w.same("after three", [][]string{{"1", "3", "2", "4", "5", "6", "7"}}, w.dueInOrder(e, 3, 10))
+	w.same("but of one", [][]string{{"1", "3", "7"}}, w.dueInOrder(e, 3, 10, "b"))
+	w.same("two at a time", [][]string{{"1", "3"}, {"2", "4"}, {"7"}}, w.dueInOrder(e, 2, 2))
+	one := webhook.DueInOrder{Due: webhook.Due{At: epoch.Add(time.Hour), Limit: 1}}
+	first, _, err := w.webhooks.DueInOrder(w.Context(), e.ID, one)
+	w.wantCode(err, "")
+	if len(first) != 1 || string(first[0].Body) != `{"id":"1"}` || !first[0].DueAt.Equal(epoch.Add(2*time.Second)) {
+		w.Errorf("got %+v, want what was queued", first)
+	}
+	// What much stands behind keeps no other queue from its turn.
+	const much = 2 * webhook.QueuesMax
+	long := make([]webhook.Delivery, 0, much+2)
+	long = append(long, deliver("head", "d", 99))
+	for n := range much {
+		long = append(long, deliver(fmt.Sprint("long", n), "d", 0))
+	}
+	w.enqueue(e, append(long, deliver("last", "e", 3))...)
+	w.same("behind much", [][]string{{"last"}}, w.dueInOrder(e, 3, 10, "a", "b", "c"))
+	w.same("of much", webhook.QueueMax, len(slices.Concat(w.dueInOrder(e, 99, 100, "a", "b", "c", "e")...)))
 }
 
 func idsOf(deliveries []webhook.Delivery) (ids []string) {
@@ -249,7 +303,7 @@ func webhookPlaces(w *world) {
 	if won != 1 {
 		w.Errorf("got the place moved by %d of 8, want by 1", won)
 	}
-	w.same("queued", []string{"one", "two"}, idsOf(w.due(e, 0, false, 10)))
+	w.same("queued", []string{"one", "two"}, idsOf(w.due(e, 0, 10)))
 	moved, err := w.webhooks.Enqueue(w.Context(), webhook.Step{EndpointID: "whk_none", To: next})
 	w.wantCode(err, "")
 	if moved {
@@ -271,7 +325,7 @@ func webhookPlaces(w *world) {
 			w.Errorf("decided by the endpoint of %s: got it queued: %t, want %t", asOf, moved, want)
 		}
 	}
-	w.same("queued", []string{"one", "two", "true"}, idsOf(w.due(e, 0, false, 10)))
+	w.same("queued", []string{"one", "two", "true"}, idsOf(w.due(e, 0, 10)))
 }
 
 func webhookDue(w *world) {
@@ -281,18 +335,16 @@ func webhookDue(w *world) {
 	e, other := w.endpoint(), w.endpoint()
 	w.enqueue(other, deliver("other", "a", 0))
 	w.enqueue(e, deliver("1", "a", 2), deliver("2", "b", 1), deliver("3", "a", 1), deliver("4", "b", 1), deliver("5", "c", 9))
-	w.same("due at once", []string(nil), idsOf(w.due(e, 0, false, 10)))
-	w.same("due after a second", []string{"2", "3", "4"}, idsOf(w.due(e, 1, false, 10)))
-	w.same("due after two", []string{"2", "3", "4", "1"}, idsOf(w.due(e, 2, false, 10)))
-	w.same("the first two", []string{"2", "3"}, idsOf(w.due(e, 2, false, 2)))
-	w.same("in strict order after a second", []string{"2"}, idsOf(w.due(e, 1, true, 10)))
-	w.same("in strict order after two", []string{"2", "1"}, idsOf(w.due(e, 2, true, 10)))
+	w.same("due at once", []string(nil), idsOf(w.due(e, 0, 10)))
+	w.same("due after a second", []string{"2", "3", "4"}, idsOf(w.due(e, 1, 10)))
+	w.same("due after two", []string{"2", "3", "4", "1"}, idsOf(w.due(e, 2, 10)))
+	w.same("the first two", []string{"2", "3"}, idsOf(w.due(e, 2, 2)))
 	rest, err := w.webhooks.Due(w.Context(), e.ID, webhook.Due{
 		At: epoch.Add(9 * time.Second), Except: []string{"b", "c", "none"}, Limit: 10,
 	})
 	w.wantCode(err, "")
 	w.same("of all queues but two", []string{"3", "1"}, idsOf(rest))
-	first := w.due(e, 2, false, 1)[0]
+	first := w.due(e, 2, 1)[0]
 	if string(first.Body) != `{"id":"2"}` || first.Queue != "b" || !first.QueuedAt.Equal(epoch.Add(time.Second)) {
 		w.Errorf("got %+v, want what was queued", first)
 	}
@@ -304,7 +356,7 @@ func webhookResults(w *world) {
 	}
 	e := w.endpoint()
 	w.enqueue(e, deliver("1", "a", 0), deliver("2", "a", 0))
-	due := w.due(e, 0, false, 10)
+	due := w.due(e, 0, 10)
 	attempt := webhook.Attempt{
 		At: epoch, Took: time.Second, Outcome: webhook.Rejected, Status: 500, Answer: "naïve 'text'", Detail: "d", RetryAfter: time.Minute,
 	}
@@ -312,8 +364,8 @@ func webhookResults(w *world) {
 	one, two := []webhook.Attempt{attempt}, []webhook.Attempt{attempt, attempt}
 	failed := webhook.Result{No: due[0].No, Tried: 0, State: webhook.Pending, DueAt: later, Attempts: one}
 	w.wantCode(w.webhooks.Record(w.Context(), e.ID, []webhook.Result{failed}), "")
-	w.same("after a failure", []string{"2"}, idsOf(w.due(e, 0, false, 10)))
-	again := w.due(e, 60, false, 10)[1]
+	w.same("after a failure", []string{"2"}, idsOf(w.due(e, 0, 10)))
+	again := w.due(e, 60, 10)[1]
 	w.same("attempts", one, again.Attempts)
 	if again.Tries != 1 {
 		w.Errorf("got %d tries, want 1", again.Tries)
@@ -321,12 +373,12 @@ func webhookResults(w *world) {
 	// Another instance had sent the same, and its answer comes now.
 	stale := webhook.Result{No: due[0].No, Tried: 0, State: webhook.Failed, DueAt: epoch}
 	w.wantCode(w.webhooks.Record(w.Context(), e.ID, []webhook.Result{stale}), "")
-	w.same("after a late result", again, w.due(e, 60, false, 10)[1])
+	w.same("after a late result", again, w.due(e, 60, 10)[1])
 	done := webhook.Result{No: due[0].No, Tried: 1, State: webhook.Done, DueAt: later, Attempts: two}
 	w.wantCode(w.webhooks.Record(w.Context(), e.ID, []webhook.Result{done}), "")
 	stale.Tried = 2
 	w.wantCode(w.webhooks.Record(w.Context(), e.ID, []webhook.Result{stale}), "")
-	w.same("after a success", []string{"2"}, idsOf(w.due(e, 60, false, 10)))
+	w.same("after a success", []string{"2"}, idsOf(w.due(e, 60, 10)))
 	list, err := w.webhooks.Deliveries(w.Context(), w.shop, e.ID, webhook.DeliveryPage{State: webhook.Done, Limit: 10})
 	w.wantCode(err, "")
 	w.same("delivered", []string{"1"}, idsOf(list))
@@ -341,7 +393,7 @@ func webhookLists(w *world) {
 	for i := range 5 {
 		w.enqueue(e, deliver(fmt.Sprint(i), "a", i))
 	}
-	due := w.due(e, 10, false, 10)
+	due := w.due(e, 10, 10)
 	w.wantCode(w.webhooks.Record(w.Context(), e.ID, []webhook.Result{
 		{No: due[0].No, State: webhook.Done, DueAt: epoch}, {No: due[1].No, State: webhook.Failed, DueAt: epoch},
 	}), "")
@@ -379,5 +431,5 @@ func webhookLists(w *world) {
 	count, err := w.webhooks.Resend(w.Context(), w.shop, e.ID, []int64{due[0].No, due[1].No}, epoch.Add(-time.Second))
 	w.wantCode(err, "")
 	w.same("how many are sent again", 2, count)
-	w.same("sent again", []string{"0", "1"}, idsOf(w.due(e, -1, false, 10)))
+	w.same("sent again", []string{"0", "1"}, idsOf(w.due(e, -1, 10)))
 }

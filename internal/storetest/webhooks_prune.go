@@ -23,7 +23,7 @@ func webhookPrunes(w *world) {
 		}
 		w.enqueue(e, deliveries...)
 		var results []webhook.Result
-		for i, d := range w.due(e, 10, false, 10) {
+		for i, d := range w.due(e, 10, 10) {
 			ended := epoch.Add(time.Duration(2*i+n) * time.Minute)
 			results = append(results, webhook.Result{No: d.No, State: states[i], DueAt: ended})
 		}

@@ -27,23 +27,46 @@ var ErrBroken = errors.New("what is sealed was changed or moved")
 
 // Vault seals and opens. Many may use it at once.
 type Vault struct {
-	id   string // of the key
+	key
+	old []key // which open and do not seal
+}
+
+// key is what is derived from a secret.
+type key struct {
+	id   string
 	aead cipher.AEAD
 }
 
-// New returns a vault under the secret of an installation.
-func New(secret []byte) (*Vault, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, "billfold.vault.v1", 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive the key of the vault: %w", err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
+// New returns a vault under the secret of an installation, which also opens what was
+// sealed under the secrets that it had before.
+func New(secret []byte, old ...[]byte) (*Vault, error) {
+	v := &Vault{}
+	var err error
+	if v.key, err = newKey(secret); err != nil {
 		return nil, err
 	}
+	for _, secret := range old {
+		before, err := newKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		v.old = append(v.old, before)
+	}
+	return v, nil
+}
+
+func newKey(secret []byte) (key, error) {
+	derived, err := hkdf.Key(sha256.New, secret, nil, "billfold.vault.v1", 32)
+	if err != nil {
+		return key{}, fmt.Errorf("derive the key of the vault: %w", err)
+	}
+	block, err := aes.NewCipher(derived)
+	if err != nil {
+		return key{}, err
+	}
 	aead, err := cipher.NewGCM(block)
-	id := sha256.Sum256(key)
-	return &Vault{id: hex.EncodeToString(id[:4]), aead: aead}, err
+	id := sha256.Sum256(derived)
+	return key{id: hex.EncodeToString(id[:4]), aead: aead}, err
 }
 
 // Seal seals a text for a place, such as the id of the object that it belongs to: what
@@ -66,16 +89,36 @@ func (v *Vault) Open(place, sealed string) (string, error) {
 		return sealed, nil
 	}
 	id, encoded, _ := strings.Cut(rest, ".")
-	if id != v.id {
+	aead := v.under(id)
+	if aead == nil {
 		return "", ErrOtherKey
 	}
 	bytes, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(bytes) < v.aead.NonceSize() {
+	if err != nil || len(bytes) < aead.NonceSize() {
 		return "", ErrBroken
 	}
-	text, err := v.aead.Open(nil, bytes[:v.aead.NonceSize()], bytes[v.aead.NonceSize():], []byte(place))
+	text, err := aead.Open(nil, bytes[:aead.NonceSize()], bytes[aead.NonceSize():], []byte(place))
 	if err != nil {
 		return "", ErrBroken
 	}
 	return string(text), nil
+}
+
+// Current reports whether a text is what Seal would make of it: sealed under the key of
+// the vault and no older one, or empty.
+func (v *Vault) Current(sealed string) bool {
+	return sealed == "" || strings.HasPrefix(sealed, mark+v.id+".")
+}
+
+// under is what opens texts that were sealed under a key, nil where that is unknown.
+func (v *Vault) under(id string) cipher.AEAD {
+	if id == v.id {
+		return v.aead
+	}
+	for _, before := range v.old {
+		if id == before.id {
+			return before.aead
+		}
+	}
+	return nil
 }

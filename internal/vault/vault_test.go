@@ -63,6 +63,34 @@ func TestNothingElseOpens(t *testing.T) {
 	}
 }
 
+// What an older key has sealed opens and is not current; what is sealed is sealed under
+// the newest.
+func TestOldKeysOpenAndDoNotSeal(t *testing.T) {
+	t.Parallel()
+	old, other := newVault(t, "a"), newVault(t, "b")
+	both, err := vault.New([]byte(strings.Repeat("b", 32)), []byte(strings.Repeat("a", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := old.Seal("whk_1", "text")
+	if got, err := both.Open("whk_1", sealed); err != nil || got != "text" || both.Current(sealed) {
+		t.Errorf("under the old key: got %q, error %v and current %v, want the text, not current", got, err, both.Current(sealed))
+	}
+	if _, err := both.Open("whk_2", sealed); !errors.Is(err, vault.ErrBroken) {
+		t.Errorf("at another place: got error %v, want %v", err, vault.ErrBroken)
+	}
+	anew := both.Seal("whk_1", "text")
+	if got, err := other.Open("whk_1", anew); err != nil || got != "text" || !both.Current(anew) {
+		t.Errorf("sealed anew: got %q and error %v, want it under the new key", got, err)
+	}
+	if _, err := old.Open("whk_1", anew); !errors.Is(err, vault.ErrOtherKey) {
+		t.Errorf("the old key: got error %v, want %v", err, vault.ErrOtherKey)
+	}
+	if !both.Current("") || both.Current("text") {
+		t.Error("an empty text is current and a text that was not sealed is not")
+	}
+}
+
 func TestWhatWasNeverSealedStays(t *testing.T) {
 	t.Parallel()
 	v := newVault(t, "a")

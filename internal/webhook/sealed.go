@@ -14,11 +14,12 @@ import (
 type Vault interface {
 	Seal(place, text string) string
 	Open(place, sealed string) (string, error)
+	Current(sealed string) bool // whether Seal would use the same key
 }
 
-// sealedStore keeps the secrets of endpoints, and the values of their headers, sealed.
+// SealedStore keeps the secrets of endpoints, and the values of their headers, sealed.
 // To the store below they are texts like any.
-type sealedStore struct {
+type SealedStore struct {
 	Store
 	vault  Vault
 	logger *slog.Logger
@@ -30,8 +31,8 @@ type sealedStore struct {
 // Sealed returns a store in which the secrets of endpoints and the values of their
 // headers stand sealed (law N4). An endpoint that cannot be opened, because the
 // secret key is another one, is sent nothing, and the log says so once.
-func Sealed(store Store, vault Vault, logger *slog.Logger) Store {
-	return &sealedStore{Store: store, vault: vault, logger: logger, told: map[string]bool{}}
+func Sealed(store Store, vault Vault, logger *slog.Logger) *SealedStore {
+	return &SealedStore{Store: store, vault: vault, logger: logger, told: map[string]bool{}}
 }
 
 // The places of what is sealed in an endpoint.
@@ -40,7 +41,7 @@ const (
 	ofHeaders = "header "
 )
 
-func (s *sealedStore) seal(e Endpoint) Endpoint {
+func (s *SealedStore) seal(e Endpoint) Endpoint {
 	e.Secret, e.Previous = s.vault.Seal(ofSecret+e.ID, e.Secret), s.vault.Seal(ofSecret+e.ID, e.Previous)
 	e.Headers = maps.Clone(e.Headers)
 	for name, value := range e.Headers {
@@ -49,7 +50,7 @@ func (s *sealedStore) seal(e Endpoint) Endpoint {
 	return e
 }
 
-func (s *sealedStore) open(e Endpoint) (Endpoint, error) {
+func (s *SealedStore) open(e Endpoint) (Endpoint, error) {
 	var errs [2]error
 	e.Secret, errs[0] = s.vault.Open(ofSecret+e.ID, e.Secret)
 	e.Previous, errs[1] = s.vault.Open(ofSecret+e.ID, e.Previous)
@@ -67,7 +68,7 @@ func (s *sealedStore) open(e Endpoint) (Endpoint, error) {
 }
 
 // openAll opens what is to be sent to, without those that cannot be opened.
-func (s *sealedStore) openAll(served []Served, err error) ([]Served, error) {
+func (s *SealedStore) openAll(served []Served, err error) ([]Served, error) {
 	var opened []Served
 	for _, one := range served {
 		endpoint, openErr := s.open(one.Endpoint)
@@ -81,7 +82,7 @@ func (s *sealedStore) openAll(served []Served, err error) ([]Served, error) {
 	return opened, err
 }
 
-func (s *sealedStore) tell(id string, err error) {
+func (s *SealedStore) tell(id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.told[id] {
@@ -92,7 +93,7 @@ func (s *sealedStore) tell(id string, err error) {
 }
 
 // CreateEndpoint implements Store.
-func (s *sealedStore) CreateEndpoint(ctx context.Context, endpoint Endpoint) (Endpoint, error) {
+func (s *SealedStore) CreateEndpoint(ctx context.Context, endpoint Endpoint) (Endpoint, error) {
 	made, err := s.Store.CreateEndpoint(ctx, s.seal(endpoint))
 	if err != nil {
 		return Endpoint{}, err
@@ -101,7 +102,7 @@ func (s *sealedStore) CreateEndpoint(ctx context.Context, endpoint Endpoint) (En
 }
 
 // Endpoint implements Store.
-func (s *sealedStore) Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (Served, error) {
+func (s *SealedStore) Endpoint(ctx context.Context, tenant ledger.Tenant, id string) (Served, error) {
 	served, err := s.Store.Endpoint(ctx, tenant, id)
 	if err == nil {
 		served.Endpoint, err = s.open(served.Endpoint)
@@ -113,7 +114,7 @@ func (s *sealedStore) Endpoint(ctx context.Context, tenant ledger.Tenant, id str
 }
 
 // Endpoints implements Store.
-func (s *sealedStore) Endpoints(ctx context.Context, tenant ledger.Tenant) ([]Endpoint, error) {
+func (s *SealedStore) Endpoints(ctx context.Context, tenant ledger.Tenant) ([]Endpoint, error) {
 	endpoints, err := s.Store.Endpoints(ctx, tenant)
 	for i := range endpoints {
 		if err == nil {
@@ -127,17 +128,17 @@ func (s *sealedStore) Endpoints(ctx context.Context, tenant ledger.Tenant) ([]En
 }
 
 // AllEndpoints implements Store.
-func (s *sealedStore) AllEndpoints(ctx context.Context) ([]Served, error) {
+func (s *SealedStore) AllEndpoints(ctx context.Context) ([]Served, error) {
 	return s.openAll(s.Store.AllEndpoints(ctx))
 }
 
 // Serve implements Store.
-func (s *sealedStore) Serve(ctx context.Context, instance string, keeping []string) ([]Served, error) {
+func (s *SealedStore) Serve(ctx context.Context, instance string, keeping []string) ([]Served, error) {
 	return s.openAll(s.Store.Serve(ctx, instance, keeping))
 }
 
 // UpdateEndpoint implements Store.
-func (s *sealedStore) UpdateEndpoint(
+func (s *SealedStore) UpdateEndpoint(
 	ctx context.Context, tenant ledger.Tenant, id string, change func(Endpoint) (Endpoint, error),
 ) (Endpoint, error) {
 	changed, err := s.Store.UpdateEndpoint(ctx, tenant, id, func(e Endpoint) (Endpoint, error) {
@@ -154,4 +155,34 @@ func (s *sealedStore) UpdateEndpoint(
 		return Endpoint{}, err
 	}
 	return s.open(changed)
+}
+
+// Reseal seals under the key of the vault what a business has under an older one, and
+// says of how many endpoints that was. What cannot be opened stays as it is.
+func (s *SealedStore) Reseal(ctx context.Context, tenant ledger.Tenant) (resealed int, err error) {
+	endpoints, err := s.Store.Endpoints(ctx, tenant)
+	for i := 0; err == nil && i < len(endpoints); i++ {
+		if s.current(&endpoints[i]) {
+			continue
+		}
+		if _, openErr := s.open(endpoints[i]); openErr != nil {
+			s.tell(endpoints[i].ID, openErr)
+			continue
+		}
+		_, err = s.UpdateEndpoint(ctx, tenant, endpoints[i].ID, func(e Endpoint) (Endpoint, error) { return e, nil })
+		if ledger.CodeOf(err) == ledger.CodeNotFound {
+			err = nil // it was deleted meanwhile
+			continue
+		}
+		resealed++
+	}
+	return resealed, err
+}
+
+func (s *SealedStore) current(e *Endpoint) bool {
+	current := s.vault.Current(e.Secret) && s.vault.Current(e.Previous)
+	for _, value := range e.Headers {
+		current = current && s.vault.Current(value)
+	}
+	return current
 }

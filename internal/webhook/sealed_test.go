@@ -40,6 +40,23 @@ func (m mirror) Open(place, sealed string) (string, error) {
 	return turned(text), nil
 }
 
+func (m mirror) Current(sealed string) bool {
+	return sealed == "" || strings.HasPrefix(sealed, string(m)+"|")
+}
+
+// mirrors is a vault with a key that was there before it.
+type mirrors struct {
+	mirror
+	old mirror
+}
+
+func (m mirrors) Open(place, sealed string) (string, error) {
+	if text, err := m.mirror.Open(place, sealed); err == nil {
+		return text, nil
+	}
+	return m.old.Open(place, sealed)
+}
+
 func turned(text string) string {
 	b := []byte(text)
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
@@ -65,7 +82,7 @@ func newSafe(t *testing.T) *safe {
 	if err := s.below.CreateBusiness(t.Context(), access.Business{ID: "bus_1"}, access.Settings{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.store = s.under("a")
+	s.store = s.under(mirror("a"))
 	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	s.endpoint = webhook.Endpoint{
 		ID: "whk_1", Tenant: sealedTenant, URL: "https://example.com/", Secret: "whsec_first", Key: "key",
@@ -82,7 +99,7 @@ func newSafe(t *testing.T) *safe {
 }
 
 // under is the store below under a key.
-func (s *safe) under(key mirror) webhook.Store {
+func (s *safe) under(key webhook.Vault) *webhook.SealedStore {
 	return webhook.Sealed(s.below, key, slog.New(slog.NewTextHandler(&s.log, nil)))
 }
 
@@ -162,7 +179,7 @@ func TestEndpointsAreSealed(t *testing.T) {
 func TestEndpointsUnderAnotherKey(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
-	other := s.under("b")
+	other := s.under(mirror("b"))
 	told, sent := s.reads(other)
 	for name, read := range told {
 		if got, err := read(); ledger.CodeOf(err) != ledger.CodeStorageUnavailable {
@@ -183,5 +200,37 @@ func TestEndpointsUnderAnotherKey(t *testing.T) {
 	}
 	if text := s.log.String(); strings.Count(text, "whk_1") != 1 || strings.Contains(text, "whsec") {
 		t.Errorf("log: got %q, want the id once and no secret", text)
+	}
+}
+
+// A new key takes the old one's place: first both open, and once all is sealed anew the
+// old one is not needed. What neither opens is left as it is.
+func TestEndpointsAreSealedAnew(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	both := s.under(mirrors{"b", "a"})
+	lost := s.endpoint
+	lost.ID, lost.Key = "whk_2", "another"
+	if _, err := s.under(mirror("c")).CreateEndpoint(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	if served, err := both.Endpoint(t.Context(), sealedTenant, "whk_1"); err != nil {
+		t.Errorf("under the old key: got error %v, want it opened", err)
+	} else {
+		s.same("under the old key", served.Endpoint, s.endpoint)
+	}
+	for _, want := range []int{1, 0} {
+		if got, err := both.Reseal(t.Context(), sealedTenant); err != nil || got != want {
+			t.Errorf("sealed anew: got %d and error %v, want %d", got, err, want)
+		}
+	}
+	s.wantSealed()
+	for key, opens := range map[mirror]string{"b": "whk_1", "c": "whk_2"} {
+		if _, err := s.under(key).Endpoint(t.Context(), sealedTenant, opens); err != nil {
+			t.Errorf("key %s: got error %v, want %s opened", key, err, opens)
+		}
+	}
+	if _, err := s.under(mirror("a")).Endpoint(t.Context(), sealedTenant, "whk_1"); err == nil {
+		t.Error("the old key opens what was sealed anew, want an error")
 	}
 }

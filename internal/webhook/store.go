@@ -87,14 +87,27 @@ type Step struct {
 
 // Due asks for deliveries.
 type Due struct {
-	At      time.Time
-	InOrder bool     // leave out those of a queue in which one before is pending
-	Except  []string // queues to leave out
-	Limit   int
+	At     time.Time
+	Except []string // queues to leave out
+	Limit  int
 }
 
 // ScanMax is how many deliveries are looked at for those whose queue is wanted.
 const ScanMax = 10_000
+
+// DueInOrder asks for deliveries that nothing pending stands before which is not due.
+type DueInOrder struct {
+	Due
+	After string // queue that was looked at last, empty to begin with the first
+}
+
+const (
+	// QueueMax is how many deliveries of one queue are in memory at once.
+	QueueMax = 16
+
+	// QueuesMax is how many queues are looked at for those of which something is due.
+	QueuesMax = 256
+)
 
 // Result is what an attempt made of a delivery.
 type Result struct {
@@ -147,6 +160,12 @@ type Store interface {
 	// Due returns deliveries that are due, those that are longest due first. It may
 	// look at the first [ScanMax] alone.
 	Due(ctx context.Context, endpointID string, due Due) ([]Delivery, error)
+	// DueInOrder returns of each queue what is due before the first that is pending and
+	// not due, at most [QueueMax], in the order of the queue. It goes along the queues, in
+	// an order that is the store's own, so that one of which much waits keeps no other
+	// from its turn. Next is the last queue that it has looked at, empty where that was
+	// the last of all. It may look at [QueuesMax] alone.
+	DueInOrder(ctx context.Context, endpointID string, due DueInOrder) (deliveries []Delivery, next string, err error)
 	// PruneDeliveries removes deliveries of all endpoints that were delivered before an
 	// instant, no more than limit, those first that are oldest, and returns how many. What
 	// is pending or was given up stays.

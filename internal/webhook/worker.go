@@ -16,10 +16,9 @@ const (
 	sendsMax = 32
 
 	// windowMax is how many deliveries of an endpoint are in memory: on their way, or
-	// behind one of their queue. Of one queue there are at most queueMax, so that a
+	// behind one of their queue. Of one queue there are at most [QueueMax], so that a
 	// wallet of which much is due keeps no other from its turn.
 	windowMax = 256
-	queueMax  = 16
 
 	// A worker looks for news after pollMin where it has just found some, and more
 	// and more seldom where it has not.
@@ -53,6 +52,7 @@ type worker struct {
 	sent      chan sentDelivery
 	results   []Result // to be recorded
 	pause     time.Duration
+	after     string // queue that was looked at last for what is due in order
 }
 
 type sentDelivery struct {
@@ -154,10 +154,13 @@ func (w *worker) poll(ctx context.Context) time.Duration {
 
 // read takes deliveries that are due into memory.
 func (w *worker) read(ctx context.Context, endpoint *Endpoint) (count int, err error) {
+	if endpoint.InOrder {
+		return w.readInOrder(ctx, endpoint)
+	}
 	for passed := true; passed && len(w.inMemory) < windowMax; {
 		passed = false
 		due, err := w.d.store.Due(ctx, endpoint.ID, Due{
-			At: w.d.now(), InOrder: endpoint.InOrder, Except: w.full(), Limit: windowMax,
+			At: w.d.now(), Except: w.full(), Limit: windowMax,
 		})
 		if err != nil {
 			return count, err
@@ -166,7 +169,7 @@ func (w *worker) read(ctx context.Context, endpoint *Endpoint) (count int, err e
 			if _, known := w.inMemory[delivery.No]; known {
 				continue
 			}
-			if w.queued[delivery.Queue] == queueMax {
+			if w.queued[delivery.Queue] == QueueMax {
 				passed = true // those of other queues may stand behind it
 				continue
 			}
@@ -177,10 +180,33 @@ func (w *worker) read(ctx context.Context, endpoint *Endpoint) (count int, err e
 	return count, nil
 }
 
+// readInOrder takes deliveries into memory that are due in strict order. What has been
+// sent is recorded by now, so that a queue of which one has failed brings nothing.
+func (w *worker) readInOrder(ctx context.Context, endpoint *Endpoint) (count int, err error) {
+	due, next, err := w.d.store.DueInOrder(ctx, endpoint.ID, DueInOrder{
+		Due: Due{At: w.d.now(), Except: w.full(), Limit: windowMax}, After: w.after,
+	})
+	if err != nil {
+		return 0, err
+	}
+	w.after = next
+	for _, delivery := range due {
+		if _, known := w.inMemory[delivery.No]; known || w.queued[delivery.Queue] == QueueMax {
+			continue
+		}
+		count++
+		w.take(delivery)
+	}
+	if count == 0 && next != "" {
+		w.pause = 0 // there are more queues: look at them soon
+	}
+	return count, nil
+}
+
 // full are the queues of which as many are in memory as may be.
 func (w *worker) full() (queues []string) {
 	for queue, count := range w.queued {
-		if count == queueMax {
+		if count == QueueMax {
 			queues = append(queues, queue)
 		}
 	}
@@ -208,6 +234,14 @@ func (w *worker) forget(no int64) {
 	if w.queued[queue]--; w.queued[queue] == 0 {
 		delete(w.queued, queue)
 	}
+}
+
+// forgetBehind lets what waits behind one of a queue be read again.
+func (w *worker) forgetBehind(queue string) {
+	for _, waiting := range w.behind[queue] {
+		w.forget(waiting.No)
+	}
+	delete(w.behind, queue)
 }
 
 // launch sends what is ready, as much at once as the endpoint allows.
@@ -281,11 +315,13 @@ func (w *worker) settle(sent sentDelivery) {
 		// It was not tried, and stays due. What waits behind it must not overtake it,
 		// so that all of the queue is read again.
 		w.forget(delivery.No)
-		for _, waiting := range w.behind[delivery.Queue] {
-			w.forget(waiting.No)
-		}
-		delete(w.behind, delivery.Queue)
+		w.forgetBehind(delivery.Queue)
 		return
+	}
+	delay, again := Delay(delivery.Tries+1, attempt.RetryAfter, w.d.random())
+	retried := attempt.Outcome != Delivered && attempt.Outcome != Gone && again
+	if retried && w.endpoint.Load().InOrder {
+		w.forgetBehind(delivery.Queue)
 	}
 	if waiting := w.behind[delivery.Queue]; len(waiting) > 0 {
 		w.ready = append(w.ready, waiting[0])
@@ -298,14 +334,13 @@ func (w *worker) settle(sent sentDelivery) {
 		result.Attempts = result.Attempts[excess:]
 	}
 	result.DueAt = attempt.At.Add(attempt.Took).UTC().Truncate(time.Microsecond)
-	delay, again := Delay(delivery.Tries+1, attempt.RetryAfter, w.d.random())
 	switch {
+	case retried:
+		result.State, result.DueAt = Pending, result.DueAt.Add(delay)
 	case attempt.Outcome == Delivered:
 		result.State = Done
-	case attempt.Outcome == Gone || !again:
-		result.State = Failed
 	default:
-		result.State, result.DueAt = Pending, result.DueAt.Add(delay)
+		result.State = Failed
 	}
 	w.results = append(w.results, result)
 	w.d.meter.attempt(attempt.Outcome, result.State)
