@@ -310,12 +310,8 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	case http.StatusForbidden:
 		key = at.read
 	case http.StatusNotFound:
-		path = strings.Replace(path, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.webhook, "whk_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.product, "pdt_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = at.unknown().Replace(path)
 		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.payment, "pay_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.invoice, "inv_TV52uJWWXt2yIoBBxpjaa", 1)
 	case http.StatusGone:
 		path = strings.Replace(path, at.product, at.gone, 1)
 		body = strings.Replace(body, at.product, at.gone, 1)
@@ -349,6 +345,12 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	}
 	at.store.mend()
 	at.ready.Store(true)
+}
+
+// unknown replaces the ids of objects by those of none.
+func (v *visited) unknown() *strings.Replacer {
+	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
+		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.

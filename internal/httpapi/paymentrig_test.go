@@ -31,7 +31,8 @@ func modeOf(key string) ledger.Mode {
 
 // newProduct has a tenant sell something for a price in dollars, or not any more.
 func newProduct(
-	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount, archived bool,
+	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount,
+	archived bool,
 ) (id string) {
 	t.Helper()
 	by, err := directory.Change(ledger.Actor{KeyID: "key_of_the_test"})
