@@ -44,8 +44,9 @@ var rooms = map[string]room{
 			"go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
-		imports: []string{"api", "internal/access", "internal/billing", "internal/catalog", "internal/collect", "internal/ledger",
-			"internal/money", "internal/processor", "internal/statement", "internal/strictjson", "internal/webhook"},
+		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
+			"internal/collect", "internal/ledger", "internal/money", "internal/processor", "internal/statement",
+			"internal/strictjson", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
@@ -66,7 +67,8 @@ var rooms = map[string]room{
 		imports: []string{"internal/billing/calendar", "internal/ledger", "internal/money"},
 		pure:    true,
 	},
-	"internal/catalog":          {imports: []string{"internal/access", "internal/billing", "internal/ledger"}},
+	"internal/catalog": {imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/ledger",
+		"internal/money"}},
 	"internal/billing/calendar": {pure: true},
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
 	"internal/processor/stripe": {
