@@ -43,12 +43,13 @@ const objectsByKeyQuery = objectColumns + `
 	        where o.customer_id = $1 and o.tenant = $2 and o.kind = u.kind and o.id = u.id
 	       offset 0) as o`
 
+// objectHeadQuery takes the head from the customer's row and not from the last event
+// that is there: the chain goes on from where it stood, also where events were removed.
 const objectHeadQuery = `
-	select e.number, e.hash, e.created_at
-	  from object_events e
-	 where e.customer_id = $1 and e.tenant = $2
-	 order by e.number desc
-	 limit 1`
+	select c.object_number, c.object_hash, e.created_at
+	  from customers c
+	  left join object_events e on e.customer_id = c.customer_id and e.tenant = c.tenant and e.number = c.object_number
+	 where c.customer_id = $1 and c.tenant = $2`
 
 // loadObjects reads what the batch's scopes name of objects: nothing in most batches.
 // All customers of a batch are asked about in one trip.
@@ -97,9 +98,10 @@ func (b *batch) loadObjects(ctx context.Context, conn *pgx.Conn) error {
 
 func scanObjectHead(row pgx.CollectableRow) (head ledger.ObjectHead, err error) {
 	var hash []byte
-	err = row.Scan(&head.Number, &hash, &head.LastAt)
+	var lastAt *time.Time
+	err = row.Scan(&head.Number, &hash, &lastAt)
 	copy(head.Hash[:], hash)
-	head.LastAt = head.LastAt.UTC()
+	head.LastAt = timeOf(lastAt)
 	return head, err
 }
 
@@ -150,9 +152,15 @@ const insertObjectEventQuery = `
 	                           hash)
 	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
-// queueObjects writes what was done about objects. An object that is changed twice is
-// written twice.
+const updateObjectHeadQuery = `
+	update customers
+	   set object_number = $3, object_hash = $4
+	 where customer_id = $1 and tenant = $2`
+
+// queueObjects writes what was done about objects, and where the events of each customer
+// stand now. An object that is changed twice is written twice.
 func (b *batch) queueObjects(trip *pgx.Batch) {
+	moved := map[customerKey]bool{}
 	for _, placed := range b.objects.changes {
 		customer, o, e := placed.customer, &placed.change.Object, &placed.change.Event
 		row := []any{
@@ -165,6 +173,11 @@ func (b *batch) queueObjects(trip *pgx.Batch) {
 		}
 		trip.Queue(insertObjectEventQuery, customer.id, customer.tenant, e.Number, e.Object, e.Version, e.Position,
 			string(e.Kind), e.Data, e.CreatedAt, e.Digest[:], e.Hash[:])
+		moved[customer] = true
+	}
+	for customer := range moved {
+		head := b.objects.heads[customer]
+		trip.Queue(updateObjectHeadQuery, customer.id, customer.tenant, head.Number, head.Hash[:])
 	}
 }
 

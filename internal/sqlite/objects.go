@@ -13,7 +13,7 @@ import (
 
 // pagesPerObject is how many pages of the log a change of an object takes, beside
 // those of what is in it: rows and indexes.
-const pagesPerObject = 6
+const pagesPerObject = 7
 
 var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
@@ -65,13 +65,35 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 		}
 		s.Objects = append(s.Objects, found...)
 	}
-	const last = `select number, hash, created_at from object_events where customer = ? order by number desc limit 1`
+	// The chain goes on from where the customer's row says that it stood, also where
+	// events were removed.
+	const last = `
+	  select c.object_number, c.object_hash, coalesce(e.created_at, 0)
+	    from customers c
+	    left join object_events e on e.customer = c.no and e.number = c.object_number
+	   where c.no = ?`
 	return sqlitex.Execute(conn, last, &sqlitex.ExecOptions{Args: []any{state.no},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			s.ObjectHead.Number, s.ObjectHead.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
 			stmt.ColumnBytes(1, s.ObjectHead.Hash[:])
 			return nil
 		}})
+}
+
+// writeObjects adds what was done about a customer's objects, and where the events about
+// them stand now.
+func writeObjects(conn *sqlite.Conn, customer int64, changes []ledger.ObjectChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	for i := range changes {
+		if err := writeObject(conn, customer, &changes[i]); err != nil {
+			return err
+		}
+	}
+	last := &changes[len(changes)-1].Event
+	const update = `update customers set object_number = ?, object_hash = ? where no = ?`
+	return execute(conn, update, last.Number, last.Hash[:], customer)
 }
 
 // writeObject adds an event about an object, and the object as it is after it.

@@ -105,6 +105,10 @@ create table customers (
   -- Where the customer's audit trail stands.
   audit_position bigint         not null default 0 check (audit_position >= 0),
   audit_hash   bytea            not null default decode(repeat('00', 32), 'hex') check (length(audit_hash) = 32),
+
+  -- Where the events about the customer's objects stand: number and hash of the last.
+  object_number bigint          not null default 0 check (object_number >= 0),
+  object_hash  bytea            not null default decode(repeat('00', 32), 'hex') check (length(object_hash) = 32),
   feed_order   bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
   primary key (customer_id, tenant)
 ) with (fillfactor = 70);

@@ -90,6 +90,10 @@ create table customers (
   -- Where the customer's audit trail stands.
   audit_position integer not null default 0 check (audit_position >= 0),
   audit_hash   blob    not null default (zeroblob(32)) check (length(audit_hash) = 32),
+
+  -- Where the events about the customer's objects stand: number and hash of the last.
+  object_number integer not null default 0 check (object_number >= 0),
+  object_hash  blob    not null default (zeroblob(32)) check (length(object_hash) = 32),
   unique (tenant, id)
 ) strict;
 
