@@ -22,10 +22,12 @@ type objectBook struct {
 type placedObject struct {
 	customer customerKey
 	change   *ledger.ObjectChange
+	hold     int64 // number of the customer's hold event before it, 0 for none
+	notice   int64 // and of the notice
 }
 
-func (o *objectBook) add(customer customerKey, change *ledger.ObjectChange) {
-	o.changes = append(o.changes, placedObject{customer, change})
+func (o *objectBook) add(customer customerKey, change *ledger.ObjectChange, hold, notice int64) {
+	o.changes = append(o.changes, placedObject{customer, change, hold, notice})
 	o.byKey[customer][change.Object.ObjectKey] = &change.Object
 	e := &change.Event
 	o.heads[customer] = ledger.ObjectHead{Number: e.Number, Hash: e.Hash, LastAt: e.CreatedAt}
@@ -149,8 +151,17 @@ const updateObjectQuery = `
 
 const insertObjectEventQuery = `
 	insert into object_events (customer_id, tenant, number, object, version, position, kind, data, created_at, digest,
-	                           hash)
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	                           hash, after_hold, after_notice)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+
+// insertObjectEventBeforeQuery adds an event behind which the same transaction has written
+// an entry, a hold event or a notice of the customer's. Its place in the feed goes by the
+// first of these, see [insertHoldEventBeforeQuery].
+var insertObjectEventBeforeQuery = strings.NewReplacer("after_notice)", "after_notice, feed_order)", "$13)", `$13, least(
+	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $6::bigint + 1),
+	        (select e.feed_order from hold_events e where e.customer_id = $1 and e.tenant = $2 and e.number = $12::bigint + 1),
+	        (select n.feed_order from expiry_notices n where n.customer_id = $1 and n.tenant = $2 and n.number = $13::bigint + 1)))`).
+	Replace(insertObjectEventQuery)
 
 const updateObjectHeadQuery = `
 	update customers
@@ -171,8 +182,14 @@ func (b *batch) queueObjects(trip *pgx.Batch) {
 		} else {
 			trip.Queue(updateObjectQuery, row...)
 		}
-		trip.Queue(insertObjectEventQuery, customer.id, customer.tenant, e.Number, e.Object, e.Version, e.Position,
-			string(e.Kind), e.Data, e.CreatedAt, e.Digest[:], e.Hash[:])
+		insert, state := insertObjectEventQuery, b.customers[customer]
+		isLast := state.chain.Position == e.Position && state.holdNumber() == placed.hold &&
+			state.noticeNumber() == placed.notice
+		if !isLast && !b.db.sharded { // which has no feed
+			insert = insertObjectEventBeforeQuery
+		}
+		trip.Queue(insert, customer.id, customer.tenant, e.Number, e.Object, e.Version, e.Position, string(e.Kind), e.Data,
+			e.CreatedAt, e.Digest[:], e.Hash[:], placed.hold, placed.notice)
 		moved[customer] = true
 	}
 	for customer := range moved {
@@ -283,12 +300,49 @@ func objectsQuery(tenant int32, filter *ledger.ObjectFilter, page ledger.ObjectP
 		fmt.Sprintf("\n\t order by o.id desc\n\t limit $%d offset $%d", len(args)-1, len(args)), args
 }
 
-const objectEventsQuery = `
-	select e.number, e.object, e.version, e.position, e.kind, e.data, e.created_at, e.digest, e.hash
+const objectEventColumns = `
+	select e.number, e.object, e.version, e.position, e.kind, e.data, e.created_at, e.digest, e.hash`
+
+const objectEventsQuery = objectEventColumns + `
 	  from object_events e
 	 where e.customer_id = $1 and e.tenant = $2 and e.number > $3
 	 order by e.number
 	 limit $4`
+
+// scanObjectEvent reads objectEventColumns, and what more there is.
+func scanObjectEvent(row pgx.CollectableRow, more ...any) (e ledger.ObjectEvent, err error) {
+	var digest, hash []byte
+	err = row.Scan(append([]any{
+		&e.Number, &e.Object, &e.Version, &e.Position, &e.Kind, &e.Data, &e.CreatedAt, &digest, &hash,
+	}, more...)...)
+	copy(e.Digest[:], digest)
+	copy(e.Hash[:], hash)
+	e.CreatedAt = e.CreatedAt.UTC()
+	return e, err
+}
+
+const feedObjectsQuery = objectEventColumns + `, e.feed_order, e.after_hold, e.after_notice, e.customer_id, o.kind, o.id
+	  from (select *
+	          from object_events e
+	         where e.tenant = $1 and e.kind <> '' and e.feed_order >= $2 and e.feed_order < $6
+	           and (e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number) >= ($2, $3, $4, $5, $8, $9)
+	         order by e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number
+	         limit $7) as e
+	 cross join lateral (
+	       select *
+	         from objects o
+	        where o.customer_id = e.customer_id and o.tenant = $1 and o.number = e.object
+	       offset 0) as o
+	 order by e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number`
+
+func scanObjectFact(row pgx.CollectableRow, tenant ledger.Tenant) (f placedFact, err error) {
+	told := ledger.ToldObject{Tenant: tenant}
+	told.Event, err = scanObjectEvent(row, &f.place.order, &f.place.hold, &f.place.notice, &told.CustomerID,
+		&told.Key.Kind, &told.Key.ID)
+	f.place.kind, f.place.customer, f.place.position = factMoney, told.CustomerID, told.Event.Position
+	f.place.object, f.fact.Object = told.Event.Number, &told
+	return f, err
+}
 
 // ObjectEvents implements ledger.Store.
 func (db *DB) ObjectEvents(
@@ -299,13 +353,8 @@ func (db *DB) ObjectEvents(
 		if err != nil {
 			return err
 		}
-		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e ledger.ObjectEvent, err error) {
-			var digest, hash []byte
-			err = row.Scan(&e.Number, &e.Object, &e.Version, &e.Position, &e.Kind, &e.Data, &e.CreatedAt, &digest, &hash)
-			copy(e.Digest[:], digest)
-			copy(e.Hash[:], hash)
-			e.CreatedAt = e.CreatedAt.UTC()
-			return e, err
+		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.ObjectEvent, error) {
+			return scanObjectEvent(row)
 		})
 		return err
 	})
