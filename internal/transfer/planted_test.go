@@ -121,10 +121,13 @@ func scriptFor(to side, script string) string {
 		script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "null"), "NOWHERE", "null")
 		return strings.ReplaceAll(script, "TENANTID", "customer_id")
 	}
+	if strings.Contains(script, "cus_more") {
+		script += "; insert into customer_events (customer, kind, position, after_entry) values (100001, 'made', 0, 0)"
+	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
 		for _, table := range []string{"wallets", "wallet_lots", "lot_marks", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
-			"hold_events", "objects", "object_events", "expiry_notices"} {
+			"hold_events", "objects", "object_events", "expiry_notices", "customer_events"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}

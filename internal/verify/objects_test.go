@@ -92,6 +92,7 @@ var objectCorruptions = []corruption{
 	{name: "event gone", do: `delete from object_events where customer = 1 and number = 2`, law: "M5"},
 	{name: "last event gone", do: `delete from object_events where customer = 1 and number = 4`, law: "M5"},
 	{name: "newest events gone, rows restored", do: `delete from object_events where customer = 1 and number >= 3;
+	  delete from customer_events where customer = 1 and kind = 'object' and position >= 3;
 	  delete from objects where id = 'pay_1';
 	  update objects set version = 2, state = 'pending', data = '{"state":"pending"}',
 	         (due_at, updated_at) = (select created_at + 3600000000, created_at from object_events where customer = 1 and number = 2)
@@ -172,6 +173,7 @@ func TestACheckpointHoldsTheEventsAboutObjects(t *testing.T) {
 	f.corrupt(`
 		delete from object_events where customer = 2;
 		delete from objects where customer = 2;
+		delete from customer_events where customer = 2 and kind = 'object';
 		update customers set object_number = 0, object_hash = zeroblob(32) where no = 2`)
 	want("cus_bob", "object event 1, which is gone")
 }
