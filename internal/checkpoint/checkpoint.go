@@ -125,7 +125,8 @@ func (w *Writer) Head(head verify.Head) error {
 	}
 	return w.write(headWord, head.BusinessID, head.Mode, head.CustomerID,
 		strconv.FormatInt(head.Position, 10), hex.EncodeToString(head.Hash[:]),
-		strconv.FormatInt(head.AuditPosition, 10), hex.EncodeToString(head.AuditHash[:]))
+		strconv.FormatInt(head.AuditPosition, 10), hex.EncodeToString(head.AuditHash[:]),
+		strconv.FormatInt(head.ObjectNumber, 10), hex.EncodeToString(head.ObjectHash[:]))
 }
 
 // Seal writes the trial balance, seals all lines and signs the seal. At and
@@ -282,14 +283,16 @@ func (r *reader) seal(line string, key ed25519.PublicKey) (Seal, error) {
 
 func parseHead(line []byte) (head verify.Head, err error) {
 	fields := strings.Split(strings.TrimSuffix(string(line), "\n"), "\t")
-	if len(fields) != 8 || fields[0] != headWord {
+	if len(fields) != 10 || fields[0] != headWord {
 		return head, errors.New("it is no line of a checkpoint")
 	}
 	head.BusinessID, head.Mode, head.CustomerID = fields[1], fields[2], fields[3]
-	var err1, err2 error
+	var err1, err2, err3 error
 	head.Position, err1 = number(fields[4])
 	head.AuditPosition, err2 = number(fields[6])
-	return head, errors.Join(err1, hash32(head.Hash[:], fields[5]), err2, hash32(head.AuditHash[:], fields[7]))
+	head.ObjectNumber, err3 = number(fields[8])
+	return head, errors.Join(err1, hash32(head.Hash[:], fields[5]), err2, hash32(head.AuditHash[:], fields[7]),
+		err3, hash32(head.ObjectHash[:], fields[9]))
 }
 
 func number(text string) (int64, error) {

@@ -30,7 +30,7 @@ func heads() []verify.Head {
 		{BusinessID: "bus_a", Mode: "live", CustomerID: "cus_1", Position: 3, Hash: [32]byte{1}},
 		{BusinessID: "bus_a", Mode: "test", CustomerID: "cus_1"},
 		{BusinessID: "bus_b", Mode: "test", CustomerID: "cus_1", Position: 1, Hash: [32]byte{2}, AuditPosition: 2, AuditHash: [32]byte{3}},
-		{BusinessID: "bus_a", Mode: "test", CustomerID: "cus_2", Position: 1 << 40, Hash: [32]byte{4}},
+		{BusinessID: "bus_a", Mode: "test", CustomerID: "cus_2", Position: 1 << 40, Hash: [32]byte{4}, ObjectNumber: 7, ObjectHash: [32]byte{5}},
 	}
 }
 

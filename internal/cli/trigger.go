@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,6 +91,10 @@ func (p *program) triggerCommand() *cobra.Command {
 	}
 	return p.clientCommand(command, func(command *cobra.Command, client *apiClient, args []string) error {
 		happen := triggers[ledger.EventKind(args[0])]
+		if happen == nil && slices.Contains(ledger.BillingKinds(), ledger.EventKind(args[0])) {
+			return withExit(exitUsage, fmt.Errorf("%s is told by billing, and no request sets it off yet; there are %s",
+				args[0], strings.Join(kinds, ", ")))
+		}
 		if happen == nil {
 			return withExit(exitUsage, fmt.Errorf("there is no event %q; there are %s", args[0], strings.Join(kinds, ", ")))
 		}

@@ -33,6 +33,7 @@ func TestTrigger(t *testing.T) {
 		}
 	}
 	cli("trigger", "wallet.none").wantCode(t, exitUsage, "wallet.balance_low")
+	cli("trigger", "payment.succeeded").wantCode(t, exitUsage, "told by billing")
 	cli("trigger").wantCode(t, exitUsage)
 	environ := append(s.environ(), "BILLFOLD_API_KEY="+s.liveKey)
 	run(t, environ, "trigger", "wallet.credited").wantCode(t, exitUsage, "test key")

@@ -59,7 +59,8 @@ func (s *Subscription) put(
 			SubscriptionID string                     `json:"subscription_id"`
 			Status         billing.SubscriptionStatus `json:"status"`
 			Period         int64                      `json:"period"`
-		}{s.ID, s.Status, s.Current.Number})
+			PayloadType    string                     `json:"payload_type"`
+		}{s.ID, s.Status, s.Current.Number, "Subscription"})
 		if err != nil {
 			return err
 		}

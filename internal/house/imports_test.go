@@ -219,7 +219,7 @@ var testModules = []string{
 // nothing here reads a clock by itself, draws a random number, opens a file or
 // speaks to a network. time is for its types; see [checkPurity] for the rest.
 var pureStandard = []string{
-	"bytes", "cmp", "context", "crypto/sha256", "encoding/binary", "encoding/hex", "errors", "fmt", "iter", "maps",
+	"bytes", "cmp", "context", "crypto/sha256", "encoding/binary", "encoding/hex", "encoding/json", "errors", "fmt", "iter", "maps",
 	"math/big", "math/bits", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf16", "unicode/utf8",
 }
 

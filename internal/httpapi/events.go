@@ -73,7 +73,7 @@ func (q *query) events() (filter ledger.EventFilter, err error) {
 	if types := q.get(paramTypes); types != "" {
 		for name := range strings.SplitSeq(types, ",") {
 			kind := ledger.EventKind(name)
-			if !isEventKind(kind) {
+			if !ledger.IsEventKind(kind) {
 				return filter, queryError(paramTypes, "%q is no type of event; write those that are wanted with commas between them, such as %s,%s.",
 					clip(name), ledger.WalletCredited, ledger.WalletDebited)
 			}
@@ -86,15 +86,6 @@ func (q *query) events() (filter ledger.EventFilter, err error) {
 	}
 	filter.CreatedAtGTE, err = q.since(paramCreatedGTE)
 	return filter, err
-}
-
-func isEventKind(kind ledger.EventKind) bool {
-	for _, known := range ledger.EventKinds() {
-		if known == kind {
-			return true
-		}
-	}
-	return false
 }
 
 // eventCursorMax is more than any cursor over events is long.
@@ -128,7 +119,7 @@ func (s *sealer) openEvents(text, bound string) (cursor ledger.EventCursor, err 
 func EventBody(e *ledger.Event) []byte { return appendEvent(nil, e) }
 
 // appendEvent appends an event in the envelope of the published webhooks, and with
-// an id.
+// an id. The data about an object of billing are those that were kept with the event.
 func appendEvent(out []byte, e *ledger.Event) []byte {
 	out = append(out, `{"id":`...)
 	out = appendString(out, e.ID)
@@ -138,6 +129,9 @@ func appendEvent(out []byte, e *ledger.Event) []byte {
 	out = append(out, e.Kind...)
 	out = append(out, `","timestamp":`...)
 	out = appendTime(out, e.At)
+	if e.Object != nil {
+		return append(append(append(out, `,"data":`...), e.Object.Event.Data...), '}')
+	}
 	out = append(out, `,"data":{"payload_type":"`...)
 	switch {
 	case e.Alert != nil:

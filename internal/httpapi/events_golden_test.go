@@ -63,6 +63,13 @@ func goldenFacts() []ledger.Fact {
 			ID: ledger.NoticeID(at, 1, 7), Tenant: tenant, CustomerID: customer.ID, Currency: "USD", Number: 1, Seq: 2, CreatedAt: at,
 			Lot: ledger.Lot{Seq: 1, Category: ledger.Promotional, ExpiresAt: at.AddDate(0, 0, 7), Remaining: 400},
 		}},
+		{Object: &ledger.ToldObject{
+			Tenant: tenant, CustomerID: customer.ID, Key: ledger.ObjectKey{Kind: "payment", ID: "pay_0V76xO7E0000001000000"},
+			Event: ledger.ObjectEvent{
+				Number: 2, Object: 1, Version: 2, Position: 2, Kind: ledger.PaymentSucceeded, CreatedAt: at,
+				Data: `{"payload_type":"Payment","payment_id":"pay_0V76xO7E0000001000000","total_amount":4600}`,
+			},
+		}},
 		{Audit: &ledger.AuditEntry{
 			ID: "aud_0V76xO7E0000001000000", Tenant: tenant, CustomerID: customer.ID, Position: 1, Action: ledger.AuditFreeze,
 			By: ledger.Actor{KeyID: "key_1", Address: "192.0.2.1"}, Before: `{"freezes":[]}`, After: `{"freezes":[{"scope":"debits"}]}`,

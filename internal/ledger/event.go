@@ -13,7 +13,7 @@ import (
 // of an entry, which says why the entry exists, is something else.
 type EventKind string
 
-// The kinds of events.
+// The kinds of events that the ledger tells of.
 const (
 	WalletCredited         EventKind = "wallet.credited"
 	WalletDebited          EventKind = "wallet.debited"
@@ -30,7 +30,7 @@ const (
 	CustomerUpdated        EventKind = "customer.updated"
 )
 
-// EventKinds lists every kind.
+// EventKinds lists every kind that the ledger tells of. Billing tells of [BillingKinds].
 func EventKinds() []EventKind {
 	return []EventKind{
 		WalletCredited, WalletDebited, WalletFundsExpiring, WalletFundsExpired, WalletEntryReversed, WalletBalanceLow,
@@ -79,6 +79,9 @@ type Event struct {
 	// numbered by Number without gaps.
 	Notice *Notice
 
+	// Object is set in every event about an object: of billing, say.
+	Object *ToldObject
+
 	Customer *Customer   // of CustomerCreated: as it is now, which may be later
 	Audit    *AuditEntry // of CustomerUpdated; numbered by Position without gaps
 }
@@ -97,13 +100,15 @@ func (e *Event) Currency() money.Currency {
 }
 
 // Fact is a row that events tell of, at its place in the feed. Exactly one of
-// Entry, Hold, Notice, Customer and Audit is set; Customer is one that was made, and Hold
-// has the event and the hold at that time or later.
+// Entry, Hold, Notice, Object, Customer and Audit is set; Customer is one that was made, and Hold
+// has the event and the hold at that time or later. An event about an object is a fact
+// if it has a kind, and comes behind the entry of its position.
 type Fact struct {
 	Place    FeedPlace
 	Entry    *Entry
 	Hold     *HoldChange
 	Notice   *Notice
+	Object   *ToldObject
 	Customer *Customer
 	Audit    *AuditEntry
 }
@@ -144,6 +149,8 @@ func (f *Fact) Events() []Event {
 		return []Event{{
 			ID: EventIDPrefix + n.ID, Kind: WalletFundsExpiring, Tenant: n.Tenant, CustomerID: n.CustomerID, At: n.CreatedAt, Notice: n,
 		}}
+	case f.Object != nil:
+		return f.Object.events()
 	case f.Audit != nil:
 		a := f.Audit
 		return []Event{{

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"time"
 )
 
@@ -60,8 +61,9 @@ type ObjectEvent struct {
 	// commit included, 0 for none.
 	Position int64
 
-	// Kind is as what it is told to those who want events, empty where it is told to
-	// nobody. Data is what they are told, JSON.
+	// Kind is as what it is told to those who want events, one of [BillingKinds], empty
+	// where it is told to nobody. Data is what they are told: a JSON object on one line,
+	// with a payload_type.
 	Kind EventKind
 	Data string
 
@@ -177,6 +179,7 @@ func (s *Snapshot) Object(key ObjectKey) *Object {
 // under its key. Put comes after everything else about the change: the event
 // stands behind its entries. The snapshot is the one on which the change was decided.
 // It refuses more than an object may hold, or a decision look at, with CodeLimitReached.
+// What is told must be as [ObjectEvent] says, or the decision fails.
 func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now time.Time) error {
 	after := s.After(c)
 	if size := max(len(next.Data), len(data)); size > ObjectDataMax {
@@ -184,6 +187,9 @@ func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now 
 	}
 	if after.Object(next.ObjectKey) == nil && len(after.Objects) == ObjectsMax {
 		return Errorf(CodeLimitReached, "one change can be about %d objects at the most", ObjectsMax)
+	}
+	if err := checkTold(told, data); err != nil {
+		return fmt.Errorf("%s %s: %w", next.Kind, next.ID, err)
 	}
 	head := after.ObjectHead
 	at := after.Chain.At(now)

@@ -400,11 +400,11 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 		b.holds.add(key, change.Hold, state.chain.Position)
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
 	}
-	for i := range change.Objects {
-		b.objects.add(key, &change.Objects[i])
-	}
 	if change.Announced != nil {
 		b.announce(key, wallet, change.Announced, state.chain.Position)
+	}
+	for i := range change.Objects {
+		b.objects.add(key, &change.Objects[i], state.holdNumber(), state.noticeNumber())
 	}
 }
 

@@ -48,6 +48,22 @@ func (i *installation) extends(heads []verify.Head) verify.Report {
 	return report
 }
 
+// put makes an object of a customer.
+func (i *installation) put(customer, id string) {
+	i.t.Helper()
+	key := ledger.ObjectKey{Kind: "invoice", ID: id}
+	scope := ledger.Scope{
+		Tenant: i.tenant, CustomerID: customer, Currency: "USD", At: time.Now(), Objects: []ledger.ObjectKey{key},
+	}
+	_, err := i.instances[0].Transact(i.t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		change := ledger.Change{Wallet: s.Wallet}
+		return change, change.Put(&s, ledger.Object{ObjectKey: key}, "", "", scope.At)
+	})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+}
+
 func TestCheckpoint(t *testing.T) { onServers(t, checkpoint) }
 
 // checkpoint takes heads while entries are posted, and asks afterwards what the
@@ -68,6 +84,8 @@ func checkpoint(t *testing.T, s server) {
 	}
 	i.freeze(0, customers[1], false)
 	i.freeze(0, customers[1], true)
+	i.put(customers[1], "inv_1")
+	i.put(customers[1], "inv_2")
 	for n := range 5 {
 		post(t.Context(), customers[1], fmt.Sprint("first-", n))
 	}
@@ -82,8 +100,8 @@ func checkpoint(t *testing.T, s server) {
 	posting.Wait()
 	after := i.heads()
 
-	if got, want := after[1].AuditPosition, int64(2); got != want || len(after) != 3 {
-		t.Errorf("got %d heads and audit position %d, want 3 and %d", len(after), got, want)
+	if audit, object := after[1].AuditPosition, after[1].ObjectNumber; audit != 2 || object != 2 || len(after) != 3 {
+		t.Errorf("got %d heads, audit position %d and object event %d, want 3, 2 and 2", len(after), audit, object)
 	}
 	if after[1].Position <= before[1].Position || after[2].Position != 0 {
 		t.Errorf("got positions %d and %d, want more than %d, and 0", after[1].Position, after[2].Position, before[1].Position)
@@ -98,12 +116,14 @@ func checkpoint(t *testing.T, s server) {
 		law     verify.Law
 		message string
 	}{
-		"tail cut off":       {func(h *verify.Head) { h.Position++ }, verify.LawImmutable, "gone"},
-		"written anew":       {func(h *verify.Head) { h.Hash[0] ^= 1 }, verify.LawImmutable, "anew"},
-		"trail cut off":      {func(h *verify.Head) { h.AuditPosition++ }, verify.LawAudit, "gone"},
-		"trail written anew": {func(h *verify.Head) { h.AuditHash[0] ^= 1 }, verify.LawAudit, "anew"},
-		"customer gone":      {func(h *verify.Head) { h.CustomerID += "x" }, verify.LawImmutable, "gone"},
-		"business gone":      {func(h *verify.Head) { h.BusinessID = "bus_none" }, verify.LawImmutable, "gone"},
+		"tail cut off":         {func(h *verify.Head) { h.Position++ }, verify.LawImmutable, "gone"},
+		"written anew":         {func(h *verify.Head) { h.Hash[0] ^= 1 }, verify.LawImmutable, "anew"},
+		"trail cut off":        {func(h *verify.Head) { h.AuditPosition++ }, verify.LawAudit, "gone"},
+		"trail written anew":   {func(h *verify.Head) { h.AuditHash[0] ^= 1 }, verify.LawAudit, "anew"},
+		"objects cut off":      {func(h *verify.Head) { h.ObjectNumber++ }, verify.LawImmutable, "object event 3"},
+		"objects written anew": {func(h *verify.Head) { h.ObjectHash[0] ^= 1 }, verify.LawImmutable, "object event 2"},
+		"customer gone":        {func(h *verify.Head) { h.CustomerID += "x" }, verify.LawImmutable, "gone"},
+		"business gone":        {func(h *verify.Head) { h.BusinessID = "bus_none" }, verify.LawImmutable, "gone"},
 	} {
 		heads := slices.Clone(after)
 		c.change(&heads[1])

@@ -219,7 +219,7 @@ func refuseEndpoints(ctx context.Context, q querier) error {
 // businesses share a shard, a worker would learn that the tenant tells most
 // entries apart, and take any index that has it for the one of the whole key.
 func teachShards(ctx context.Context, conn *pgx.Conn) error {
-	for _, table := range []string{"customers", "ledger_entries", "hold_events", "expiry_notices"} {
+	for _, table := range []string{"customers", "ledger_entries", "hold_events", "object_events", "expiry_notices"} {
 		const teach = `
 		  select result
 		    from run_command_on_shards($1::text::regclass, 'alter table %s alter column tenant set (n_distinct = 1)')

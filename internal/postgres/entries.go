@@ -246,8 +246,8 @@ func (b *batch) write(ctx context.Context, conn *pgx.Conn) error {
 	b.queueMarks(trip)
 	b.queueTransfers(trip)
 	b.queueHolds(trip)
-	b.queueObjects(trip)
 	b.queueNotices(trip)
+	b.queueObjects(trip) // which go by all of these in the feed
 	return b.db.finish(ctx, conn, trip)
 }
 

@@ -21,9 +21,10 @@ type feedPlace struct {
 	order    int64
 	kind     factKind
 	customer string
-	position int64 // of an entry, an audit line, or the entry that a hold event or notice comes behind; 0 for a customer
-	hold     int64 // number of a hold event, or of the one that a notice comes behind; 0 for anything else
-	notice   int64 // number of a notice, 0 for anything else
+	position int64 // of an entry, an audit line, or the entry that anything else comes behind; 0 for a customer
+	hold     int64 // number of a hold event, or of the one that a notice or an object event comes behind
+	notice   int64 // number of a notice, or of the one that an object event comes behind
+	object   int64 // number of an object event
 }
 
 type factKind int64
@@ -31,21 +32,21 @@ type factKind int64
 const (
 	factCustomer factKind = iota
 	factAudit
-	factMoney // an entry, a hold event or a notice
+	factMoney // an entry, a hold event, a notice or an object event
 )
 
 func (p feedPlace) compare(other feedPlace) int {
 	return cmp.Or(cmp.Compare(p.order, other.order), cmp.Compare(p.kind, other.kind),
 		strings.Compare(p.customer, other.customer), cmp.Compare(p.position, other.position), cmp.Compare(p.hold, other.hold),
-		cmp.Compare(p.notice, other.notice))
+		cmp.Compare(p.notice, other.notice), cmp.Compare(p.object, other.object))
 }
 
 // feedMark begins the places of this store, so that those of another are refused.
 const feedMark = "postgres"
 
 func (p feedPlace) text(feed string) ledger.FeedPlace {
-	return ledger.FeedPlace(fmt.Sprintf("%s %s %d %d %d %d %d %s", feedMark, feed, p.order, p.kind, p.position, p.hold, p.notice,
-		p.customer))
+	return ledger.FeedPlace(fmt.Sprintf("%s %s %d %d %d %d %d %d %s", feedMark, feed, p.order, p.kind, p.position, p.hold,
+		p.notice, p.object, p.customer))
 }
 
 var errOtherFeed = ledger.FieldErrorf(ledger.CodeInvalidCursor, "cursor",
@@ -57,7 +58,7 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 		return p, nil
 	}
 	parts := strings.Split(string(text), " ")
-	if len(parts) != 8 || parts[0] != feedMark || parts[1] != feed {
+	if len(parts) != 9 || parts[0] != feedMark || parts[1] != feed {
 		return p, errOtherFeed
 	}
 	order, err1 := strconv.ParseInt(parts[2], 10, 64)
@@ -65,10 +66,11 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 	position, err3 := strconv.ParseInt(parts[4], 10, 64)
 	hold, err4 := strconv.ParseInt(parts[5], 10, 64)
 	notice, err5 := strconv.ParseInt(parts[6], 10, 64)
-	if errors.Join(err1, err2, err3, err4, err5) != nil || !storable(parts[7]) {
+	object, err6 := strconv.ParseInt(parts[7], 10, 64)
+	if errors.Join(err1, err2, err3, err4, err5, err6) != nil || !storable(parts[8]) {
 		return p, errOtherFeed
 	}
-	return feedPlace{order, factKind(kind), parts[7], position, hold, notice}, nil
+	return feedPlace{order, factKind(kind), parts[8], position, hold, notice, object}, nil
 }
 
 // feedHorizonQuery says which feed this is and where it ends for now: nothing that
@@ -86,7 +88,7 @@ const feedCustomersQuery = `
 	select c.feed_order, ` + feedCustomerColumns + `
 	  from customers c
 	 where c.tenant = $1 and c.feed_order >= $2 and c.feed_order < $6
-	   and (c.feed_order, c.customer_id, 0::bigint, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8)
+	   and (c.feed_order, c.customer_id, 0::bigint, 0::bigint, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8, $9)
 	 order by c.feed_order, c.customer_id
 	 limit $7`
 
@@ -98,7 +100,7 @@ const feedAuditQuery = `
 	       a.reason, a.created_at, a.hash
 	  from audit_entries a
 	 where a.tenant = $1 and a.feed_order >= $2 and a.feed_order < $6
-	   and (a.feed_order, a.customer_id, a.position, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8)
+	   and (a.feed_order, a.customer_id, a.position, 0::bigint, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8, $9)
 	 order by a.feed_order, a.customer_id, a.position
 	 limit $7`
 
@@ -106,7 +108,7 @@ const feedEntriesQuery = `
 	select e.feed_order, ` + entryColumns + `
 	  from ledger_entries e
 	 where e.tenant = $1 and e.feed_order >= $2 and e.feed_order < $6
-	   and (e.feed_order, e.customer_id, e.position, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8)
+	   and (e.feed_order, e.customer_id, e.position, 0::bigint, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8, $9)
 	 order by e.feed_order, e.customer_id, e.position
 	 limit $7`
 
@@ -116,7 +118,7 @@ const feedHoldsQuery = holdEventColumns + `, e.feed_order, e.after_position, h.c
 	  from (select *
 	          from hold_events e
 	         where e.tenant = $1 and e.feed_order >= $2 and e.feed_order < $6
-	           and (e.feed_order, e.customer_id, e.after_position, e.number, 0::bigint) >= ($2, $3, $4, $5, $8)
+	           and (e.feed_order, e.customer_id, e.after_position, e.number, 0::bigint, 0::bigint) >= ($2, $3, $4, $5, $8, $9)
 	         order by e.feed_order, e.customer_id, e.after_position, e.number
 	         limit $7) as e
 	 cross join lateral (
@@ -161,7 +163,7 @@ func (db *DB) Feed(
 		for _, f := range facts {
 			f.fact.Place = f.place.text(feed)
 			page.Facts = append(page.Facts, f.fact)
-			f.place.notice++
+			f.place.object++
 			page.Next = f.place.text(feed)
 		}
 		return nil
@@ -184,6 +186,7 @@ var factReads = [...]struct {
 	{factMoney, feedEntriesQuery, scanEntryFact},
 	{factMoney, feedHoldsQuery, scanHoldFact},
 	{factMoney, feedNoticesQuery, scanNoticeFact},
+	{factMoney, feedObjectsQuery, scanObjectFact},
 }
 
 // readFacts reads at least the first of all kinds, in their order, if there are
@@ -200,7 +203,7 @@ func readFacts(
 			at = feedPlace{order: from.order}
 		}
 		rows, err := q.Query(ctx, read.query, number, at.order, at.customer, at.position, at.hold, horizon, limit,
-			at.notice)
+			at.notice, at.object)
 		if err != nil {
 			return nil, err
 		}
@@ -280,6 +283,7 @@ func settleFeed(ctx context.Context, conn *pgx.Conn) error {
 		           (select feed_order from audit_entries where tenant = t.no order by feed_order desc limit 1),
 		           (select feed_order from ledger_entries where tenant = t.no order by feed_order desc limit 1),
 		           (select feed_order from hold_events where tenant = t.no order by feed_order desc limit 1),
+		           (select feed_order from object_events where tenant = t.no and kind <> '' order by feed_order desc limit 1),
 		           (select feed_order from expiry_notices where tenant = t.no order by feed_order desc limit 1))), 0),
 		         txid_current(), feed_base()
 		    from tenants t`

@@ -27,6 +27,14 @@ type announcedWallet struct {
 	notices  walletrow.Notices
 }
 
+// noticeNumber is that of the customer's last notice, 0 for none.
+func (c *customerState) noticeNumber() (number int64) {
+	for i := range c.wallets {
+		number = max(number, c.wallets[i].Notices.Number)
+	}
+	return number
+}
+
 // toldQuery looks each lot up by its whole key, see readPointsQuery.
 const toldQuery = `
 	select u.lot
@@ -46,9 +54,7 @@ func (b *batch) unannounced(
 	if err != nil {
 		return nil, err
 	}
-	for i := range b.customers[key].wallets {
-		seen.Number = max(seen.Number, b.customers[key].wallets[i].Notices.Number)
-	}
+	seen.Number = max(seen.Number, b.customers[key].noticeNumber())
 	var seqs []int64
 	for _, lot := range seen.Lots {
 		seqs = append(seqs, lot.Seq)
@@ -176,7 +182,7 @@ func (db *DB) Notices(
 const feedNoticesQuery = noticeColumns + `, n.feed_order, n.after_position
 	  from expiry_notices n
 	 where n.tenant = $1 and n.feed_order >= $2 and n.feed_order < $6
-	   and (n.feed_order, n.customer_id, n.after_position, n.hold_number, n.number) >= ($2, $3, $4, $5, $8)
+	   and (n.feed_order, n.customer_id, n.after_position, n.hold_number, n.number, 0::bigint) >= ($2, $3, $4, $5, $8, $9)
 	 order by n.feed_order, n.customer_id, n.after_position, n.hold_number, n.number
 	 limit $7`
 

@@ -22,10 +22,12 @@ type objectBook struct {
 type placedObject struct {
 	customer customerKey
 	change   *ledger.ObjectChange
+	hold     int64 // number of the customer's hold event before it, 0 for none
+	notice   int64 // and of the notice
 }
 
-func (o *objectBook) add(customer customerKey, change *ledger.ObjectChange) {
-	o.changes = append(o.changes, placedObject{customer, change})
+func (o *objectBook) add(customer customerKey, change *ledger.ObjectChange, hold, notice int64) {
+	o.changes = append(o.changes, placedObject{customer, change, hold, notice})
 	o.byKey[customer][change.Object.ObjectKey] = &change.Object
 	e := &change.Event
 	o.heads[customer] = ledger.ObjectHead{Number: e.Number, Hash: e.Hash, LastAt: e.CreatedAt}
@@ -43,12 +45,13 @@ const objectsByKeyQuery = objectColumns + `
 	        where o.customer_id = $1 and o.tenant = $2 and o.kind = u.kind and o.id = u.id
 	       offset 0) as o`
 
+// objectHeadQuery takes the head from the customer's row and not from the last event
+// that is there: the chain goes on from where it stood, also where events were removed.
 const objectHeadQuery = `
-	select e.number, e.hash, e.created_at
-	  from object_events e
-	 where e.customer_id = $1 and e.tenant = $2
-	 order by e.number desc
-	 limit 1`
+	select c.object_number, c.object_hash, e.created_at
+	  from customers c
+	  left join object_events e on e.customer_id = c.customer_id and e.tenant = c.tenant and e.number = c.object_number
+	 where c.customer_id = $1 and c.tenant = $2`
 
 // loadObjects reads what the batch's scopes name of objects: nothing in most batches.
 // All customers of a batch are asked about in one trip.
@@ -97,9 +100,10 @@ func (b *batch) loadObjects(ctx context.Context, conn *pgx.Conn) error {
 
 func scanObjectHead(row pgx.CollectableRow) (head ledger.ObjectHead, err error) {
 	var hash []byte
-	err = row.Scan(&head.Number, &hash, &head.LastAt)
+	var lastAt *time.Time
+	err = row.Scan(&head.Number, &hash, &lastAt)
 	copy(head.Hash[:], hash)
-	head.LastAt = head.LastAt.UTC()
+	head.LastAt = timeOf(lastAt)
 	return head, err
 }
 
@@ -147,12 +151,27 @@ const updateObjectQuery = `
 
 const insertObjectEventQuery = `
 	insert into object_events (customer_id, tenant, number, object, version, position, kind, data, created_at, digest,
-	                           hash)
-	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	                           hash, after_hold, after_notice)
+	values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 
-// queueObjects writes what was done about objects. An object that is changed twice is
-// written twice.
+// insertObjectEventBeforeQuery adds an event behind which the same transaction has written
+// an entry, a hold event or a notice of the customer's. Its place in the feed goes by the
+// first of these, see [insertHoldEventBeforeQuery].
+var insertObjectEventBeforeQuery = strings.NewReplacer("after_notice)", "after_notice, feed_order)", "$13)", `$13, least(
+	        (select e.feed_order from ledger_entries e where e.customer_id = $1 and e.tenant = $2 and e.position = $6::bigint + 1),
+	        (select e.feed_order from hold_events e where e.customer_id = $1 and e.tenant = $2 and e.number = $12::bigint + 1),
+	        (select n.feed_order from expiry_notices n where n.customer_id = $1 and n.tenant = $2 and n.number = $13::bigint + 1)))`).
+	Replace(insertObjectEventQuery)
+
+const updateObjectHeadQuery = `
+	update customers
+	   set object_number = $3, object_hash = $4
+	 where customer_id = $1 and tenant = $2`
+
+// queueObjects writes what was done about objects, and where the events of each customer
+// stand now. An object that is changed twice is written twice.
 func (b *batch) queueObjects(trip *pgx.Batch) {
+	moved := map[customerKey]bool{}
 	for _, placed := range b.objects.changes {
 		customer, o, e := placed.customer, &placed.change.Object, &placed.change.Event
 		row := []any{
@@ -163,8 +182,19 @@ func (b *batch) queueObjects(trip *pgx.Batch) {
 		} else {
 			trip.Queue(updateObjectQuery, row...)
 		}
-		trip.Queue(insertObjectEventQuery, customer.id, customer.tenant, e.Number, e.Object, e.Version, e.Position,
-			string(e.Kind), e.Data, e.CreatedAt, e.Digest[:], e.Hash[:])
+		insert, state := insertObjectEventQuery, b.customers[customer]
+		isLast := state.chain.Position == e.Position && state.holdNumber() == placed.hold &&
+			state.noticeNumber() == placed.notice
+		if !isLast && !b.db.sharded { // which has no feed
+			insert = insertObjectEventBeforeQuery
+		}
+		trip.Queue(insert, customer.id, customer.tenant, e.Number, e.Object, e.Version, e.Position, string(e.Kind), e.Data,
+			e.CreatedAt, e.Digest[:], e.Hash[:], placed.hold, placed.notice)
+		moved[customer] = true
+	}
+	for customer := range moved {
+		head := b.objects.heads[customer]
+		trip.Queue(updateObjectHeadQuery, customer.id, customer.tenant, head.Number, head.Hash[:])
 	}
 }
 
@@ -270,12 +300,49 @@ func objectsQuery(tenant int32, filter *ledger.ObjectFilter, page ledger.ObjectP
 		fmt.Sprintf("\n\t order by o.id desc\n\t limit $%d offset $%d", len(args)-1, len(args)), args
 }
 
-const objectEventsQuery = `
-	select e.number, e.object, e.version, e.position, e.kind, e.data, e.created_at, e.digest, e.hash
+const objectEventColumns = `
+	select e.number, e.object, e.version, e.position, e.kind, e.data, e.created_at, e.digest, e.hash`
+
+const objectEventsQuery = objectEventColumns + `
 	  from object_events e
 	 where e.customer_id = $1 and e.tenant = $2 and e.number > $3
 	 order by e.number
 	 limit $4`
+
+// scanObjectEvent reads objectEventColumns, and what more there is.
+func scanObjectEvent(row pgx.CollectableRow, more ...any) (e ledger.ObjectEvent, err error) {
+	var digest, hash []byte
+	err = row.Scan(append([]any{
+		&e.Number, &e.Object, &e.Version, &e.Position, &e.Kind, &e.Data, &e.CreatedAt, &digest, &hash,
+	}, more...)...)
+	copy(e.Digest[:], digest)
+	copy(e.Hash[:], hash)
+	e.CreatedAt = e.CreatedAt.UTC()
+	return e, err
+}
+
+const feedObjectsQuery = objectEventColumns + `, e.feed_order, e.after_hold, e.after_notice, e.customer_id, o.kind, o.id
+	  from (select *
+	          from object_events e
+	         where e.tenant = $1 and e.kind <> '' and e.feed_order >= $2 and e.feed_order < $6
+	           and (e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number) >= ($2, $3, $4, $5, $8, $9)
+	         order by e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number
+	         limit $7) as e
+	 cross join lateral (
+	       select *
+	         from objects o
+	        where o.customer_id = e.customer_id and o.tenant = $1 and o.number = e.object
+	       offset 0) as o
+	 order by e.feed_order, e.customer_id, e.position, e.after_hold, e.after_notice, e.number`
+
+func scanObjectFact(row pgx.CollectableRow, tenant ledger.Tenant) (f placedFact, err error) {
+	told := ledger.ToldObject{Tenant: tenant}
+	told.Event, err = scanObjectEvent(row, &f.place.order, &f.place.hold, &f.place.notice, &told.CustomerID,
+		&told.Key.Kind, &told.Key.ID)
+	f.place.kind, f.place.customer, f.place.position = factMoney, told.CustomerID, told.Event.Position
+	f.place.object, f.fact.Object = told.Event.Number, &told
+	return f, err
+}
 
 // ObjectEvents implements ledger.Store.
 func (db *DB) ObjectEvents(
@@ -286,13 +353,8 @@ func (db *DB) ObjectEvents(
 		if err != nil {
 			return err
 		}
-		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e ledger.ObjectEvent, err error) {
-			var digest, hash []byte
-			err = row.Scan(&e.Number, &e.Object, &e.Version, &e.Position, &e.Kind, &e.Data, &e.CreatedAt, &digest, &hash)
-			copy(e.Digest[:], digest)
-			copy(e.Hash[:], hash)
-			e.CreatedAt = e.CreatedAt.UTC()
-			return e, err
+		events, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.ObjectEvent, error) {
+			return scanObjectEvent(row)
 		})
 		return err
 	})

@@ -386,7 +386,7 @@ func (t *CopyTarget) writeLinks() error {
 }
 
 // settleFeed has the feed tell of the customers that came: first that they were
-// made, then of the entries, then of the audit trails, the holds and the notices. A run that was
+// made, then of the entries, then of the audit trails, the holds, the notices and the objects. A run that was
 // killed may have done it before.
 func (t *CopyTarget) settleFeed() error {
 	const made = `
@@ -409,7 +409,12 @@ func (t *CopyTarget) settleFeed() error {
 	  select customer, 'notice', number, (select coalesce(max(no), 0) from ledger_entries) from expiry_notices
 	   where not exists (select 1 from customer_events where kind = 'notice')
 	   order by created_at, customer, number`
-	for _, statement := range []string{made, changed, held, announced} {
+	const told = `
+	  insert into customer_events (customer, kind, position, after_entry)
+	  select customer, 'object', number, (select coalesce(max(no), 0) from ledger_entries) from object_events
+	   where kind <> '' and not exists (select 1 from customer_events where kind = 'object')
+	   order by created_at, customer, number`
+	for _, statement := range []string{made, changed, held, announced, told} {
 		if err := execute(t.conn, statement); err != nil {
 			return err
 		}

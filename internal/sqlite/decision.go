@@ -102,16 +102,16 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 		}
 		state.chain = state.chain.Past(change.Hold.Event.CreatedAt)
 	}
-	for i := range change.Objects {
-		if err := writeObject(c.conn, state.no, &change.Objects[i]); err != nil {
-			return err
-		}
-		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
-	}
 	if change.Announced != nil {
 		if err := writeNotices(c.conn, state.no, change.Announced.Notices); err != nil {
 			return err
 		}
+	}
+	if err := writeObjects(c.conn, state.no, change.Objects); err != nil {
+		return err
+	}
+	for i := range change.Objects {
+		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }

@@ -50,12 +50,13 @@ func parsePlace(text ledger.FeedPlace, feed string) (p feedPlace, err error) {
 }
 
 // What customer_events tells of: a customer was made, a line of the audit trail at
-// a position, and a hold event or a notice with a number.
+// a position, and a hold event, a notice or an event about an object with a number.
 const (
 	customerWasMade = "made"
 	customerAudit   = "audit"
 	customerHold    = "hold"
 	customerNotice  = "notice"
+	customerObject  = "object"
 )
 
 // insertCustomerEvent keeps that something happened about a customer: what the
@@ -228,6 +229,8 @@ func customerFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (fact
 		return holdFact(conn, tenant, item)
 	case customerNotice:
 		return noticeFact(conn, tenant, item)
+	case customerObject:
+		return objectFact(conn, tenant, item)
 	}
 	stmt, err := conn.Prepare(`select ` + customerColumns + ` from customers where no = ?`)
 	if err != nil {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // pagesPerObject is how many pages of the log a change of an object takes, beside
 // those of what is in it: rows and indexes.
-const pagesPerObject = 6
+const pagesPerObject = 10
 
 var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
@@ -65,13 +66,35 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 		}
 		s.Objects = append(s.Objects, found...)
 	}
-	const last = `select number, hash, created_at from object_events where customer = ? order by number desc limit 1`
+	// The chain goes on from where the customer's row says that it stood, also where
+	// events were removed.
+	const last = `
+	  select c.object_number, c.object_hash, coalesce(e.created_at, 0)
+	    from customers c
+	    left join object_events e on e.customer = c.no and e.number = c.object_number
+	   where c.no = ?`
 	return sqlitex.Execute(conn, last, &sqlitex.ExecOptions{Args: []any{state.no},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			s.ObjectHead.Number, s.ObjectHead.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
 			stmt.ColumnBytes(1, s.ObjectHead.Hash[:])
 			return nil
 		}})
+}
+
+// writeObjects adds what was done about a customer's objects, and where the events about
+// them stand now.
+func writeObjects(conn *sqlite.Conn, customer int64, changes []ledger.ObjectChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	for i := range changes {
+		if err := writeObject(conn, customer, &changes[i]); err != nil {
+			return err
+		}
+	}
+	last := &changes[len(changes)-1].Event
+	const update = `update customers set object_number = ?, object_hash = ? where no = ?`
+	return execute(conn, update, last.Number, last.Hash[:], customer)
 }
 
 // writeObject adds an event about an object, and the object as it is after it.
@@ -97,8 +120,12 @@ func writeObject(conn *sqlite.Conn, customer int64, change *ledger.ObjectChange)
 	const insert = `
 	  insert into object_events (customer, number, object, version, position, kind, data, created_at, digest, hash)
 	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	return execute(conn, insert, customer, e.Number, e.Object, e.Version, e.Position, string(e.Kind), e.Data,
+	err = execute(conn, insert, customer, e.Number, e.Object, e.Version, e.Position, string(e.Kind), e.Data,
 		e.CreatedAt.UnixMicro(), e.Digest[:], e.Hash[:])
+	if err != nil || e.Kind == "" {
+		return err
+	}
+	return insertCustomerEvent(conn, customer, customerObject, e.Number)
 }
 
 // objectsOfAll are the columns of objects with whose they are.
@@ -173,27 +200,52 @@ func (db *DB) Objects(
 	return list, err
 }
 
+const objectEventColumns = `
+	  select e.number, e.object, e.version, e.position, e.kind, e.data, e.created_at, e.digest, e.hash`
+
+func scanObjectEvent(stmt *sqlite.Stmt) ledger.ObjectEvent {
+	e := ledger.ObjectEvent{
+		Number: stmt.ColumnInt64(0), Object: stmt.ColumnInt64(1), Version: stmt.ColumnInt64(2),
+		Position: stmt.ColumnInt64(3), Kind: ledger.EventKind(stmt.ColumnText(4)), Data: stmt.ColumnText(5),
+		CreatedAt: timeOf(stmt.ColumnInt64(6)),
+	}
+	stmt.ColumnBytes(7, e.Digest[:])
+	stmt.ColumnBytes(8, e.Hash[:])
+	return e
+}
+
+// objectFact reads the event about an object that an item stands for, and which object.
+func objectFact(conn *sqlite.Conn, tenant ledger.Tenant, item *feedItem) (ledger.Fact, error) {
+	const query = objectEventColumns + `, o.kind, o.id
+	    from object_events e
+	    join objects o on o.customer = e.customer and o.number = e.object
+	   where e.customer = ? and e.number = ?`
+	var told *ledger.ToldObject
+	err := sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{item.customer, item.position},
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			key := ledger.ObjectKey{Kind: ledger.ObjectKind(stmt.ColumnText(9)), ID: stmt.ColumnText(10)}
+			told = &ledger.ToldObject{Tenant: tenant, CustomerID: item.customerID, Key: key, Event: scanObjectEvent(stmt)}
+			return nil
+		}})
+	if err == nil && told == nil {
+		err = errors.New("the object event of an event is missing")
+	}
+	return ledger.Fact{Object: told}, err
+}
+
 // ObjectEvents implements ledger.Store.
 func (db *DB) ObjectEvents(
 	ctx context.Context, tenant ledger.Tenant, customerID string, after int64, limit int,
 ) (events []ledger.ObjectEvent, err error) {
 	err = db.readOwner(ctx, tenant, customerID, func(conn *sqlite.Conn, _ *ledger.Customer, no int64) error {
-		const query = `
-		  select number, object, version, position, kind, data, created_at, digest, hash
-		    from object_events
-		   where customer = ? and number > ?
-		   order by number
+		const query = objectEventColumns + `
+		    from object_events e
+		   where e.customer = ? and e.number > ?
+		   order by e.number
 		   limit ?`
 		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{no, after, limit},
 			ResultFunc: func(stmt *sqlite.Stmt) error {
-				e := ledger.ObjectEvent{
-					Number: stmt.ColumnInt64(0), Object: stmt.ColumnInt64(1), Version: stmt.ColumnInt64(2),
-					Position: stmt.ColumnInt64(3), Kind: ledger.EventKind(stmt.ColumnText(4)), Data: stmt.ColumnText(5),
-					CreatedAt: timeOf(stmt.ColumnInt64(6)),
-				}
-				stmt.ColumnBytes(7, e.Digest[:])
-				stmt.ColumnBytes(8, e.Hash[:])
-				events = append(events, e)
+				events = append(events, scanObjectEvent(stmt))
 				return nil
 			}})
 	})

@@ -14,6 +14,7 @@ func eventScenarios() []scenario {
 	return []scenario{
 		{"E1 everything that happens is told once, as what it was", eventsTold},
 		{"E1 what happens to holds is told with the entries, in the customer's order", eventsOfHolds},
+		{"E1 what is told of objects comes with the entries, in the customer's order", eventsOfObjects},
 		{"E1 what is refused, repeated or taken back tells nothing", eventsOfNothing},
 		{"E5 pages of any size and from any cursor meet the same events", eventsInPages},
 		{"E5 events are filtered by kind, customer and time", eventsFiltered},

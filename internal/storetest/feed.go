@@ -73,13 +73,16 @@ func feedComplaints(
 func pick[T any](from []T) T { return from[rand.IntN(len(from))] }
 
 // feedWrite does one thing that is told by one event: it posts an entry, or now and
-// then holds or announces what there is, or renames the customer.
+// then holds or announces what there is, makes an object, or renames the customer.
 func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int) error {
 	if n%8 == 6 {
 		due := ledger.DueNotices{Wallet: walletIn(c, "USD"), Until: book.Now().Add(24 * time.Hour)}
 		if told, err := book.Announce(ctx, due, book.Now(), 1); err != nil || told == 1 {
 			return err
 		}
+	}
+	if n%8 == 2 {
+		return putAndTell(ctx, book, c, n)
 	}
 	if n%8 == 4 {
 		request := holdOf(c, 1, book.Now().Add(24*time.Hour))
@@ -100,10 +103,10 @@ func feedWrite(ctx context.Context, book *ledger.Book, c ledger.Customer, n int)
 	return err
 }
 
-// outOfOrder says where the entries, the hold events, the notices or the audit lines of
-// a customer do not stand in their order, without gaps, behind the event of the customer
-// itself, and where a hold event or a notice comes before the entry that it was decided
-// behind, or after the next one.
+// outOfOrder says where the entries, the hold events, the notices, the object events or
+// the audit lines of a customer do not stand in their order, without gaps, behind the
+// event of the customer itself, and where anything comes before the entry that it was
+// decided behind, or after the next one.
 func outOfOrder(events []ledger.Event) (complaints []string) {
 	type chain struct {
 		customer string
@@ -120,6 +123,12 @@ func outOfOrder(events []ledger.Event) (complaints []string) {
 			if seq := last[chain{e.CustomerID, ""}]; seq != e.Notice.Seq {
 				complaints = append(complaints, fmt.Sprintf("customer %s: a notice behind entry %d comes behind %d",
 					e.CustomerID, e.Notice.Seq, seq))
+			}
+		case e.Object != nil:
+			at.of, position = "objects", e.Object.Event.Number
+			if seq := last[chain{e.CustomerID, ""}]; seq != e.Object.Event.Position {
+				complaints = append(complaints, fmt.Sprintf("customer %s: an object event behind entry %d comes behind %d",
+					e.CustomerID, e.Object.Event.Position, seq))
 			}
 		case e.Hold != nil:
 			at.of, position = "holds", e.Hold.Event.Number

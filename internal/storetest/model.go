@@ -107,6 +107,7 @@ func (m *Model) transact(scope ledger.Scope, decide ledger.Decide) (ledger.Chang
 			m.tell(scope.Tenant, ledger.Fact{Notice: &change.Announced.Notices[i]})
 		}
 	}
+	m.tellObjects(change.Objects)
 	return change, nil
 }
 

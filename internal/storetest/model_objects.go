@@ -37,6 +37,17 @@ func (c *modelCustomer) keepObjects(changes []ledger.ObjectChange) {
 	}
 }
 
+// tellObjects tells of those changes that have a kind.
+func (m *Model) tellObjects(changes []ledger.ObjectChange) {
+	for _, change := range changes {
+		if o := &change.Object; change.Event.Kind != "" {
+			m.tell(o.Tenant, ledger.Fact{Object: &ledger.ToldObject{
+				Tenant: o.Tenant, CustomerID: o.CustomerID, Key: o.ObjectKey, Event: change.Event,
+			}})
+		}
+	}
+}
+
 var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
 // Object implements [ledger.Store].

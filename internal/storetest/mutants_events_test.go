@@ -11,6 +11,7 @@ import (
 func eventMistakes() []mistake {
 	inPages := [2]string{"events", "E5 pages of any size and from any cursor meet the same events"}
 	race := [2]string{"events", "E5 16 writers at once, readers from random cursors: nothing is missed or met twice"}
+	ofObjects := [2]string{"events", "E1 what is told of objects comes with the entries, in the customer's order"}
 	return []mistake{
 		{"a page of the feed goes on one fact too far", openBentFeed(skipsOne), [][2]string{inPages, race}, true},
 		{"the end of the feed is before its last fact", openBentFeed(endsEarly), [][2]string{
@@ -28,6 +29,9 @@ func eventMistakes() []mistake {
 		{"a hold is told as it is now", openBentFeed(holdsAsNow), [][2]string{
 			{"events", "E1 what happens to holds is told with the entries, in the customer's order"},
 		}, false},
+		{"object events come before the entries of their page", openBentFeed(objectsFirst), [][2]string{ofObjects, race}, false},
+		{"what has no kind is told of objects", openBentFeed(tellsAllOfObjects), [][2]string{ofObjects}, false},
+		{"every second event about an object is not told", openBentFeed(untoldObjects), [][2]string{ofObjects, race}, false},
 		{"what is written off is not told", openBentFeed(untoldExpiry), [][2]string{
 			{"events", "E1 everything that happens is told once, as what it was"},
 		}, false},
@@ -138,6 +142,50 @@ func untoldExpiry(
 	page, err := m.Feed(ctx, tenant, from, limit)
 	page.Facts = slices.DeleteFunc(page.Facts, func(f ledger.Fact) bool {
 		return f.Entry != nil && f.Entry.Account == ledger.AccountBreakage
+	})
+	return page, err
+}
+
+func objectsFirst(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	slices.SortStableFunc(page.Facts, func(a, b ledger.Fact) int {
+		switch {
+		case a.Object != nil && b.Entry != nil:
+			return -1
+		case a.Entry != nil && b.Object != nil:
+			return 1
+		}
+		return 0
+	})
+	return page, err
+}
+
+// tellsAllOfObjects begins the feed with what nobody is to be told.
+func tellsAllOfObjects(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.customers[tenant] {
+		for _, e := range c.objectEvents {
+			if e.Kind == "" && from == "" {
+				told := ledger.ToldObject{Tenant: tenant, CustomerID: c.ID, Event: e}
+				page.Facts = append(page.Facts, ledger.Fact{Object: &told})
+			}
+		}
+	}
+	return page, err
+}
+
+func untoldObjects(
+	m *Model, ctx context.Context, tenant ledger.Tenant, from ledger.FeedPlace, limit int,
+) (ledger.FeedPage, error) {
+	page, err := m.Feed(ctx, tenant, from, limit)
+	page.Facts = slices.DeleteFunc(page.Facts, func(f ledger.Fact) bool {
+		return f.Object != nil && f.Object.Event.Number%2 == 0
 	})
 	return page, err
 }

@@ -111,7 +111,7 @@ func objectsWithMoney(w *world) {
 		}
 		o := *s.Object(invoice("inv_1"))
 		o.State, o.DueAt, o.Data = "paid", time.Time{}, `{"total":300,"wallet":300}`
-		return change, change.Put(&s, o, "payment.succeeded", `{"amount":300}`, moment.Now)
+		return change, change.Put(&s, o, "payment.succeeded", `{"payload_type":"Payment","amount":300}`, moment.Now)
 	})
 	w.wantCode(err, "")
 	if e := paid.Objects[0].Event; e.Position != 2 || e.Object != 1 || e.Number != 2 || e.Version != 2 {
@@ -357,12 +357,20 @@ func objectsKeepEveryField(w *world) {
 	c := w.customer()
 	now := w.book.Now()
 	var changes []ledger.ObjectChange
-	for n, data := range []string{"", `{"name":"Ä 漢字 💶 \u0000"}`, `"` + strings.Repeat("x", ledger.ObjectDataMax-2) + `"`} {
+	const frame = `{"payload_type":"Refund","note":""}`
+	for n, data := range []string{
+		"", `{"payload_type":"Refund","name":"Ä 漢字 💶 \u0000"}`,
+		strings.Replace(frame, `""`, `"`+strings.Repeat("x", ledger.ObjectDataMax-len(frame))+`"`, 1),
+	} {
+		kind := ledger.RefundSucceeded
+		if data == "" {
+			kind = ""
+		}
 		key := ledger.ObjectKey{Kind: "credit note", ID: fmt.Sprintf("cn_%d ’", n)}
 		change, err := w.ledger.Transact(w.Context(), w.objectScope(c, key), func(s ledger.Snapshot) (ledger.Change, error) {
 			change := ledger.Change{Wallet: s.Wallet}
 			next := ledger.Object{ObjectKey: key, State: "ausgestellt ✓", DueAt: epoch.Add(time.Microsecond), Data: data}
-			return change, change.Put(&s, next, "refund.succeeded", data, now)
+			return change, change.Put(&s, next, kind, data, now)
 		})
 		w.wantCode(err, "")
 		changes = append(changes, change.Objects...)

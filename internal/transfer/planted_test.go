@@ -107,6 +107,9 @@ var plants = []struct{ name, script, want string }{
 	{"an object is dropped", `delete from objects where kind = 'payment' and version = 2`, "M5"},
 	{"an object is changed", `update objects set data = '{}' where kind = 'invoice'`, "M6"},
 	{"an event about an object is dropped", `delete from object_events where number = 3`, "M4"},
+	{"the newest events about objects are dropped, with what they made",
+		`delete from object_events where number >= 8; delete from objects where number = 8`, "M5"},
+	{"all that was kept of objects is dropped", `delete from object_events; delete from objects`, "M5"},
 	{"an event about an object tells something else", `update object_events set data = '{}' where number = 1`, "M4"},
 	{"a notice is dropped", `delete from expiry_notices where number = 1`, "M5"},
 	{"a notice is of less", `update expiry_notices set remaining = remaining - 1`, "expiry_notices"},
@@ -122,10 +125,13 @@ func scriptFor(to side, script string) string {
 		script = strings.ReplaceAll(strings.ReplaceAll(script, "KEEP", "null"), "NOWHERE", "null")
 		return strings.ReplaceAll(script, "TENANTID", "customer_id")
 	}
+	if strings.Contains(script, "cus_more") {
+		script += "; insert into customer_events (customer, kind, position, after_entry) values (100001, 'made', 0, 0)"
+	}
 	if strings.Contains(script, "set no = no + 100000") {
 		// The file's own references go along, so that only the order is wrong.
 		for _, table := range []string{"wallets", "wallet_lots", "lot_marks", "ledger_entries", "customer_marks", "wallet_marks", "audit_entries", "holds",
-			"hold_events", "objects", "object_events", "expiry_notices"} {
+			"hold_events", "objects", "object_events", "expiry_notices", "customer_events"} {
 			script += "; update " + table + " set customer = customer + 100000 where customer = 3"
 		}
 	}

@@ -159,6 +159,7 @@ var uncarried = map[string][]string{
 	"PostgreSQL": {
 		"installation", "schema_migrations", "copied_from", "feed", "customers.feed_order", "audit_entries.feed_order",
 		"ledger_entries.feed_order", "hold_events.feed_order", "hold_events.after_position", "expiry_notices.feed_order",
+		"object_events.feed_order", "object_events.after_hold", "object_events.after_notice",
 		"expiry_notices.after_position", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
 		"sink_cursors", "sink_leases",
 	},

@@ -68,6 +68,7 @@ var (
 		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
 		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
 		{"freezes", Text}, {"alerts", Text}, {"audit_position", Number}, {"audit_hash", Bytes},
+		{"object_number", Number}, {"object_hash", Bytes},
 	}}
 	AuditEntries = &Table{Name: "audit_entries", Key: []string{"tenant", "customer_id", "position"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"position", Number}, {"id", Text}, {"action", Text}, {"key_id", Text},

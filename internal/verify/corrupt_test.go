@@ -26,6 +26,7 @@ type corruption struct {
 	customer string // id, with the mode for live
 	position int64
 	quick    bool // whether a quick run sees it too
+	only     bool // nothing else must be found
 }
 
 const (

@@ -13,8 +13,9 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// Head is where the chain of a customer's entries and that of the audit trail
-// stand. A position is 0, and its hash all zero, before the first link.
+// Head is where the chain of a customer's entries, that of the audit trail and that
+// of the events about the customer's objects stand. A position is 0, and its hash all
+// zero, before the first link.
 type Head struct {
 	BusinessID string
 	Mode       string
@@ -25,6 +26,16 @@ type Head struct {
 
 	AuditPosition int64
 	AuditHash     [32]byte
+
+	ObjectNumber int64
+	ObjectHash   [32]byte
+}
+
+// moreHeads are where the chains beside that of the entries stand, as the customer's
+// row has them.
+type moreHeads struct {
+	auditPosition, objectNumber int64
+	auditHash, objectHash       []byte
 }
 
 // headOrder gives heads on in the order of id, business and mode. They come in
@@ -35,9 +46,9 @@ type headOrder struct {
 	same    []Head // with the id that came last
 }
 
-// add takes where a wallet of a customer stands, and their audit trail. The
+// add takes where a wallet of a customer stands, and their other chains. The
 // wallet that got the last entry has the head of the chain.
-func (o *headOrder) add(id string, owner, position int64, hash []byte, auditPosition int64, auditHash []byte) error {
+func (o *headOrder) add(id string, owner, position int64, hash []byte, more moreHeads) error {
 	if len(o.same) > 0 && o.same[0].CustomerID != id {
 		if err := o.flush(); err != nil {
 			return err
@@ -47,8 +58,12 @@ func (o *headOrder) add(id string, owner, position int64, hash []byte, auditPosi
 	at := slices.IndexFunc(o.same, func(h Head) bool { return h.BusinessID == of.businessID && h.Mode == of.mode })
 	if at < 0 {
 		at = len(o.same)
-		head := Head{BusinessID: of.businessID, Mode: of.mode, CustomerID: id, AuditPosition: auditPosition}
-		copy(head.AuditHash[:], auditHash)
+		head := Head{
+			BusinessID: of.businessID, Mode: of.mode, CustomerID: id, AuditPosition: more.auditPosition,
+			ObjectNumber: more.objectNumber,
+		}
+		copy(head.AuditHash[:], more.auditHash)
+		copy(head.ObjectHash[:], more.objectHash)
 		o.same = append(o.same, head)
 	}
 	if head := &o.same[at]; position > head.Position {
@@ -74,9 +89,10 @@ func (o *headOrder) flush() error {
 // links is what the ledger has of a customer at the positions of a head; a hash
 // is nil when there is no such link.
 type links struct {
-	known bool
-	entry []byte
-	audit []byte
+	known  bool
+	entry  []byte
+	audit  []byte
+	object []byte
 }
 
 // extend adds a finding when the ledger does not go on from where a customer
@@ -89,19 +105,22 @@ func (f findings) extend(head Head, now links) {
 		f.add(LawImmutable, where, "the checkpoint has the customer, who is gone")
 		return
 	}
-	link := func(law Law, where Finding, what string, then [32]byte, now []byte) {
+	link := func(law Law, number int64, what string, then [32]byte, now []byte) {
 		switch {
-		case where.Position == 0 || bytes.Equal(then[:], now):
+		case number == 0 || bytes.Equal(then[:], now):
 		case now == nil:
-			f.add(law, where, "the checkpoint has %s at this position, which is gone", what)
+			f.add(law, where, "the checkpoint has %s, which is gone", what)
 		default:
 			f.add(law, where, "the hash of %s is %x…, at the checkpoint it was %x…: history was written anew here or before",
 				what, now[:min(8, len(now))], then[:8])
 		}
 	}
-	link(LawImmutable, where, "the entry", head.Hash, now.entry)
+	link(LawImmutable, head.Position, "the entry at this position", head.Hash, now.entry)
 	where.Position = head.AuditPosition
-	link(LawAudit, where, "the audit entry", head.AuditHash, now.audit)
+	link(LawAudit, head.AuditPosition, "the audit entry at this position", head.AuditHash, now.audit)
+	where.Position = 0 // which is that of entries
+	what := fmt.Sprintf("object event %d", head.ObjectNumber)
+	link(LawImmutable, head.ObjectNumber, what, head.ObjectHash, now.object)
 }
 
 // numbers are the tenants by what they are called in a checkpoint.
@@ -137,14 +156,18 @@ func (f *file) heads(tenants *tenants, options Options, found findings) error {
 	       c.audit_position,
 	       c.audit_hash,
 	       w.position,
-	       w.hash
+	       w.hash,
+	       c.object_number,
+	       c.object_hash
 	  from customers c
 	  left join wallets w on w.customer = c.no
 	 order by c.id, c.tenant`
 	err := sqlitex.ExecuteTransient(f.conn, query, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			return order.add(stmt.ColumnText(0), stmt.ColumnInt64(1), stmt.ColumnInt64(4), blob(stmt, 5),
-				stmt.ColumnInt64(2), blob(stmt, 3))
+			return order.add(stmt.ColumnText(0), stmt.ColumnInt64(1), stmt.ColumnInt64(4), blob(stmt, 5), moreHeads{
+				auditPosition: stmt.ColumnInt64(2), auditHash: blob(stmt, 3),
+				objectNumber: stmt.ColumnInt64(6), objectHash: blob(stmt, 7),
+			})
 		},
 	})
 	return errors.Join(err, order.flush())
@@ -170,12 +193,20 @@ func (f *file) links(owner int64, head Head) (now links, err error) {
 	if err != nil || !now.known {
 		return now, err
 	}
-	if head.AuditPosition > 0 {
-		const audit = `select hash from audit_entries where customer = ? and position = ?`
-		err = sqlitex.Execute(f.conn, audit, &sqlitex.ExecOptions{
-			Args: []any{no, head.AuditPosition},
+	const audit = `select hash from audit_entries where customer = ? and position = ?`
+	const object = `select hash from object_events where customer = ? and number = ?`
+	for _, chain := range []struct {
+		query string
+		at    int64
+		hash  *[]byte
+	}{{audit, head.AuditPosition, &now.audit}, {object, head.ObjectNumber, &now.object}} {
+		if chain.at == 0 || err != nil {
+			continue
+		}
+		err = sqlitex.Execute(f.conn, chain.query, &sqlitex.ExecOptions{
+			Args: []any{no, chain.at},
 			ResultFunc: func(stmt *sqlite.Stmt) error {
-				now.audit = blob(stmt, 0)
+				*chain.hash = blob(stmt, 0)
 				return nil
 			},
 		})
@@ -232,7 +263,8 @@ func (r *rowReader) heads(options Options) error {
 	}
 	order := &headOrder{tenants: r.check.tenants, emit: options.Heads}
 	const query = `
-	  select c.customer_id, c.tenant, c.audit_position, c.audit_hash, coalesce(w.position, 0), w.hash
+	  select c.customer_id, c.tenant, c.audit_position, c.audit_hash, c.object_number, c.object_hash, coalesce(w.position, 0),
+	         w.hash
 	    from customers c
 	    left join wallets w on w.customer_id = c.customer_id and w.tenant = c.tenant
 	   order by c.customer_id, c.tenant`
@@ -246,10 +278,13 @@ func (r *rowReader) heads(options Options) error {
 			return err
 		}
 		var id string
-		var owner, auditPosition, position int64
-		var auditHash, hash []byte
-		tag, err := pgx.ForEachRow(rows, []any{&id, &owner, &auditPosition, &auditHash, &position, &hash}, func() error {
-			return order.add(id, owner, position, hash, auditPosition, auditHash)
+		var owner, position int64
+		var more moreHeads
+		var hash []byte
+		tag, err := pgx.ForEachRow(rows, []any{
+			&id, &owner, &more.auditPosition, &more.auditHash, &more.objectNumber, &more.objectHash, &position, &hash,
+		}, func() error {
+			return order.add(id, owner, position, hash, more)
 		})
 		if err != nil {
 			return err
@@ -282,15 +317,17 @@ func (r *rowReader) extends(checkpoint func(func(Head) error) error) error {
 func (r *rowReader) look(numbers map[tenant]int64, heads []Head) error {
 	const query = `
 	  select (select hash from ledger_entries where customer_id = $1 and tenant = $2 and position = $3),
-	         (select hash from audit_entries where customer_id = $1 and tenant = $2 and position = $4)
+	         (select hash from audit_entries where customer_id = $1 and tenant = $2 and position = $4),
+	         (select hash from object_events where customer_id = $1 and tenant = $2 and number = $5)
 	    from customers
 	   where customer_id = $1 and tenant = $2`
 	questions := &pgx.Batch{}
 	for _, head := range heads {
 		owner := numbers[tenant{head.BusinessID, head.Mode}]
-		questions.Queue(query, head.CustomerID, owner, head.Position, head.AuditPosition).QueryRow(func(row pgx.Row) error {
+		ask := questions.Queue(query, head.CustomerID, owner, head.Position, head.AuditPosition, head.ObjectNumber)
+		ask.QueryRow(func(row pgx.Row) error {
 			now := links{known: true}
-			err := row.Scan(&now.entry, &now.audit)
+			err := row.Scan(&now.entry, &now.audit, &now.object)
 			if errors.Is(err, pgx.ErrNoRows) {
 				now, err = links{}, nil
 			}

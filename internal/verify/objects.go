@@ -9,6 +9,7 @@ import (
 // this was the last event about it, and whose it is.
 type objectRow struct {
 	owner objectOwner
+	head  objectHead
 
 	number, object, version, position int64
 	kind, data                        string
@@ -25,6 +26,13 @@ type objectRow struct {
 	updatedAt int64
 }
 
+// objectHead is where the events about a customer's objects stand by the customer's row.
+// The hash is nil where there is no row.
+type objectHead struct {
+	number int64
+	hash   []byte
+}
+
 // What the writer calls domains, in the second implementation of the encoding.
 const (
 	objectDomain      = "billfold.object.v1"
@@ -35,6 +43,7 @@ const (
 type objectChain struct {
 	check *checker
 	owner *customer
+	head  objectHead
 
 	number   int64 // of the last event
 	hash     [32]byte
@@ -43,8 +52,8 @@ type objectChain struct {
 	met      map[int64]bool  // objects whose rows are at their last version
 }
 
-func (c *checker) newObjects(owner *customer) *objectChain {
-	return &objectChain{check: c, owner: owner, versions: map[int64]int64{}, met: map[int64]bool{}}
+func (c *checker) newObjects(owner *customer, head objectHead) *objectChain {
+	return &objectChain{check: c, owner: owner, head: head, versions: map[int64]int64{}, met: map[int64]bool{}}
 }
 
 func (o *objectChain) report(law Law, format string, args ...any) {
@@ -80,8 +89,17 @@ func (o *objectChain) add(r *objectRow) {
 	}
 }
 
-// end checks that the row of each object is the one of its last event.
+// end checks that the customer's row says where the chain ended, and that the row of
+// each object is the one of its last event.
 func (o *objectChain) end() {
+	switch {
+	case o.head.hash == nil:
+		o.check.found.add(LawTenancy, o.owner.where("", 0), "there are object events of a customer who does not exist")
+	case o.head.number != o.number:
+		o.report(LawSequence, "the customer's row stands at object event %d, the last one is %d", o.head.number, o.number)
+	case !bytes.Equal(o.head.hash, o.hash[:]):
+		o.report(LawChain, "the customer's row has another hash of object event %d", o.number)
+	}
 	for object := range o.versions {
 		if !o.met[object] {
 			o.report(LawSequence, "the row of object %d is not at version %d, as its last event is, or is gone", object, o.versions[object])
@@ -136,9 +154,14 @@ type objectOwner struct {
 func (o *objects) add(r *objectRow) {
 	if o.chain == nil || o.of != r.owner {
 		o.end()
-		o.chain, o.of = o.check.newObjects(o.check.owns(r.owner)), r.owner
+		o.chain, o.of = o.check.newObjects(o.check.owns(r.owner), r.head), r.owner
 	}
 	o.chain.add(r)
+}
+
+// none checks a customer without events: the row must say that there are none.
+func (o *objects) none(owner objectOwner, head objectHead) {
+	o.check.newObjects(o.check.owns(owner), head).end()
 }
 
 // stray reports an object that no event made.
@@ -157,8 +180,10 @@ func (o *objects) end() {
 func (c *checker) owns(of objectOwner) *customer {
 	owner := &customer{tenant: of.tenant, id: of.id}
 	tenant, known := c.tenants.byNo[of.tenant]
-	if of.id == "" || !known {
-		c.found.add(LawTenancy, Finding{CustomerID: of.id}, "there are object events of a customer or a business who does not exist")
+	if !known {
+		if of.id != "" {
+			c.found.add(LawTenancy, Finding{CustomerID: of.id}, "there are object events of a business that does not exist")
+		}
 		return owner
 	}
 	owner.businessID, owner.mode = tenant.businessID, tenant.mode

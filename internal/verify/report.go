@@ -35,12 +35,13 @@ const (
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
 	LawHoldEnd     Law = "H3" // a hold ends once
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
+	LawEvents      Law = "E1" // the feed tells of each fact once
 )
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
-	LawAlerts, LawHoldParts, LawHoldEnd, LawAudit,
+	LawAlerts, LawHoldParts, LawHoldEnd, LawAudit, LawEvents,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

@@ -128,7 +128,7 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 		return Report{}, err
 	}
 	check.pairs(rows, rows.broken)
-	if err := f.readObjects(ctx, check, 0); err != nil {
+	if err := errors.Join(f.readObjects(ctx, check, 0), f.readTold(ctx, check)); err != nil {
 		return Report{}, err
 	}
 	report := check.report()

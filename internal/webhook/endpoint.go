@@ -89,27 +89,27 @@ func DecodeEndpoint(tenant ledger.Tenant, text string) (e Endpoint, err error) {
 	return e, err
 }
 
-// publishedTypes are those of the published contract, OpenAPI file of 2026-08. Those
-// of Billfold's own are [ledger.EventKinds].
-var publishedTypes = []string{
-	"payment.succeeded", "payment.failed", "payment.processing", "payment.cancelled", "refund.succeeded", "refund.failed",
-	"dispute.opened", "dispute.expired", "dispute.accepted", "dispute.cancelled", "dispute.challenged", "dispute.won", "dispute.lost",
-	"subscription.active", "subscription.renewed", "subscription.on_hold", "subscription.paused", "subscription.unpaused",
-	"subscription.cancelled", "subscription.failed", "subscription.expired", "subscription.plan_changed", "subscription.updated",
-	"subscription.update_payment_method", "license_key.created", "payout.created", "payout.on_hold", "payout.in_progress",
+// silentTypes are those of the published contract, OpenAPI file of 2026-08, that nothing
+// here tells of. They can be asked for, because receivers do.
+var silentTypes = []string{
+	"license_key.created", "payout.created", "payout.on_hold", "payout.in_progress",
 	"payout.failed", "payout.success", "credit.added", "credit.deducted", "credit.expired", "credit.rolled_over",
 	"credit.rollover_forfeited", "credit.overage_charged", "credit.overage_reset", "credit.manual_adjustment", "credit.balance_low",
-	"abandoned_checkout.detected", "abandoned_checkout.recovered", "dunning.started", "dunning.recovered",
+	"abandoned_checkout.detected", "abandoned_checkout.recovered",
 	"entitlement_grant.created", "entitlement_grant.delivered", "entitlement_grant.failed", "entitlement_grant.revoked",
 }
 
 // IsEventType reports whether endpoints may ask for a type of events.
 func IsEventType(name string) bool {
-	return slices.Contains(ledger.EventKinds(), ledger.EventKind(name)) || slices.Contains(publishedTypes, name)
+	return ledger.IsEventKind(ledger.EventKind(name)) || slices.Contains(silentTypes, name)
 }
 
-// Wants reports whether the endpoint gets events of a kind.
+// Wants reports whether the endpoint gets events of a kind: those that it names, or all
+// that are published where it names none.
 func (e *Endpoint) Wants(kind ledger.EventKind) bool {
+	if len(e.FilterTypes) == 0 {
+		return !e.Disabled && kind.IsPublished()
+	}
 	return !e.Disabled && slices.Contains(e.FilterTypes, string(kind))
 }
 

@@ -105,6 +105,10 @@ create table customers (
   -- Where the customer's audit trail stands.
   audit_position bigint         not null default 0 check (audit_position >= 0),
   audit_hash   bytea            not null default decode(repeat('00', 32), 'hex') check (length(audit_hash) = 32),
+
+  -- Where the events about the customer's objects stand: number and hash of the last.
+  object_number bigint          not null default 0 check (object_number >= 0),
+  object_hash  bytea            not null default decode(repeat('00', 32), 'hex') check (length(object_hash) = 32),
   feed_order   bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
   primary key (customer_id, tenant)
 ) with (fillfactor = 70);
@@ -456,6 +460,9 @@ create table objects (
 
 create index objects_by_id on objects (tenant, kind, id);
 
+-- The feed and verify look here for the object of an event.
+create unique index objects_by_number on objects (customer_id, tenant, number);
+
 -- The workers look here for their work, for all customers at once.
 create index objects_that_are_due on objects (kind, due_at) where due_at is not null;
 
@@ -472,8 +479,23 @@ create table object_events (
   created_at  timestamptz      not null,
   digest      bytea            not null check (length(digest) = 32), -- of the object after it
   hash        bytea            not null check (length(hash) = 32),
+  feed_order  bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
+  after_hold  bigint           not null default 0, -- number of the customer's hold event before it, which the feed tells first
+  after_notice bigint          not null default 0, -- and of the notice
   primary key (customer_id, tenant, number)
 );
+
+create index object_events_by_feed on object_events (tenant, feed_order) where kind <> '';
+
+-- As of entries: or the planner takes the index of the feed for a look-up by key.
+alter table object_events
+  alter column customer_id set statistics 0,
+  alter column tenant set (n_distinct = 1);
+insert into object_events
+select '', -n, n, n, 1, 0, 'told', '', now(), decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex')
+  from generate_series(1, 20) as n;
+analyze object_events;
+delete from object_events;
 
 create function object_events_are_immutable() returns trigger language plpgsql as $$
 begin

@@ -90,6 +90,10 @@ create table customers (
   -- Where the customer's audit trail stands.
   audit_position integer not null default 0 check (audit_position >= 0),
   audit_hash   blob    not null default (zeroblob(32)) check (length(audit_hash) = 32),
+
+  -- Where the events about the customer's objects stand: number and hash of the last.
+  object_number integer not null default 0 check (object_number >= 0),
+  object_hash  blob    not null default (zeroblob(32)) check (length(object_hash) = 32),
   unique (tenant, id)
 ) strict;
 
@@ -286,15 +290,20 @@ end;
 
 -- What the feed tells of customers beside their entries, which are in the feed by
 -- their own numbers: that they were made, each line of their audit trails, what
--- happened to their holds, and the notices of what expires soon. Both are in commit order, and what stands here comes
+-- happened to their holds, the notices of what expires soon, and the events about their
+-- objects that have a kind. Both are in commit order, and what stands here comes
 -- behind the entry that was the last at its time.
 create table customer_events (
   no          integer primary key, -- grows by one, in commit order
   customer    integer not null references customers (no),
-  kind        text    not null check (kind in ('made', 'audit', 'hold', 'notice')),
-  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event or notice
+  kind        text    not null check (kind in ('made', 'audit', 'hold', 'notice', 'object')),
+  position    integer not null check ((position > 0) = (kind <> 'made')), -- of the line, or number of the hold event, notice or object event
   after_entry integer not null check (after_entry >= 0) -- no of an entry, 0 for none
 ) strict;
+
+-- Each event about an object is told once. The other kinds have no such index, because
+-- an index costs more than the row.
+create unique index customer_events_of_objects on customer_events (customer, position) where kind = 'object';
 
 -- One row: which feed this is. A place in a feed is a place in this file only, and
 -- in no copy of it by billfold copy.
@@ -412,6 +421,9 @@ create table objects (
 ) strict;
 
 create index objects_by_id on objects (tenant, kind, id);
+
+-- The feed and verify look here for the object of an event.
+create unique index objects_by_number on objects (customer, number);
 
 -- The workers look here for their work, for all customers at once.
 create index objects_that_are_due on objects (kind, due_at) where due_at > 0;
