@@ -355,7 +355,8 @@ func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 				f.Fatalf("read the history of %s: got error %v, want none", customer.ID, err)
 			}
 			for _, e := range history.Entries {
-				if e.Account == ledger.AccountTransfers || e.EventType == ledger.EventPayment {
+				if e.Account == ledger.AccountTransfers ||
+					e.CreatedBy == ledger.SystemCreator && strings.HasPrefix(e.ReferenceObjectID, "inv_") {
 					entries++
 				}
 			}
