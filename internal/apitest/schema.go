@@ -108,14 +108,20 @@ func loosenOneOf(node any) {
 	})
 }
 
-// widenPrices takes the 32 bits from the prices of products. The published document has
-// them, and gives the amounts of wallets 64; here both reach as far as one entry does.
-func widenPrices(node any) {
+// amounts are the members that hold money, of which the published document has 32 bits.
+var amounts = []string{
+	"amount", "price", "product_price", "recurring_pre_tax_amount", "refundable_amount", "settlement_amount", "settlement_tax",
+	"suggested_price", "tax", "total_amount", "trial_amount",
+}
+
+// widenAmounts takes the 32 bits from amounts of money. The published document gives them
+// to prices and payments, and 64 to wallets; here all reach as far as one entry does.
+func widenAmounts(node any) {
 	walkSchemas(node, func(schema map[string]any) {
 		properties, _ := schema["properties"].(map[string]any)
-		for _, name := range []string{"price", "suggested_price"} {
-			if price, ok := properties[name].(map[string]any); ok && price["format"] == "int32" {
-				price["format"] = "int64"
+		for _, name := range amounts {
+			if amount, ok := properties[name].(map[string]any); ok && amount["format"] == "int32" {
+				amount["format"] = "int64"
 			}
 		}
 	})
