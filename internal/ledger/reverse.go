@@ -116,7 +116,8 @@ func (e *Entry) undo() Direction {
 //  1. key used by another request   IDEMPOTENCY_KEY_REUSED
 //  2. key used by this request      the first answer again, nothing written
 //  3. a reversal, an expiry entry,
-//     or one of a transfer or move  ENTRY_NOT_REVERSIBLE
+//     one of a transfer or move, or
+//     one of an invoice or refund   ENTRY_NOT_REVERSIBLE
 //  4. frozen, for debits if it is a
 //     credit, else for credits too  CUSTOMER_NOT_ACTIVE
 //  5. a condition does not hold     CONDITION_FAILED
@@ -151,6 +152,11 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	if direction == "" {
 		return Change{}, Errorf(CodeNotReversible,
 			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry, leg of a transfer or move of an expiry", undone.ID)
+	}
+	// What the server itself has posted, for an invoice or a refund, only a refund gives
+	// back: it has to know of all that went back.
+	if undone.CreatedBy == SystemCreator && r.CreatedBy != SystemCreator {
+		return Change{}, Errorf(CodeNotReversible, "entry %s is that of %s; refund the payment instead", undone.ID, undone.ReferenceObjectID)
 	}
 	if err := s.Customer.Freezes.Refuse(undone.Currency, direction); err != nil {
 		return Change{}, err
