@@ -21,7 +21,7 @@ const (
 	passFor = time.Minute
 )
 
-// Worker finds invoices that are due, of all businesses, and has each of them go on.
+// Worker finds invoices and refunds that are due, of all businesses, and has each of them go on.
 // There may be one in each of several instances.
 type Worker struct {
 	collector *Collector
@@ -77,7 +77,7 @@ func (w *Worker) Round(ctx context.Context) (worked int, err error) {
 	return len(due), nil
 }
 
-// due reads invoices that are due and are not passed by.
+// due reads invoices and refunds that are due and are not passed by.
 func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 	now := w.collector.now()
 	w.mu.Lock()
@@ -87,25 +87,34 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	found, err := w.collector.store.DueObjects(ctx, Invoices, now, dueMax+len(w.passed))
-	for _, object := range found {
-		if _, passed := w.passed[object.ID]; !passed {
-			due = append(due, object)
+	for _, kind := range []ledger.ObjectKind{Invoices, Refunds} {
+		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
+		if err != nil {
+			return due, err
+		}
+		for _, object := range found {
+			if _, passed := w.passed[object.ID]; !passed {
+				due = append(due, object)
+			}
 		}
 	}
-	return due, err
+	return due, nil
 }
 
-// goOn does what is to be done about an invoice until it waits for something. One
+// goOn does what is to be done about an invoice or refund until it waits for something. One
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
+	step := w.collector.Step
+	if object.Kind == Refunds {
+		step = w.collector.StepRefund
+	}
 	for {
-		more, err := w.collector.Step(ctx, object.Tenant, object.ID)
+		more, err := step(ctx, object.Tenant, object.ID)
 		if ctx.Err() != nil || err == nil && !more {
 			return
 		}
 		if err != nil {
-			w.logger.Error("an invoice cannot go on and is tried again", "invoice", object.ID, "in", passFor, "error", err)
+			w.logger.Error("an invoice or refund cannot go on and is tried again", string(object.Kind), object.ID, "in", passFor, "error", err)
 			w.mu.Lock()
 			w.passed[object.ID] = w.collector.now().Add(passFor)
 			w.mu.Unlock()

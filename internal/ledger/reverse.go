@@ -335,11 +335,11 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 	if err := request.Validate(); err != nil {
 		return Change{}, err
 	}
-	entry, err := b.store.Entry(ctx, request.Tenant, request.CustomerID, request.EntryID)
+	undone, err := b.Reversible(ctx, request.Tenant, request.CustomerID, request.EntryID)
 	if err != nil {
 		return Change{}, err
 	}
-	undone := Reversible{Entry: entry}
+	entry := &undone.Entry
 	moment := Moment{Now: b.Now(), Random: b.random()}
 	scope := Scope{
 		Tenant:     request.Tenant,
@@ -348,22 +348,27 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 		Key:        request.IdempotencyKey,
 		At:         moment.Now,
 		Reverses:   entry.ID,
+		Returns:    undone.Lots,
 	}
-	switch entry.undo() {
-	case Debit:
+	if entry.undo() == Debit {
 		scope.Lot = Lot{Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount}
-	case Credit:
-		seqs := make([]int64, 0, len(entry.Allocations))
-		for _, part := range entry.Allocations {
-			seqs = append(seqs, part.LotSeq)
-		}
-		undone.Lots, err = b.store.Opened(ctx, request.Tenant, request.CustomerID, entry.Currency, seqs)
-		if err != nil {
-			return Change{}, err
-		}
-		scope.Returns = undone.Lots
 	}
 	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return Reverse(s, &request, &undone, moment)
 	})
+}
+
+// Reversible reads an entry that is to be undone, with the lots that a debit took from.
+func (b *Book) Reversible(ctx context.Context, tenant Tenant, customerID, entryID string) (Reversible, error) {
+	entry, err := b.store.Entry(ctx, tenant, customerID, entryID)
+	undone := Reversible{Entry: entry}
+	if err != nil || entry.undo() != Credit {
+		return undone, err
+	}
+	seqs := make([]int64, 0, len(entry.Allocations))
+	for _, part := range entry.Allocations {
+		seqs = append(seqs, part.LotSeq)
+	}
+	undone.Lots, err = b.store.Opened(ctx, tenant, customerID, entry.Currency, seqs)
+	return undone, err
 }
