@@ -36,6 +36,7 @@ var rooms = map[string]room{
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
 			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
+		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
 			"github.com/prometheus/client_golang", "github.com/spf13/cobra",

@@ -391,10 +391,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	}
 	trail := "/customers/" + f.names["frozen"] + "/audit"
 	f.names["audit cursor"] = r.must(200, write, "GET", trail+"?page_size=1", "")["next_cursor"].(string)
-	f.names["thing"], f.names["old thing"] = r.product(test, false), r.product(test, true)
-	f.names["cheap thing"], f.names["poor"] = r.productFor(test, 20), r.customer(write, "poor")
-	paid := r.must(200, write, "POST", "/payments", paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`))
-	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
+	f.sell(test, write)
 	f.names["entry"] = f.newest(write, "cus")
 	f.names["other entry"] = f.newest(other.TestKey, "other cus")
 	f.names["expired entry"] = f.newest(write, "expired cus")

@@ -39,8 +39,10 @@ func newProduct(
 		t.Fatal(err)
 	}
 	product := catalog.Product{
-		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing", TaxCategory: "saas",
-		Price: billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}", CreatedAt: by.Now, UpdatedAt: by.Now,
+		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing",
+		TaxCategory: "saas",
+		Price:       billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}",
+		CreatedAt: by.Now, UpdatedAt: by.Now,
 	}
 	if archived {
 		product.ArchivedAt = by.Now
@@ -70,4 +72,14 @@ func (r *rig) payment(key, customer, product string) (id, invoice string) {
 	r.Helper()
 	id = r.must(200, key, "POST", "/payments", paymentBody(customer, product, ""))["payment_id"].(string)
 	return id, "inv_" + strings.TrimPrefix(id, "pay_")
+}
+
+// sell makes things that are sold, and an invoice that is paid.
+func (f *badInput) sell(tenant ledger.Tenant, key string) {
+	f.Helper()
+	f.names["thing"], f.names["old thing"] = f.product(tenant, false), f.product(tenant, true)
+	f.names["cheap thing"], f.names["poor"] = f.productFor(tenant, 20), f.customer(key, "poor")
+	body := paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`)
+	paid := f.must(200, key, "POST", "/payments", body)
+	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
 }

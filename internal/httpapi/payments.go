@@ -156,10 +156,11 @@ func (p *payment) products() error {
 		if currency != c.Currency || p.request.Currency != "" && p.request.Currency != currency {
 			return badParameter("product_cart", "a payment is in one currency; these are %s and others", currency)
 		}
-		if price > 0 && money.Amount(line.Quantity) > money.EntryMax/price || c.Total > money.EntryMax-price*money.Amount(line.Quantity) {
+		quantity := money.Amount(line.Quantity)
+		if price > 0 && quantity > (money.EntryMax-c.Total)/price {
 			return ledger.FieldErrorf(ledger.CodeAmountTooLarge, "product_cart", "a payment may be %d minor units at the most", money.EntryMax)
 		}
-		charged := price * money.Amount(line.Quantity)
+		charged := price * quantity
 		c.Total += charged
 		p.invoice.Items = append(p.invoice.Items, collect.Item{
 			Line:      billing.Line{ID: product.ID, Amount: charged},

@@ -356,7 +356,8 @@ func TestNewWantsWhatItNeeds(t *testing.T) {
 			t.Errorf("%s: got no error, want one", name)
 		}
 	}
-	if _, err := httpapi.New(httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks}); err != nil {
+	config := httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks}
+	if _, err := httpapi.New(config); err != nil {
 		t.Errorf("the least: got error %v, want none", err)
 	}
 }
