@@ -197,6 +197,7 @@ var routeNames = map[string]string{
 	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
+	"J": "POST /refunds",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -214,6 +215,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
+			routeNames["J"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -257,6 +259,8 @@ func kindOf(route string) string {
 		return "E"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
+	case strings.HasPrefix(route, "POST /refunds"):
+		return "J"
 	case strings.HasPrefix(route, "POST /payments"):
 		return "D"
 	case strings.Contains(route, "ledger-entries/bulk"):

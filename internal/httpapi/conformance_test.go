@@ -87,6 +87,8 @@ type visited struct {
 	method          string // a payment method
 	payment         string // that is waiting for a payment method
 	invoice         string // the same
+	paid            string // a payment that was made
+	refund          string
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -102,7 +104,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 19, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 21, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -167,6 +169,10 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.product, v.gone = v.rig.product(tenant, false), v.rig.product(tenant, true)
 	v.method = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok","recurring_enabled":false}`)["payment_method_id"].(string)
 	v.payment, v.invoice = v.rig.payment(v.write, v.friend, v.product)
+	byCard := paymentBody(v.friend, v.product, `,"payment_method_id":"pm_sandbox_ok"`)
+	v.paid = v.must(200, v.write, "POST", "/payments", byCard)["payment_id"].(string)
+	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
+	v.refund = refund["refund_id"].(string)
 	return v
 }
 
@@ -203,7 +209,7 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -221,7 +227,7 @@ func (v *visited) body(operation *apitest.Operation) string {
 		return ""
 	}
 	body := jsonObject(validBodies[kindOf(operation.Method+" "+operation.Path)])
-	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product).Replace(body)
+	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product, "«paid»", v.paid).Replace(body)
 }
 
 // line is an atomic bulk of one entry, for which the whole of it is refused.
@@ -305,6 +311,8 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
 		path = strings.Replace(path, at.payment, "pay_TV52uJWWXt2yIoBBxpjaa", 1)
 		path = strings.Replace(path, at.invoice, "inv_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = strings.Replace(path, at.refund, "ref_TV52uJWWXt2yIoBBxpjaa", 1)
+		body = strings.Replace(body, at.paid, "pay_TV52uJWWXt2yIoBBxpjaa", 1)
 	case http.StatusGone:
 		body = strings.Replace(body, at.product, at.gone, 1)
 	case http.StatusRequestTimeout:
@@ -366,7 +374,7 @@ func TestOptions(t *testing.T) {
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
 			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {
