@@ -187,10 +187,11 @@ func (o *RefundOrder) plan(invoice *Invoice, now time.Time) (billing.RefundStep,
 // customer what is answered; it is pure. The same refund is made once: a repeat finds it.
 // One with a part of the card is pending then, and due at once.
 func (c *Collector) Refund(
-	ctx context.Context, tenant ledger.Tenant, order RefundOrder, request *Request, answer func(*Refund, *ledger.Customer) []byte,
+	ctx context.Context, tenant ledger.Tenant, order RefundOrder, request *Request,
+	answer func(*Refund, *ledger.Customer) []byte,
 ) (made *Refund, err error) {
 	m := c.moment()
-	err = c.about(ctx, tenant, order.InvoiceID, order.ID, m, request, func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
+	decide := func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
 		if of.refund != nil {
 			made = of.refund
 			return ledger.Change{Replayed: true, Wallet: s.Wallet}, nil
@@ -213,8 +214,8 @@ func (c *Collector) Refund(
 			return change, err
 		}
 		return change, change.Put(&s, ledger.Object{ObjectKey: request.object(), Data: string(data)}, "", "", m.Now)
-	})
-	if err != nil {
+	}
+	if err := c.about(ctx, tenant, order.InvoiceID, order.ID, m, request, decide); err != nil {
 		return nil, err
 	}
 	return made, nil
@@ -407,7 +408,7 @@ func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id str
 // part of the card went back. It may say so twice and in any order.
 func (c *Collector) AnswerRefund(ctx context.Context, refund *Refund, succeeded bool) error {
 	m := c.moment()
-	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
+	decide := func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
 		none := ledger.Change{Replayed: true, Wallet: s.Wallet}
 		if of.refund == nil {
 			return none, ledger.Errorf(ledger.CodeNotFound, "there is no such refund")
@@ -417,14 +418,15 @@ func (c *Collector) AnswerRefund(ctx context.Context, refund *Refund, succeeded 
 			return none, nil
 		}
 		return keepRefund(&s, of, of.refund, &step, m)
-	})
+	}
+	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, decide)
 }
 
 // askLater has the processor asked about a refund again after a while, unless somebody
 // else has had it go on meanwhile.
 func (c *Collector) askLater(ctx context.Context, refund *Refund) error {
 	m := c.moment()
-	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
+	decide := func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
 		change := ledger.Change{Wallet: s.Wallet}
 		if of.refund == nil || of.refund.version != refund.version || of.refund.State != billing.RefundPending {
 			change.Replayed = true
@@ -437,5 +439,6 @@ func (c *Collector) askLater(ctx context.Context, refund *Refund) error {
 			return change, err
 		}
 		return change, change.Put(&s, object, "", "", m.Now)
-	})
+	}
+	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, decide)
 }

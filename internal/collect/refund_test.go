@@ -2,6 +2,7 @@ package collect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -132,7 +133,7 @@ func (s *stage) refund(faults refundFaults) (problems []string) {
 		running.Go(func() {
 			for i := range 35 {
 				o := order(random, ids[random.IntN(len(ids))], fmt.Sprintf("ref_%d_%02d", n, i))
-				for err := errLost; ledger.CodeOf(err) == ledger.CodeStorageUnavailable || ledger.CodeOf(err) == ledger.CodeOutcomeUnknown || err == errLost; {
+				for err := errLost; again(err); {
 					if _, err = c.Refund(s.Context(), shop, o, nil, nil); err == nil {
 						made.Add(1)
 						_, _ = c.StepRefund(s.Context(), shop, o.ID) // what fails is the worker's
@@ -160,12 +161,19 @@ func (s *stage) refund(faults refundFaults) (problems []string) {
 	return problems
 }
 
+// again reports whether an error asks for another try.
+func again(err error) bool {
+	code := ledger.CodeOf(err)
+	return errors.Is(err, errLost) || code == ledger.CodeStorageUnavailable || code == ledger.CodeOutcomeUnknown
+}
+
 // customers makes so many.
 func (s *stage) customers(count int) (ids []string) {
 	s.Helper()
 	for n := range count {
 		customer := ledger.Customer{
-			Tenant: shop, ID: fmt.Sprintf("cus_%02d", n), Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch,
+			Tenant: shop, ID: fmt.Sprintf("cus_%02d", n), Email: "a@example.com", Name: "A", Metadata: "{}",
+			CreatedAt: epoch, UpdatedAt: epoch,
 		}
 		if _, err := s.store.CreateCustomer(s.Context(), customer, nil); err != nil {
 			s.Fatal(err)
@@ -209,7 +217,8 @@ func (s *stage) inspectRefunds(u *unreliable, customers, ids []string) (problems
 		for _, refund := range invoice.Refunds {
 			all++
 			states[refund.State]++
-			if kept, err := c.FindRefund(s.Context(), shop, refund.ID); err != nil || kept.State != refund.State || kept.Amount() != refund.Card+refund.Wallet {
+			kept, err := c.FindRefund(s.Context(), shop, refund.ID)
+			if err != nil || kept.State != refund.State || kept.Amount() != refund.Card+refund.Wallet {
 				problem("refund %s is %s with its invoice, and %+v, %v by itself", refund.ID, refund.State, kept, err)
 			}
 			if refund.State != billing.RefundSucceeded {
@@ -254,8 +263,12 @@ func (s *stage) cameBack(u *unreliable, customers []string, problem func(string,
 	s.Helper()
 	of := map[string]string{} // the invoice of a refund
 	c := collect.New(s.store, u, s.clock.Now, s.random)
-	list, err := s.store.Objects(s.Context(), shop, ledger.ObjectFilter{Kind: collect.Refunds}, ledger.ObjectPage{Limit: 200})
-	for ; err == nil; list, err = s.store.Objects(s.Context(), shop, ledger.ObjectFilter{Kind: collect.Refunds}, ledger.ObjectPage{Limit: 200, Before: list.Next}) {
+	page := ledger.ObjectPage{Limit: 200}
+	for {
+		list, err := s.store.Objects(s.Context(), shop, ledger.ObjectFilter{Kind: collect.Refunds}, page)
+		if err != nil {
+			s.Fatal(err)
+		}
 		for i := range list.Objects {
 			refund, err := collect.RefundOf(&list.Objects[i])
 			if err != nil {
@@ -263,12 +276,9 @@ func (s *stage) cameBack(u *unreliable, customers []string, problem func(string,
 			}
 			of[refund.ID] = refund.InvoiceID
 		}
-		if list.Next == "" {
+		if page.Before = list.Next; page.Before == "" {
 			break
 		}
-	}
-	if err != nil {
-		s.Fatal(err)
 	}
 	got := map[string]returns{}
 	for _, customer := range customers {

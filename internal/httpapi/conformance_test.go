@@ -250,6 +250,8 @@ func (v *visited) refusedBody(kind string, status int) string {
 		return v.line(v.customer, members+`,"entry_type":"debit"}`)
 	case "R":
 		return `{"if_seq":999}`
+	case "J":
+		return `{"payment_id":"` + v.paid + `","amount":5000}`
 	case "T":
 		return v.sending(members)
 	}

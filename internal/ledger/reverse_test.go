@@ -60,7 +60,9 @@ func TestReversalsOfInvoicesAreRefunds(t *testing.T) {
 	}
 	s := ledger.Snapshot{Wallet: ledger.Wallet{Currency: "USD", Seq: 8}}
 	moment := ledger.Moment{Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	for by, want := range map[string]ledger.Code{"key_1": ledger.CodeNotReversible, "": ledger.CodeNotReversible, ledger.SystemCreator: ""} {
+	for by, want := range map[string]ledger.Code{
+		"key_1": ledger.CodeNotReversible, "": ledger.CodeNotReversible, ledger.SystemCreator: "",
+	} {
 		change, err := ledger.Reverse(s, &ledger.ReverseRequest{EntryID: "cwt_1", CreatedBy: by}, &of, moment)
 		if ledger.CodeOf(err) != want || (err == nil) != (change.Entry.Amount == 5) {
 			t.Errorf("by %q: got %+v, error %v, want %q", by, change.Entry, err, want)
