@@ -27,6 +27,25 @@ func (s *shop) refund(payment, more string, headers ...string) reply {
 	return s.send(r)
 }
 
+// toldOfRefunds is as what is told of the customer's refunds.
+func (s *shop) toldOfRefunds() (kinds string) {
+	s.Helper()
+	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
+	events, err := s.model.ObjectEvents(s.Context(), tenant, s.customer, 0, 100)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, e := range events {
+		if strings.HasPrefix(string(e.Kind), "refund.") {
+			kinds += string(e.Kind)
+			if !strings.Contains(e.Data, `"payload_type":"Refund"`) || !strings.Contains(e.Data, `"refund_id":"ref_`) {
+				s.Errorf("got %s told, want a refund", e.Data)
+			}
+		}
+	}
+	return kinds
+}
+
 // TestRefundsGoWhereTheyShould has payments refunded to the card and to the wallet, whole
 // and in part.
 func TestRefundsGoWhereTheyShould(t *testing.T) {
@@ -64,6 +83,10 @@ func TestRefundsGoWhereTheyShould(t *testing.T) {
 			}
 			if left := s.balance(); left != test.left {
 				t.Errorf("got %d in the wallet, want %d", left, test.left)
+			}
+			told := s.toldOfRefunds()
+			if want := map[string]string{"succeeded": "refund.succeeded", "failed": "refund.failed"}[test.status]; told != want {
+				t.Errorf("got %q told, want %q", told, want)
 			}
 			of := s.get("/payments/" + payment)
 			refunds := of["refunds"].([]any)
