@@ -100,6 +100,8 @@ var weights = map[string]int{
 	"list_events":                      3,
 	"create_webhook":                   3,
 	"patch_webhook":                    4,
+	"create_product":                   3,
+	"undelete_product":                 2,
 	"list_webhook_deliveries":          3,
 	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
@@ -255,7 +257,11 @@ func (g *grammar) value(name string, schema *openapi3.Schema) string {
 		return fmt.Sprint(schema.Enum[0])
 	}
 	if len(schema.Enum) > 0 {
-		return jsonText(fmt.Sprint(schema.Enum[g.IntN(len(schema.Enum))]))
+		value := schema.Enum[g.IntN(len(schema.Enum))]
+		if text, isText := value.(string); isText {
+			return jsonText(text)
+		}
+		return fmt.Sprint(value)
 	}
 	kinds := schema.Type.Slice()
 	switch kinds[g.IntN(len(kinds))] {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
@@ -69,12 +70,12 @@ var answers = map[ledger.Code]answer{
 	CodeUnauthorized:           {status: http.StatusUnauthorized},
 	CodeForbidden:              {status: http.StatusForbidden},
 	ledger.CodeNotFound:        {status: http.StatusNotFound},
+	catalog.CodeProductDeleted: {status: http.StatusGone},
 	CodeMethodNotAllowed:       {status: http.StatusMethodNotAllowed},
 	CodeRequestTimeout:         {status: http.StatusRequestTimeout, retryable: true},
 	CodeDuplicateKey:           {status: http.StatusConflict},
 	ledger.CodeConditionFailed: {status: http.StatusPreconditionFailed},
 	CodeRequestTooLarge:        {status: http.StatusRequestEntityTooLarge},
-	CodeProductDeleted:         {status: http.StatusGone},
 	CodeUnsupportedMediaType:   {status: http.StatusUnsupportedMediaType},
 	CodeUnsupportedEncoding:    {status: http.StatusUnsupportedMediaType},
 	CodeTooManyRequests:        {status: http.StatusTooManyRequests, retryable: true},
@@ -99,6 +100,9 @@ var answers = map[ledger.Code]answer{
 	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidProduct:       {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidSchedule:      {status: http.StatusUnprocessableEntity},
+	catalog.CodeNotOffered:           {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},

@@ -31,7 +31,8 @@ func modeOf(key string) ledger.Mode {
 
 // newProduct has a tenant sell something for a price in dollars, or not any more.
 func newProduct(
-	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount, archived bool,
+	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount,
+	archived bool,
 ) (id string) {
 	t.Helper()
 	by, err := directory.Change(ledger.Actor{KeyID: "key_of_the_test"})
@@ -53,15 +54,15 @@ func newProduct(
 	return product.ID
 }
 
-// product is newProduct for the tenants of a rig.
-func (r *rig) product(tenant ledger.Tenant, archived bool) string {
+// thing is newProduct for the tenants of a rig.
+func (r *rig) thing(tenant ledger.Tenant, archived bool) string {
 	r.Helper()
 	r.clock.Move(time.Millisecond)
 	return newProduct(r, r.directory, r.stores.Products, tenant, 1000, archived)
 }
 
-// productFor is product at a price.
-func (r *rig) productFor(tenant ledger.Tenant, price money.Amount) string {
+// thingFor is thing at a price.
+func (r *rig) thingFor(tenant ledger.Tenant, price money.Amount) string {
 	r.Helper()
 	r.clock.Move(time.Millisecond)
 	return newProduct(r, r.directory, r.stores.Products, tenant, price, false)
@@ -77,8 +78,8 @@ func (r *rig) payment(key, customer, product string) (id, invoice string) {
 // sell makes things that are sold, and an invoice that is paid.
 func (f *badInput) sell(tenant ledger.Tenant, key string) {
 	f.Helper()
-	f.names["thing"], f.names["old thing"] = f.product(tenant, false), f.product(tenant, true)
-	f.names["cheap thing"], f.names["poor"] = f.productFor(tenant, 20), f.customer(key, "poor")
+	f.names["thing"], f.names["old thing"] = f.thing(tenant, false), f.thing(tenant, true)
+	f.names["cheap thing"], f.names["poor"] = f.thingFor(tenant, 20), f.customer(key, "poor")
 	body := paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`)
 	paid := f.must(200, key, "POST", "/payments", body)
 	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]

@@ -63,7 +63,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
-		"wallet": walletParams, "history": dailyParams, "statement": statementParams,
+		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
 	} {
 		if len(names) > queryMax {
@@ -74,6 +74,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
 		"webhook": webhookFields, "payment": paymentFields, "refund": refundFields,
+		"product": productFields, "price": oneTimeFields, "recurring price": recurFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)
