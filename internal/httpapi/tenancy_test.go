@@ -62,8 +62,14 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	}
 	n.payment = h.send(request{method: "POST", path: "/payments", key: key(n.business),
 		body: paymentBody(n.customer, n.product, `,"metadata":{"c":"`+canary+`"}`)}).want(h, http.StatusOK)["payment_id"].(string)
+	rich := h.send(request{method: "POST", path: "/customers", key: key(n.business), body: `{"email":"r@example.com","name":"R"}`}).
+		want(h, http.StatusOK)["customer_id"].(string)
+	h.send(request{method: "POST", path: "/customers/" + rich + "/wallets/ledger-entries", key: key(n.business),
+		body: `{"amount":999999,"currency":"USD","entry_type":"credit"}`}).want(h, http.StatusOK)
+	paid := h.send(request{method: "POST", path: "/payments", key: key(n.business), body: paymentBody(rich, n.product, "")}).
+		want(h, http.StatusOK)["payment_id"].(string)
 	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
-		body: `{"payment_id":"` + n.payment + `","amount":1,"destination":"wallet","reason":"` + canary + `"}`}).
+		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
 		want(h, http.StatusOK)["refund_id"].(string)
 	return n
 }
