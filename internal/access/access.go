@@ -83,6 +83,10 @@ type Settings struct {
 	// PaymentRetryHours are the waits after the first try of a subscription's payment that
 	// failed, the second, and so on: at most [PaymentRetriesMax] of 1 … [PaymentRetryMax].
 	PaymentRetryHours []int64 `json:"payment_retry_hours"`
+
+	// RefundWindowDays is for how many days after it was paid a payment can be refunded, 1
+	// … [RefundWindowMax].
+	RefundWindowDays int64 `json:"refund_window_days"`
 }
 
 // Limits of the settings about payments.
@@ -90,6 +94,7 @@ const (
 	PaymentMethodWaitMax = 720
 	PaymentRetriesMax    = 8
 	PaymentRetryMax      = 720
+	RefundWindowMax      = 3650
 )
 
 // ExpiryNoticeMax is the longest time before an expiry at which it is announced, in

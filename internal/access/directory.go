@@ -198,7 +198,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict, CreditReversal: RefuseDebt,
 		BelowCardMinimum: LeaveInWallet, PaymentMethodWaitHours: 24,
-		PaymentRetryHours: []int64{12, 24, 48, 72, 96, 120, 168, 168},
+		PaymentRetryHours: []int64{12, 24, 48, 72, 96, 120, 168, 168}, RefundWindowDays: 30,
 	}
 }
 

@@ -26,6 +26,7 @@ type SettingsUpdate struct {
 	BelowCardMinimum       *BelowCardMinimum
 	PaymentMethodWaitHours *int64
 	PaymentRetryHours      []int64
+	RefundWindowDays       *int64
 }
 
 // validate checks the fields in the order currencies, rates, on_duplicate,
@@ -86,6 +87,9 @@ func (u *SettingsUpdate) validatePayments() error {
 	if hours := u.PaymentMethodWaitHours; hours != nil && (*hours < 1 || *hours > PaymentMethodWaitMax) {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_method_wait_hours", "payment_method_wait_hours must be 1 … %d", PaymentMethodWaitMax)
 	}
+	if days := u.RefundWindowDays; days != nil && (*days < 1 || *days > RefundWindowMax) {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "refund_window_days", "refund_window_days must be 1 … %d", RefundWindowMax)
+	}
 	if len(u.PaymentRetryHours) > PaymentRetriesMax {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_retry_hours", "payment_retry_hours must have at most %d waits", PaymentRetriesMax)
 	}
@@ -136,6 +140,9 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	if u.PaymentRetryHours != nil {
 		s.PaymentRetryHours = slices.Clone(u.PaymentRetryHours)
 	}
+	if u.RefundWindowDays != nil {
+		s.RefundWindowDays = *u.RefundWindowDays
+	}
 	return s
 }
 
@@ -177,5 +184,5 @@ func equal(a, b Settings) bool {
 		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds &&
 		a.CreditReversal == b.CreditReversal && a.ExpiryNoticeDays == b.ExpiryNoticeDays &&
 		a.BelowCardMinimum == b.BelowCardMinimum && a.PaymentMethodWaitHours == b.PaymentMethodWaitHours &&
-		slices.Equal(a.PaymentRetryHours, b.PaymentRetryHours)
+		slices.Equal(a.PaymentRetryHours, b.PaymentRetryHours) && a.RefundWindowDays == b.RefundWindowDays
 }

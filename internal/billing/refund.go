@@ -2,6 +2,7 @@ package billing
 
 import (
 	"slices"
+	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
@@ -13,6 +14,13 @@ const (
 	CodeAlreadyRefunded     ledger.Code = "PAYMENT_ALREADY_REFUNDED"
 	CodeRefundExceeds       ledger.Code = "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT"
 	CodeCurrencyMismatch    ledger.Code = "CURRENCY_MISMATCH"
+	CodeRefundProcessing    ledger.Code = "EXISTING_REFUND_REQUEST_PROCESSING"
+	CodeNothingPaid         ledger.Code = "ZERO_AMOUNT_PAYMENT_REFUND_NOT_ALLOWED"
+	CodeLineNotFound        ledger.Code = "LINE_ITEM_NOT_FOUND"
+	CodeLineTwice           ledger.Code = "DUPLICATE_LINE_ITEMS_IN_REQUEST"
+	CodeLineRefunded        ledger.Code = "LINE_ITEM_FULLY_REFUNDED"
+	CodeLineTooHigh         ledger.Code = "LINE_ITEM_REFUND_AMOUNT_TOO_HIGH"
+	CodeLineTooLow          ledger.Code = "LINE_ITEM_REFUND_AMOUNT_TOO_LOW"
 )
 
 // Destination is where a refund goes.
@@ -65,12 +73,12 @@ const (
 
 // Refund is one of a payment.
 type Refund struct {
-	ID          string
-	State       RefundState
-	Destination Destination
-	Card        money.Amount // of the card's part
-	Wallet      money.Amount // of the wallet's part
-	Lines       []Line       // what of which line, empty for what is about none
+	ID          string       `json:"id"`
+	State       RefundState  `json:"state"`
+	Destination Destination  `json:"destination"`
+	Card        money.Amount `json:"card"`            // of the card's part
+	Wallet      money.Amount `json:"wallet"`          // of the wallet's part
+	Lines       []Line       `json:"lines,omitempty"` // what of which line, empty for what is about none
 }
 
 // Key identifies the refund at the processor.
@@ -96,6 +104,28 @@ func (p *Refundable) Left() (card, wallet money.Amount) {
 	}
 	return max(card, 0), wallet
 }
+
+// Given is what refunds have given back so far, of both parts.
+func (p *Refundable) Given() (sum money.Amount) {
+	for i := range p.Refunds {
+		if r := &p.Refunds[i]; r.State != RefundPending {
+			card, wallet := r.takes()
+			sum += card + wallet
+		}
+	}
+	return sum
+}
+
+// LineLeft is what can be refunded of a line: no more than of the payment.
+func (p *Refundable) LineLeft(id string) money.Amount {
+	of, _ := p.lineLeft(id)
+	card, wallet := p.Left()
+	return min(of, card+wallet)
+}
+
+// RefundWait is how long to wait with the next call about a refund, after so many in a
+// row that had no definite answer.
+func RefundWait(looks int) time.Duration { return backOff(looks) }
 
 // lineLeft is what can be refunded of a line, and false where there is no such line.
 // A refund that came back has given back what it gave to the wallet; of which line
@@ -151,8 +181,16 @@ type RefundStep struct {
 //
 //  1. the payment has not succeeded      PAYMENT_NOT_SUCCEEDED
 //  2. another currency                   CURRENCY_MISMATCH
-//  3. nothing is left                    PAYMENT_ALREADY_REFUNDED
-//  4. more than is left of it or a line  REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT
+//  3. nothing was paid                   ZERO_AMOUNT_PAYMENT_REFUND_NOT_ALLOWED
+//  4. nothing is left, and a refund is
+//     pending that may fail              EXISTING_REFUND_REQUEST_PROCESSING
+//  5. nothing is left                    PAYMENT_ALREADY_REFUNDED
+//  6. a line named twice                 DUPLICATE_LINE_ITEMS_IN_REQUEST
+//  7. no such line                       LINE_ITEM_NOT_FOUND
+//  8. nothing is left of a line          LINE_ITEM_FULLY_REFUNDED
+//  9. below one of a line                LINE_ITEM_REFUND_AMOUNT_TOO_LOW
+//  10. more than is left of a line       LINE_ITEM_REFUND_AMOUNT_TOO_HIGH
+//  11. more than is left of the payment  REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT
 //
 // A part of a payment is taken of its two parts in proportion to what is left of
 // each, so that all refunds together take exactly both (laws F1, F2):
@@ -172,8 +210,14 @@ func MakeRefund(p Refundable, q RefundRequest) (RefundStep, error) {
 	if q.Currency != "" && q.Currency != p.Currency {
 		return RefundStep{}, ledger.Errorf(CodeCurrencyMismatch, "payment %s was made in %s", p.PaymentID, p.Currency)
 	}
+	if p.Card+p.Wallet == 0 {
+		return RefundStep{}, ledger.Errorf(CodeNothingPaid, "payment %s is of nothing", p.PaymentID)
+	}
 	card, wallet := p.Left()
 	if card+wallet == 0 {
+		if slices.ContainsFunc(p.Refunds, func(r Refund) bool { return r.State == RefundPending }) {
+			return RefundStep{}, ledger.Errorf(CodeRefundProcessing, "a refund of all that is left of payment %s is under way", p.PaymentID)
+		}
 		return RefundStep{}, ledger.Errorf(CodeAlreadyRefunded, "nothing of payment %s is left to refund", p.PaymentID)
 	}
 	amount, lines, err := p.wanted(q, card+wallet)
@@ -213,16 +257,12 @@ func (p *Refundable) wanted(q RefundRequest, left money.Amount) (amount money.Am
 	}
 	asked := map[string]bool{}
 	for _, line := range q.Lines {
-		of, ok := p.lineLeft(line.ID)
-		if !ok || asked[line.ID] {
-			return 0, nil, ledger.FieldErrorf(ledger.CodeNotFound, "items", "payment %s has no item %s, or it is named twice", p.PaymentID, line.ID)
+		if asked[line.ID] {
+			return 0, nil, ledger.FieldErrorf(CodeLineTwice, "items", "item %s is named twice", line.ID)
 		}
 		asked[line.ID] = true
-		if line.Amount == 0 {
-			line.Amount = of
-		}
-		if line.Amount < 0 || line.Amount > of {
-			return 0, nil, exceeds
+		if line, err = p.wantedOf(line); err != nil {
+			return 0, nil, err
 		}
 		amount += line.Amount // at most what was paid
 		lines = append(lines, line)
@@ -231,6 +271,24 @@ func (p *Refundable) wanted(q RefundRequest, left money.Amount) (amount money.Am
 		return 0, nil, exceeds
 	}
 	return amount, lines, nil
+}
+
+// wantedOf is how much a request asks for of a line.
+func (p *Refundable) wantedOf(line Line) (Line, error) {
+	of, ok := p.lineLeft(line.ID)
+	switch {
+	case !ok:
+		return line, ledger.FieldErrorf(CodeLineNotFound, "items", "payment %s has no item %s", p.PaymentID, line.ID)
+	case of <= 0:
+		return line, ledger.FieldErrorf(CodeLineRefunded, "items", "nothing of item %s is left to refund", line.ID)
+	case line.Amount < 0:
+		return line, ledger.FieldErrorf(CodeLineTooLow, "items", "at least 1 minor unit of item %s can be refunded", line.ID)
+	case line.Amount > of:
+		return line, ledger.FieldErrorf(CodeLineTooHigh, "items", "%d minor units of item %s are left to refund", of, line.ID)
+	case line.Amount == 0:
+		line.Amount = of
+	}
+	return line, nil
 }
 
 func (p *Refundable) find(id string) int {

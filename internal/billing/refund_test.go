@@ -41,10 +41,20 @@ func TestRefunds(t *testing.T) {
 		{"another currency", paid, billing.RefundRequest{Currency: "INR"}, 0, 0, "", billing.RefundMove{}, billing.CodeCurrencyMismatch},
 		{"too much", paid, billing.RefundRequest{Amount: 1001}, 0, 0, "", billing.RefundMove{}, billing.CodeRefundExceeds},
 		{"below zero", paid, billing.RefundRequest{Amount: -1}, 0, 0, "", billing.RefundMove{}, billing.CodeRefundExceeds},
-		{"too much of a line", paid, billing.RefundRequest{Lines: []billing.Line{{"b", 301}}}, 0, 0, "", billing.RefundMove{}, billing.CodeRefundExceeds},
-		{"below zero of a line", paid, billing.RefundRequest{Lines: []billing.Line{{"a", 9}, {"b", -1}}}, 0, 0, "", billing.RefundMove{}, billing.CodeRefundExceeds},
-		{"no such line", paid, billing.RefundRequest{Lines: []billing.Line{{"c", 1}}}, 0, 0, "", billing.RefundMove{}, ledger.CodeNotFound},
-		{"a line twice", paid, billing.RefundRequest{Lines: []billing.Line{{"a", 1}, {"a", 1}}}, 0, 0, "", billing.RefundMove{}, ledger.CodeNotFound},
+		{"too much of a line", paid, billing.RefundRequest{Lines: []billing.Line{{"b", 301}}}, 0, 0, "", billing.RefundMove{}, billing.CodeLineTooHigh},
+		{"below zero of a line", paid, billing.RefundRequest{Lines: []billing.Line{{"a", 9}, {"b", -1}}}, 0, 0, "", billing.RefundMove{}, billing.CodeLineTooLow},
+		{"no such line", paid, billing.RefundRequest{Lines: []billing.Line{{"c", 1}}}, 0, 0, "", billing.RefundMove{}, billing.CodeLineNotFound},
+		{"a line twice", paid, billing.RefundRequest{Lines: []billing.Line{{"a", 1}, {"a", 1}}}, 0, 0, "", billing.RefundMove{}, billing.CodeLineTwice},
+		{"of nothing", with(func(p *billing.Refundable) { p.Card, p.Wallet = 0, 0 }), billing.RefundRequest{}, 0, 0, "", billing.RefundMove{}, billing.CodeNothingPaid},
+		{"of a line that went back", with(func(p *billing.Refundable) {
+			p.Refunds = []billing.Refund{{ID: "ref_0", State: billing.RefundSucceeded, Wallet: 300, Lines: []billing.Line{{"b", 300}}}}
+		}), billing.RefundRequest{Lines: []billing.Line{{"b", 0}}}, 0, 0, "", billing.RefundMove{}, billing.CodeLineRefunded},
+		{"all went back", with(func(p *billing.Refundable) {
+			p.Refunds = []billing.Refund{{ID: "ref_0", State: billing.RefundSucceeded, Wallet: 600, Card: 400}}
+		}), billing.RefundRequest{}, 0, 0, "", billing.RefundMove{}, billing.CodeAlreadyRefunded},
+		{"all may go back", with(func(p *billing.Refundable) {
+			p.Refunds = []billing.Refund{{ID: "ref_0", State: billing.RefundPending, Wallet: 600, Card: 400}}
+		}), billing.RefundRequest{}, 0, 0, "", billing.RefundMove{}, billing.CodeRefundProcessing},
 	} {
 		test.request.ID, test.request.Destination = "ref_1", destinationOr(test.request.Destination)
 		step, err := billing.MakeRefund(test.payment, test.request)

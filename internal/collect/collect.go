@@ -78,6 +78,13 @@ type Invoice struct {
 	DefaultAlerts ledger.Alerts `json:"default_alerts"`
 
 	Collection billing.Collection `json:"collection"`
+
+	// Debit is the id of the entry by which the wallet paid its part, empty where it paid
+	// nothing. PaidAt is when all was paid, and Refunds are those of the payment, oldest
+	// first: whoever makes one sees all others under the lock of the customer.
+	Debit   string           `json:"debit,omitempty"`
+	PaidAt  time.Time        `json:"paid_at,omitzero"`
+	Refunds []billing.Refund `json:"refunds,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -357,10 +364,12 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		}
 		return change, err
 	case billing.MoveCapture:
-		return ledger.Capture(s, &ledger.CaptureRequest{
+		change, err := ledger.Capture(s, &ledger.CaptureRequest{
 			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, Purpose: spent, ReferenceObjectID: id,
 			CreatedBy: creator,
 		}, m)
+		invoice.Debit = change.Entry.ID
+		return change, err
 	case billing.MoveRelease:
 		return ledger.Release(s, &ledger.ReleaseRequest{
 			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, CreatedBy: creator,
@@ -374,5 +383,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 	if planned.Kind == billing.MoveCredit {
 		request.Direction, request.Purpose = ledger.Credit, received
 	}
-	return ledger.Post(s, &request, m)
+	change, err := ledger.Post(s, &request, m)
+	if planned.Kind == billing.MoveDebit {
+		invoice.Debit = change.Entry.ID
+	}
+	return change, err
 }

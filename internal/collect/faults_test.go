@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
@@ -23,6 +25,7 @@ type unreliable struct {
 	mu       sync.Mutex
 	payments map[string]string // the invoice of each
 	returned map[string]bool
+	refunds  map[string]processor.RefundRequest // that arrived, by key
 	calls    int64
 	lost     int64
 }
@@ -30,6 +33,7 @@ type unreliable struct {
 func newUnreliable(p processor.Processor, seed uint64) *unreliable {
 	return &unreliable{
 		Processor: p, random: rand.New(rand.NewPCG(seed, 1)), payments: map[string]string{}, returned: map[string]bool{},
+		refunds: map[string]processor.RefundRequest{},
 	}
 }
 
@@ -95,6 +99,18 @@ func (u *unreliable) Return(ctx context.Context, id, key string) error {
 	return err
 }
 
+func (u *unreliable) Refund(ctx context.Context, r processor.RefundRequest) (status processor.RefundStatus, err error) {
+	_, err = u.call(func() (billing.Report, error) {
+		u.mu.Lock()
+		u.refunds[r.Key] = r
+		u.mu.Unlock()
+		var err error
+		status, err = u.Processor.Refund(ctx, r)
+		return billing.Report{}, err
+	})
+	return status, err
+}
+
 // charged is what the card was charged for each invoice, less what went back.
 func (u *unreliable) charged(t *testing.T) map[string]money.Amount {
 	t.Helper()
@@ -123,15 +139,18 @@ type forgetful struct {
 // before is a decision that gets what it is about as an earlier one did.
 func (f *forgetful) before(decide ledger.Decide) ledger.Decide {
 	return func(s ledger.Snapshot) (ledger.Change, error) {
-		if len(s.Objects) > 0 {
-			f.mu.Lock()
-			latest := s.Objects[0]
+		f.mu.Lock()
+		s.Objects = slices.Clone(s.Objects)
+		for i, latest := range s.Objects {
+			if latest.Kind != collect.Invoices {
+				continue
+			}
 			if old, found := f.stale[latest.ID]; found && f.random.IntN(5) == 0 {
-				s.Objects = append([]ledger.Object{old}, s.Objects[1:]...)
+				s.Objects[i] = old
 			}
 			f.stale[latest.ID] = latest
-			f.mu.Unlock()
 		}
+		f.mu.Unlock()
 		return decide(s)
 	}
 }

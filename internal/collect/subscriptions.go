@@ -249,6 +249,9 @@ func (i *Invoice) put(change *ledger.Change, snapshot *ledger.Snapshot, now time
 		i.CreatedAt = now
 	}
 	i.UpdatedAt = now
+	if i.Collection.State == billing.Paid && before.Collection.State != billing.Paid {
+		i.PaidAt = now
+	}
 	next, err := i.object(now)
 	if err != nil {
 		return err

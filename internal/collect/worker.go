@@ -22,8 +22,8 @@ const (
 	passFor = time.Minute
 )
 
-// Worker finds invoices and subscriptions that are due, of all businesses, and has each of
-// them go on.
+// Worker finds invoices, refunds and subscriptions that are due, of all businesses, and has
+// each of them go on.
 // There may be one in each of several instances.
 type Worker struct {
 	collector *Collector
@@ -89,7 +89,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	for _, kind := range []ledger.ObjectKind{Invoices, Subscriptions} {
+	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Subscriptions} {
 		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
 		if err != nil {
 			return nil, err
@@ -107,10 +107,13 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 	var err error
-	if object.Kind == Subscriptions {
+	switch object.Kind {
+	case Subscriptions:
 		err = w.renew(ctx, object)
-	} else {
-		err = w.collect(ctx, object)
+	case Refunds:
+		err = w.step(ctx, object, w.collector.StepRefund)
+	default:
+		err = w.step(ctx, object, w.collector.Step)
 	}
 	if err == nil || ctx.Err() != nil {
 		return
@@ -129,9 +132,11 @@ func (w *Worker) renew(ctx context.Context, object *ledger.Object) error {
 	return w.collector.Renew(ctx, subscription)
 }
 
-func (w *Worker) collect(ctx context.Context, object *ledger.Object) error {
+func (w *Worker) step(
+	ctx context.Context, object *ledger.Object, step func(context.Context, ledger.Tenant, string) (more bool, err error),
+) error {
 	for {
-		more, err := w.collector.Step(ctx, object.Tenant, object.ID)
+		more, err := step(ctx, object.Tenant, object.ID)
 		if err != nil || !more || ctx.Err() != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ var rooms = map[string]room{
 		tests:   []string{"internal/ledger"},
 		modules: []string{"github.com/stripe/stripe-go/v85"},
 	},
-	"internal/processor/processortest": {imports: []string{"internal/billing", "internal/processor"}, forTests: true},
+	"internal/processor/processortest": {imports: []string{"internal/billing", "internal/money", "internal/processor"}, forTests: true},
 	"internal/vault":                   {},
 	"internal/collect": {
 		imports: []string{"internal/access", "internal/billing", "internal/ledger", "internal/money", "internal/processor"},

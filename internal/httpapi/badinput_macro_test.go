@@ -40,6 +40,7 @@ var validBodies = map[string][]jsonMember{
 		{"payment_method_id", `"pm_sandbox_ok"`},
 	},
 	"Q": {{"token", `"pm_sandbox_ok"`}},
+	"S": {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},
 	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},

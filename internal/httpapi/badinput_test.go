@@ -197,6 +197,7 @@ var routeNames = map[string]string{
 	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
+	"S": "POST /refunds",
 	"G": "POST /products",
 	"J": "PATCH /products/«product»",
 }
@@ -216,7 +217,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
-			routeNames["G"], routeNames["J"],
+			routeNames["G"], routeNames["J"], routeNames["S"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -260,6 +261,8 @@ func kindOf(route string) string {
 		return "E"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
+	case strings.HasPrefix(route, "POST /refunds"):
+		return "S"
 	case strings.HasPrefix(route, "POST /payments"):
 		return "D"
 	case strings.Contains(route, "ledger-entries/bulk"):

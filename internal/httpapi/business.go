@@ -14,7 +14,7 @@ import (
 
 var businessFields = []string{
 	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
-	"expiry_notice_days", "below_card_minimum", "payment_method_wait_hours", "payment_retry_hours",
+	"expiry_notice_days", "below_card_minimum", "payment_method_wait_hours", "payment_retry_hours", "refund_window_days",
 }
 
 const (
@@ -28,6 +28,7 @@ const (
 	businessBelowMinimum
 	businessMethodWait
 	businessRetries
+	businessRefundWindow
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -103,7 +104,8 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 		}
 		out = strconv.AppendInt(out, hours, 10)
 	}
-	out = append(out, ']')
+	out = append(out, `],"refund_window_days":`...)
+	out = strconv.AppendInt(out, settings.RefundWindowDays, 10)
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -171,6 +173,9 @@ func (f *fields) paymentSettings(update *access.SettingsUpdate) error {
 	}
 	if err == nil {
 		update.PaymentMethodWaitHours, err = f.setting(businessMethodWait)
+	}
+	if err == nil {
+		update.RefundWindowDays, err = f.setting(businessRefundWindow)
 	}
 	if err != nil || !f.given(businessRetries) {
 		return err

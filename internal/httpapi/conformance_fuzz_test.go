@@ -48,6 +48,7 @@ type shopper struct {
 	methods   []string // their paths
 	payments  []string
 	invoices  []string
+	refunds   []string
 }
 
 // fuzz is one run of the test.
@@ -223,6 +224,8 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"lot_seq":           func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
 		"method_path":       own(func(s *shopper) []string { return s.methods }),
 		"payment_id":        own(func(s *shopper) []string { return s.payments }),
+		"refund_id":         own(func(s *shopper) []string { return s.refunds }),
+		"destination":       func(g *grammar) string { return g.pick([]string{"original", "wallet"}) },
 		"invoice_id":        own(func(s *shopper) []string { return s.invoices }),
 		"product_id":        own(func(s *shopper) []string { return s.products }),
 		"payment_method_id": sandboxToken,
@@ -334,6 +337,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if id := between(body, `{"payment_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/payments" {
 		s.payments, s.invoices = append(s.payments, id), append(s.invoices, "inv_"+id[len("pay_"):])
 	}
+	if id := between(body, `{"refund_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/refunds" {
+		s.refunds = append(s.refunds, id)
+	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)
 	}
@@ -355,8 +361,8 @@ func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 				f.Fatalf("read the history of %s: got error %v, want none", customer.ID, err)
 			}
 			for _, e := range history.Entries {
-				if e.Account == ledger.AccountTransfers ||
-					e.CreatedBy == ledger.SystemCreator && strings.HasPrefix(e.ReferenceObjectID, "inv_") {
+				billed := e.EventType == ledger.EventPayment || e.EventType == ledger.EventRefund || e.EventType == ledger.EventPaymentReversal
+				if e.Account == ledger.AccountTransfers || billed && e.CreatedBy == ledger.SystemCreator {
 					entries++
 				}
 			}

@@ -108,6 +108,8 @@ var weights = map[string]int{
 	"create_payment":                   8,
 	"create_customer_payment_method":   3,
 	"get_payment":                      2,
+	"create_refund":                    8,
+	"get_refund":                       2,
 }
 
 // operation picks one.

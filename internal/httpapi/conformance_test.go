@@ -87,6 +87,8 @@ type visited struct {
 	method          string // a payment method
 	payment         string // that is waiting for a payment method
 	invoice         string // the same
+	paid            string // a payment that was made
+	refund          string
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -102,7 +104,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 22, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 24, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -168,6 +170,10 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.must(200, v.write, "PATCH", "/customers/"+v.customer+"/wallets/USD/lots/"+v.moved, v.repeatedBody("M"))
 	v.method = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok","recurring_enabled":false}`)["payment_method_id"].(string)
 	v.payment, v.invoice = v.rig.payment(v.write, v.friend, v.product)
+	byCard := paymentBody(v.friend, v.product, `,"payment_method_id":"pm_sandbox_ok"`)
+	v.paid = v.must(200, v.write, "POST", "/payments", byCard)["payment_id"].(string)
+	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
+	v.refund = refund["refund_id"].(string)
 	return v
 }
 
@@ -210,7 +216,7 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -228,7 +234,7 @@ func (v *visited) body(operation *apitest.Operation) string {
 		return ""
 	}
 	body := jsonObject(validBodies[kindOf(operation.Method+" "+operation.Path)])
-	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product).Replace(body)
+	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product, "«paid»", v.paid).Replace(body)
 }
 
 // line is an atomic bulk of one entry, for which the whole of it is refused.
@@ -251,6 +257,8 @@ func (v *visited) refusedBody(kind string, status int) string {
 		return v.line(v.customer, members+`,"entry_type":"debit"}`)
 	case "R":
 		return `{"if_seq":999}`
+	case "S":
+		return `{"payment_id":"` + v.paid + `","amount":5000}`
 	case "T":
 		return v.sending(members)
 	}
@@ -311,7 +319,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		key = at.read
 	case http.StatusNotFound:
 		path = at.unknown().Replace(path)
-		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
+		body = strings.NewReplacer(at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", at.paid, "pay_TV52uJWWXt2yIoBBxpjaa").Replace(body)
 	case http.StatusGone:
 		path = strings.Replace(path, at.product, at.gone, 1)
 		body = strings.Replace(body, at.product, at.gone, 1)
@@ -350,7 +358,8 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 // unknown replaces the ids of objects by those of none.
 func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
-		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa")
+		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
+		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.
@@ -380,7 +389,7 @@ func TestOptions(t *testing.T) {
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
 			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

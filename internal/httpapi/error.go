@@ -11,6 +11,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/catalog"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -52,6 +53,19 @@ type answer struct {
 // people, and a test compares the two.
 var answers = map[ledger.Code]answer{
 	ledger.CodeInsufficientFunds: {status: http.StatusBadRequest},
+
+	billing.CodePaymentNotSucceeded: {status: http.StatusBadRequest},
+	billing.CodeAlreadyRefunded:     {status: http.StatusBadRequest},
+	billing.CodeRefundExceeds:       {status: http.StatusBadRequest},
+	billing.CodeRefundProcessing:    {status: http.StatusBadRequest},
+	billing.CodeNothingPaid:         {status: http.StatusBadRequest},
+	billing.CodeLineNotFound:        {status: http.StatusBadRequest},
+	billing.CodeLineTwice:           {status: http.StatusBadRequest},
+	billing.CodeLineRefunded:        {status: http.StatusBadRequest},
+	billing.CodeLineTooHigh:         {status: http.StatusBadRequest},
+	billing.CodeLineTooLow:          {status: http.StatusBadRequest},
+	collect.CodeRefundWindow:        {status: http.StatusBadRequest},
+	collect.CodeNothingToRefund:     {status: http.StatusBadRequest},
 
 	CodeUnauthorized:           {status: http.StatusUnauthorized},
 	CodeForbidden:              {status: http.StatusForbidden},

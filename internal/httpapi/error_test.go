@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -43,12 +45,20 @@ func TestErrorsAreDocumented(t *testing.T) {
 	}
 }
 
+// ofRefunds are the codes that only requests for refunds are answered with.
+var ofRefunds = map[ledger.Code]bool{
+	billing.CodePaymentNotSucceeded: true, billing.CodeAlreadyRefunded: true, billing.CodeRefundExceeds: true,
+	billing.CodeRefundProcessing: true, billing.CodeNothingPaid: true, billing.CodeLineNotFound: true,
+	billing.CodeLineTwice: true, billing.CodeLineRefunded: true, billing.CodeLineTooHigh: true, billing.CodeLineTooLow: true,
+	collect.CodeRefundWindow: true, collect.CodeNothingToRefund: true,
+}
+
 // TestStatusesOfTheMoneyRoute keeps 400 and 409 for what clients take them for.
 func TestStatusesAreReserved(t *testing.T) {
 	t.Parallel()
 	for code, answer := range answers {
-		if (answer.status == 400) != (code == ledger.CodeInsufficientFunds) {
-			t.Errorf("%s has status %d; 400 means insufficient funds and nothing else", code, answer.status)
+		if (answer.status == 400) != (code == ledger.CodeInsufficientFunds || ofRefunds[code]) {
+			t.Errorf("%s has status %d; 400 means insufficient funds, or that a refund is refused", code, answer.status)
 		}
 		if (answer.status == 409) != (code == CodeDuplicateKey) {
 			t.Errorf("%s has status %d; 409 means a duplicate and nothing else", code, answer.status)

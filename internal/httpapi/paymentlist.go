@@ -137,7 +137,7 @@ func (s *Server) replyInvoices(
 	next := ""
 	if filter.CustomerID == "" || isID(filter.CustomerID, "cus_") { // what is no id is nobody's
 		err = s.inTurn(c, keep != nil || page.Skip > walkSkip, func() (err error) {
-			found, next, err = s.findInvoices(c.r.Context(), c.tenant(), filter, page, keep)
+			found, next, err = findObjects(c.r.Context(), s.book.Store(), c.tenant(), filter, page, collect.InvoiceOf, keep)
 			return err
 		})
 	}
@@ -174,29 +174,29 @@ func (s *Server) replyInvoices(
 	return s.replyList(c, append(out, '}'))
 }
 
-// findInvoices reads a page. With keep it looks through the invoices from the newest, and
-// at no more than lookMax of them.
-func (s *Server) findInvoices(
-	ctx context.Context, tenant ledger.Tenant, filter ledger.ObjectFilter, page ledger.ObjectPage,
-	keep func(*collect.Invoice) bool,
-) (found []*collect.Invoice, next string, err error) {
+// findObjects reads a page of invoices or refunds. With keep it looks through them from
+// the newest, and at no more than lookMax of them.
+func findObjects[T any](
+	ctx context.Context, store ledger.Store, tenant ledger.Tenant, filter ledger.ObjectFilter, page ledger.ObjectPage,
+	of func(*ledger.Object) (*T, error), keep func(*T) bool,
+) (found []*T, next string, err error) {
 	step := page
 	if keep != nil {
 		step.Limit, step.Skip = 200, 0
 	}
 	skip := page.Skip
 	for looked := 0; ; {
-		list, err := s.book.Store().Objects(ctx, tenant, filter, step)
+		list, err := store.Objects(ctx, tenant, filter, step)
 		if err != nil {
 			return nil, "", err
 		}
 		for i := range list.Objects {
-			invoice, err := collect.InvoiceOf(&list.Objects[i])
+			item, err := of(&list.Objects[i])
 			if err != nil {
 				return nil, "", err
 			}
 			if keep != nil {
-				if !keep(invoice) {
+				if !keep(item) {
 					continue
 				}
 				if skip > 0 {
@@ -204,7 +204,7 @@ func (s *Server) findInvoices(
 					continue
 				}
 			}
-			if found = append(found, invoice); len(found) == page.Limit && (i+1 < len(list.Objects) || list.Next != "") {
+			if found = append(found, item); len(found) == page.Limit && (i+1 < len(list.Objects) || list.Next != "") {
 				return found, list.Objects[i].ID, nil
 			}
 		}
@@ -244,7 +244,11 @@ func (s *Server) handlePayment(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.replyJSON(invoice.Payment(&customer))
+	payment := invoice.Payment(&customer)
+	if payment.Refunds, err = s.collector.RefundsOf(c.r.Context(), invoice); err != nil {
+		return err
+	}
+	return c.replyJSON(payment)
 }
 
 // replyJSON answers with what encoding/json makes of a value.
@@ -273,11 +277,11 @@ func (s *Server) handlePaymentLines(c *call) error {
 	if err != nil {
 		return err
 	}
-	items := []lineItem{}
+	items, refundable := []lineItem{}, invoice.Refundable()
 	for _, item := range invoice.Items {
 		line := lineItem{ID: item.ID, Amount: item.Amount, Name: optional(item.Name), Description: optional(item.Description)}
 		if invoice.Status() == collect.Succeeded {
-			line.Refundable = item.Amount
+			line.Refundable = refundable.LineLeft(item.ID)
 		}
 		items = append(items, line)
 	}

@@ -83,4 +83,9 @@ func (f *badInput) sell(tenant ledger.Tenant, key string) {
 	body := paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`)
 	paid := f.must(200, key, "POST", "/payments", body)
 	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
+	f.names["paid"] = paid["payment_id"].(string)
+	back := f.must(200, key, "POST", "/payments", body)["payment_id"].(string)
+	f.must(200, key, "POST", "/refunds", `{"payment_id":"`+back+`"}`)
+	f.names["given back"] = back
+	f.names["unpaid"], _ = f.payment(key, f.customer(key, "penniless"), f.names["thing"])
 }

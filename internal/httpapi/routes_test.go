@@ -64,7 +64,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
-		"payments": paymentListParams, "invoices": invoiceListParams,
+		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)
@@ -73,7 +73,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
-		"webhook": webhookFields, "payment": paymentFields,
+		"webhook": webhookFields, "payment": paymentFields, "refund": refundFields,
 		"product": productFields, "price": oneTimeFields, "recurring price": recurFields,
 	} {
 		if len(names) > fieldsMax {

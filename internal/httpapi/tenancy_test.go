@@ -29,6 +29,7 @@ type neighbour struct {
 	event    string // that is to be sent to the webhook
 	method   string // empty in live mode, where there is none
 	payment  string
+	refund   string
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -61,6 +62,15 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	}
 	n.payment = h.send(request{method: "POST", path: "/payments", key: key(n.business),
 		body: paymentBody(n.customer, n.product, `,"metadata":{"c":"`+canary+`"}`)}).want(h, http.StatusOK)["payment_id"].(string)
+	rich := h.send(request{method: "POST", path: "/customers", key: key(n.business), body: `{"email":"r@example.com","name":"R"}`}).
+		want(h, http.StatusOK)["customer_id"].(string)
+	h.send(request{method: "POST", path: "/customers/" + rich + "/wallets/ledger-entries", key: key(n.business),
+		body: `{"amount":999999,"currency":"USD","entry_type":"credit"}`}).want(h, http.StatusOK)
+	paid := h.send(request{method: "POST", path: "/payments", key: key(n.business), body: paymentBody(rich, n.product, "")}).
+		want(h, http.StatusOK)["payment_id"].(string)
+	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
+		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
+		want(h, http.StatusOK)["refund_id"].(string)
 	return n
 }
 
@@ -92,6 +102,7 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"POST /customers/{customer_id}/payment-methods":                           `{"token":"pm_sandbox_ok"}`,
+	"POST /refunds":                        `{"payment_id":"{payment_id}","amount":1,"destination":"wallet"}`,
 	"POST /payments":                       paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
 	"PATCH /business":                      `{}`,
 	"POST /webhooks":                       `{"url":"https://example.com/hook"}`,
@@ -150,12 +161,13 @@ func TestTenantMatrix(t *testing.T) {
 		for _, n := range []neighbour{theirs, live} {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_")).Replace(route.Pattern)
-			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" // whose body names a customer
+				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund).Replace(route.Pattern)
+			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
+				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
 			query := requiredQuery(route.Method + " " + route.Pattern)
 			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
 				"{id}", "pdt_0Tn2lqUn000000bB9wXcP", "{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP").
+				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP").
 				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {
@@ -164,7 +176,7 @@ func TestTenantMatrix(t *testing.T) {
 				cells++
 				r := request{
 					method: route.Method, path: path + query, key: c.key,
-					body:   strings.ReplaceAll(acceptedBodies[route.Method+" "+route.Pattern], "{customer_id}", n.customer),
+					body:   strings.NewReplacer("{customer_id}", n.customer, "{payment_id}", n.payment).Replace(acceptedBodies[route.Method+" "+route.Pattern]),
 					remote: fmt.Sprintf("192.0.2.%d:1", cells%250), // so that nobody is told to wait
 				}
 				checkCell(t, h, route, r, c, named, unknown)

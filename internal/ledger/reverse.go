@@ -116,7 +116,8 @@ func (e *Entry) undo() Direction {
 //  1. key used by another request   IDEMPOTENCY_KEY_REUSED
 //  2. key used by this request      the first answer again, nothing written
 //  3. a reversal, an expiry entry,
-//     or one of a transfer or move  ENTRY_NOT_REVERSIBLE
+//     one of a transfer or move, or
+//     one of an invoice or refund   ENTRY_NOT_REVERSIBLE
 //  4. frozen, for debits if it is a
 //     credit, else for credits too  CUSTOMER_NOT_ACTIVE
 //  5. a condition does not hold     CONDITION_FAILED
@@ -151,6 +152,11 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	if direction == "" {
 		return Change{}, Errorf(CodeNotReversible,
 			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry, leg of a transfer or move of an expiry", undone.ID)
+	}
+	// What the server itself has posted, for an invoice or a refund, only a refund gives
+	// back: it has to know of all that went back.
+	if undone.CreatedBy == SystemCreator && r.CreatedBy != SystemCreator {
+		return Change{}, Errorf(CodeNotReversible, "entry %s is that of %s; refund the payment instead", undone.ID, undone.ReferenceObjectID)
 	}
 	if err := s.Customer.Freezes.Refuse(undone.Currency, direction); err != nil {
 		return Change{}, err
@@ -329,11 +335,11 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 	if err := request.Validate(); err != nil {
 		return Change{}, err
 	}
-	entry, err := b.store.Entry(ctx, request.Tenant, request.CustomerID, request.EntryID)
+	undone, err := b.Reversible(ctx, request.Tenant, request.CustomerID, request.EntryID)
 	if err != nil {
 		return Change{}, err
 	}
-	undone := Reversible{Entry: entry}
+	entry := &undone.Entry
 	moment := Moment{Now: b.Now(), Random: b.random()}
 	scope := Scope{
 		Tenant:     request.Tenant,
@@ -342,22 +348,27 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 		Key:        request.IdempotencyKey,
 		At:         moment.Now,
 		Reverses:   entry.ID,
+		Returns:    undone.Lots,
 	}
-	switch entry.undo() {
-	case Debit:
+	if entry.undo() == Debit {
 		scope.Lot = Lot{Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount}
-	case Credit:
-		seqs := make([]int64, 0, len(entry.Allocations))
-		for _, part := range entry.Allocations {
-			seqs = append(seqs, part.LotSeq)
-		}
-		undone.Lots, err = b.store.Opened(ctx, request.Tenant, request.CustomerID, entry.Currency, seqs)
-		if err != nil {
-			return Change{}, err
-		}
-		scope.Returns = undone.Lots
 	}
 	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return Reverse(s, &request, &undone, moment)
 	})
+}
+
+// Reversible reads an entry that is to be undone, with the lots that a debit took from.
+func (b *Book) Reversible(ctx context.Context, tenant Tenant, customerID, entryID string) (Reversible, error) {
+	entry, err := b.store.Entry(ctx, tenant, customerID, entryID)
+	undone := Reversible{Entry: entry}
+	if err != nil || entry.undo() != Credit {
+		return undone, err
+	}
+	seqs := make([]int64, 0, len(entry.Allocations))
+	for _, part := range entry.Allocations {
+		seqs = append(seqs, part.LotSeq)
+	}
+	undone.Lots, err = b.store.Opened(ctx, tenant, customerID, entry.Currency, seqs)
+	return undone, err
 }

@@ -45,3 +45,27 @@ func TestReversalsGiveToNoOtherLot(t *testing.T) {
 		t.Errorf("got %+v, error %v, want %s", change, err, ledger.CodeInternal)
 	}
 }
+
+// What the server has posted for an invoice is given back by a refund of it, and by
+// nobody who has the entry's id.
+func TestReversalsOfInvoicesAreRefunds(t *testing.T) {
+	t.Parallel()
+	of := ledger.Reversible{
+		Entry: ledger.Entry{
+			ID: "cwt_1", Currency: "USD", Direction: ledger.Debit, Amount: 5, EventType: ledger.EventPayment,
+			Account: ledger.AccountRevenue, CreatedBy: ledger.SystemCreator, ReferenceObjectID: "inv_1",
+			Allocations: []ledger.Allocation{{LotSeq: 7, Amount: 5}},
+		},
+		Lots: []ledger.Lot{{Seq: 7, Category: ledger.Paid, Remaining: 9}},
+	}
+	s := ledger.Snapshot{Wallet: ledger.Wallet{Currency: "USD", Seq: 8}}
+	moment := ledger.Moment{Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	for by, want := range map[string]ledger.Code{
+		"key_1": ledger.CodeNotReversible, "": ledger.CodeNotReversible, ledger.SystemCreator: "",
+	} {
+		change, err := ledger.Reverse(s, &ledger.ReverseRequest{EntryID: "cwt_1", CreatedBy: by}, &of, moment)
+		if ledger.CodeOf(err) != want || (err == nil) != (change.Entry.Amount == 5) {
+			t.Errorf("by %q: got %+v, error %v, want %q", by, change.Entry, err, want)
+		}
+	}
+}

@@ -48,7 +48,33 @@ type Processor interface {
 	// Return gives all of a charged payment back to its card. Under any key it does
 	// so once; a payment that was given back before is no error.
 	Return(ctx context.Context, paymentID, key string) error
+
+	// Refund gives a part of a charged payment back to its card, and says how that stands
+	// by now. Under one key it is given back once, however often and however long
+	// afterwards the same is asked for; that says how it stands then. A refund that is
+	// above what of the payment has not gone back, or of a payment that is not charged,
+	// has failed.
+	Refund(ctx context.Context, r RefundRequest) (RefundStatus, error)
 }
+
+// RefundRequest is a part of a payment that is to go back to its card.
+type RefundRequest struct {
+	Key       string         `json:"key"`        // it finds the refund again, for ever
+	PaymentID string         `json:"payment_id"` // the processor's
+	Amount    money.Amount   `json:"amount"`     // 1 … the payment's
+	Currency  money.Currency `json:"currency"`   // the payment's
+}
+
+// RefundStatus is how a refund stands, as the processor says.
+type RefundStatus string
+
+// The statuses. One that has succeeded may fail later all the same: the card's bank did
+// not take it, and the money came back. One that failed stays so.
+const (
+	RefundPending   RefundStatus = "pending"
+	RefundSucceeded RefundStatus = "succeeded"
+	RefundFailed    RefundStatus = "failed"
+)
 
 // Request is a payment to be made.
 type Request struct {

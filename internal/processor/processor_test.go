@@ -31,6 +31,9 @@ func (f failing) Cancel(context.Context, string) (billing.Report, error) {
 	return billing.Report{}, f.err
 }
 func (f failing) Return(context.Context, string, string) error { return f.err }
+func (f failing) Refund(context.Context, processor.RefundRequest) (processor.RefundStatus, error) {
+	return "", f.err
+}
 
 // TestDoSaysWhatIsKnown takes no error for an answer: only a search that found
 // nothing, and a call that was certainly not made, are known to have had no effect.

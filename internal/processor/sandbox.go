@@ -28,6 +28,9 @@ const (
 	SandboxUnavailable      = "pm_sandbox_unavailable"       // the first confirmation is refused for too many requests
 	SandboxDuplicateNotices = "pm_sandbox_duplicate_notices" // succeeds, and every notification comes twice
 	SandboxReorderedNotices = "pm_sandbox_reordered_notices" // succeeds, and notifications come in reverse
+	SandboxRefundFails      = "pm_sandbox_refund_fails"      // succeeds, and every refund of it fails
+	SandboxRefundTimeout    = "pm_sandbox_refund_timeout"    // succeeds; the first call of a refund is not answered, and has its effect
+	SandboxRefundPending    = "pm_sandbox_refund_pending"    // succeeds; a refund succeeds an hour later
 )
 
 // sandboxMethods are what a confirmation makes of a payment.
@@ -49,6 +52,9 @@ var sandboxMethods = map[string]struct {
 	SandboxUnavailable:      {status: billing.ChargeSucceeded},
 	SandboxDuplicateNotices: {status: billing.ChargeSucceeded},
 	SandboxReorderedNotices: {status: billing.ChargeSucceeded},
+	SandboxRefundFails:      {status: billing.ChargeSucceeded},
+	SandboxRefundTimeout:    {status: billing.ChargeSucceeded},
+	SandboxRefundPending:    {status: billing.ChargeSucceeded},
 }
 
 // sandboxMinimum is the least that the sandbox charges, in minor units of any
@@ -96,6 +102,8 @@ type SandboxPayment struct {
 	Then     billing.Status `json:"then,omitempty"` // what becomes of it by itself, empty: nothing
 	At       time.Time      `json:"at,omitzero"`    // and when
 	Returned bool           `json:"returned,omitempty"`
+
+	Refunds []SandboxRefund `json:"refunds,omitempty"`
 }
 
 // NewSandbox returns a sandbox without payments, which lives by a clock and keeps its

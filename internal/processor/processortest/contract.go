@@ -22,6 +22,7 @@ func Contract(t *testing.T, open func(t *testing.T) processor.Processor, ok, dec
 	t.Run("what failed stays so", c.failedForGood)
 	t.Run("what was cancelled is never charged", c.cancelledForGood)
 	t.Run("what there is not", c.none)
+	t.Run("parts go back once", c.refunds)
 }
 
 type contract struct {

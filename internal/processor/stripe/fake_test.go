@@ -431,6 +431,13 @@ func (f *fake) refund(w http.ResponseWriter, r *http.Request) (executed bool) {
 		refuse(w, 400, "invalid_request_error", "charge_already_refunded", "it has gone back")
 		return false
 	}
+	if part, err := strconv.ParseInt(r.Form.Get("amount"), 10, 64); err == nil {
+		if part > amount {
+			refuse(w, 400, "invalid_request_error", "", "it is more than is left of the charge")
+			return false
+		}
+		amount = part
+	}
 	refund := &fakeRefund{fmt.Sprintf("re_%d", len(f.refunds)+1), i.id, "succeeded", amount, metadata(r)}
 	switch {
 	case i.card == cardPendingRefund:
