@@ -361,8 +361,9 @@ func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 				f.Fatalf("read the history of %s: got error %v, want none", customer.ID, err)
 			}
 			for _, e := range history.Entries {
-				refund := e.EventType == ledger.EventRefund || e.EventType == ledger.EventPaymentReversal
-				if e.Account == ledger.AccountTransfers || e.EventType == ledger.EventPayment || refund {
+				of := e.ReferenceObjectID
+				billed := strings.HasPrefix(of, "inv_") || strings.HasPrefix(of, "ref_")
+				if e.Account == ledger.AccountTransfers || e.CreatedBy == ledger.SystemCreator && billed {
 					entries++
 				}
 			}
