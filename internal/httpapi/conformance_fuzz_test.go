@@ -361,8 +361,9 @@ func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 				f.Fatalf("read the history of %s: got error %v, want none", customer.ID, err)
 			}
 			for _, e := range history.Entries {
-				billed := e.EventType == ledger.EventPayment || e.EventType == ledger.EventRefund || e.EventType == ledger.EventPaymentReversal
-				if e.Account == ledger.AccountTransfers || billed && e.CreatedBy == ledger.SystemCreator {
+				of := e.ReferenceObjectID
+				billed := strings.HasPrefix(of, "inv_") || strings.HasPrefix(of, "ref_") || strings.HasPrefix(of, "pay_")
+				if e.Account == ledger.AccountTransfers || e.CreatedBy == ledger.SystemCreator && billed {
 					entries++
 				}
 			}
