@@ -37,6 +37,16 @@ const (
 	RecordDebt CreditReversal = "debt"   // what is missing is owed (law O3)
 )
 
+// BelowCardMinimum says what becomes of a rest of an invoice that is less than the card
+// processor charges.
+type BelowCardMinimum string
+
+// The two ways.
+const (
+	LeaveInWallet BelowCardMinimum = "leave_in_wallet" // the wallet pays less, the card just the minimum
+	ChargeMinimum BelowCardMinimum = "charge_minimum"  // the card pays the minimum, the wallet gets what is too much
+)
+
 // Settings of a business in one mode. A store keeps them as the JSON that
 // encoding/json makes of them.
 type Settings struct {
@@ -61,7 +71,26 @@ type Settings struct {
 	// ExpiryNoticeDays is how many days before money expires that is announced, 0 …
 	// [ExpiryNoticeMax]; 0: not at all. Stores find by it whose money is to be announced.
 	ExpiryNoticeDays int64 `json:"expiry_notice_days"`
+
+	// BelowCardMinimum is what becomes of a rest that is less than the card processor
+	// charges.
+	BelowCardMinimum BelowCardMinimum `json:"below_card_minimum"`
+
+	// PaymentMethodWaitHours is how long a payment that the wallet does not cover waits
+	// for a payment method before it is cancelled, 1 … [PaymentMethodWaitMax].
+	PaymentMethodWaitHours int64 `json:"payment_method_wait_hours"`
+
+	// PaymentRetryHours are the waits after the first try of a subscription's payment that
+	// failed, the second, and so on: at most [PaymentRetriesMax] of 1 … [PaymentRetryMax].
+	PaymentRetryHours []int64 `json:"payment_retry_hours"`
 }
+
+// Limits of the settings about payments.
+const (
+	PaymentMethodWaitMax = 720
+	PaymentRetriesMax    = 8
+	PaymentRetryMax      = 720
+)
 
 // ExpiryNoticeMax is the longest time before an expiry at which it is announced, in
 // days.

@@ -195,7 +195,11 @@ type CreatedBusiness struct {
 
 // DefaultSettings are those of a new business.
 func DefaultSettings() Settings {
-	return Settings{Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict, CreditReversal: RefuseDebt}
+	return Settings{
+		Currencies: []money.Currency{"INR", "USD"}, OnDuplicate: Conflict, CreditReversal: RefuseDebt,
+		BelowCardMinimum: LeaveInWallet, PaymentMethodWaitHours: 24,
+		PaymentRetryHours: []int64{12, 24, 48, 72, 96, 120, 168, 168},
+	}
 }
 
 // CreateBusiness makes a business in both modes, with one write key in each.

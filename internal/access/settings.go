@@ -22,10 +22,14 @@ type SettingsUpdate struct {
 	ReversalGraceSeconds *int64
 	CreditReversal       *CreditReversal
 	ExpiryNoticeDays     *int64
+
+	BelowCardMinimum       *BelowCardMinimum
+	PaymentMethodWaitHours *int64
+	PaymentRetryHours      []int64
 }
 
 // validate checks the fields in the order currencies, rates, on_duplicate,
-// alerts, grace, credit_reversal, expiry_notice_days.
+// alerts, grace, credit_reversal, expiry_notice_days, then those about payments.
 func (u *SettingsUpdate) validate() error {
 	if u.Currencies != nil && len(u.Currencies) == 0 {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "enabled_currencies", "enabled_currencies must name at least one currency")
@@ -72,6 +76,24 @@ func (u *SettingsUpdate) validate() error {
 	if days := u.ExpiryNoticeDays; days != nil && (*days < 0 || *days > ExpiryNoticeMax) {
 		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "expiry_notice_days", "expiry_notice_days must be 0 … %d", ExpiryNoticeMax)
 	}
+	return u.validatePayments()
+}
+
+func (u *SettingsUpdate) validatePayments() error {
+	if way := u.BelowCardMinimum; way != nil && *way != LeaveInWallet && *way != ChargeMinimum {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "below_card_minimum", "below_card_minimum must be leave_in_wallet or charge_minimum")
+	}
+	if hours := u.PaymentMethodWaitHours; hours != nil && (*hours < 1 || *hours > PaymentMethodWaitMax) {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_method_wait_hours", "payment_method_wait_hours must be 1 … %d", PaymentMethodWaitMax)
+	}
+	if len(u.PaymentRetryHours) > PaymentRetriesMax {
+		return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_retry_hours", "payment_retry_hours must have at most %d waits", PaymentRetriesMax)
+	}
+	for _, hours := range u.PaymentRetryHours {
+		if hours < 1 || hours > PaymentRetryMax {
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_retry_hours", "each of payment_retry_hours must be 1 … %d", PaymentRetryMax)
+		}
+	}
 	return nil
 }
 
@@ -104,6 +126,15 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	}
 	if u.ExpiryNoticeDays != nil {
 		s.ExpiryNoticeDays = *u.ExpiryNoticeDays
+	}
+	if u.BelowCardMinimum != nil {
+		s.BelowCardMinimum = *u.BelowCardMinimum
+	}
+	if u.PaymentMethodWaitHours != nil {
+		s.PaymentMethodWaitHours = *u.PaymentMethodWaitHours
+	}
+	if u.PaymentRetryHours != nil {
+		s.PaymentRetryHours = slices.Clone(u.PaymentRetryHours)
 	}
 	return s
 }
@@ -144,5 +175,7 @@ func (d *Directory) UpdateSettings(
 func equal(a, b Settings) bool {
 	return slices.Equal(a.Currencies, b.Currencies) && maps.Equal(a.USDRates, b.USDRates) &&
 		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds &&
-		a.CreditReversal == b.CreditReversal && a.ExpiryNoticeDays == b.ExpiryNoticeDays
+		a.CreditReversal == b.CreditReversal && a.ExpiryNoticeDays == b.ExpiryNoticeDays &&
+		a.BelowCardMinimum == b.BelowCardMinimum && a.PaymentMethodWaitHours == b.PaymentMethodWaitHours &&
+		slices.Equal(a.PaymentRetryHours, b.PaymentRetryHours)
 }

@@ -24,6 +24,13 @@ const (
 	Void         State = "void"
 )
 
+// States lists every state, in the order in which an invoice comes by them.
+func States() []State {
+	return []State{
+		Finalized, WalletHeld, CardIntended, CardCreated, CardUnknown, CardDeclined, CardOK, Paid, PastDue, Void,
+	}
+}
+
 // Final reports whether nobody tries to have the invoice paid any more.
 func (s State) Final() bool { return s == Paid || s == PastDue || s == Void }
 
@@ -48,6 +55,11 @@ type Policy struct {
 	// ActionWithin is how long a customer has to authenticate a payment before it is
 	// cancelled.
 	ActionWithin time.Duration `json:"action_within"`
+
+	// MethodWithin is how long an invoice that the wallet does not cover waits for a
+	// payment method before it becomes void. 0: it does not wait; a try without one has
+	// failed.
+	MethodWithin time.Duration `json:"method_within,omitempty"`
 
 	Late LateSuccess `json:"late"`
 }
@@ -76,6 +88,9 @@ type Collection struct {
 	Tender Tender `json:"tender"`  // of this try; zero in Finalized and PastDue
 	Method string `json:"method"`  // id of the card's payment method in this try
 	HoldID string `json:"hold_id"` // of the wallet's part, empty where nothing is held
+
+	// MethodBy is until when a payment method is waited for, zero where none was missed.
+	MethodBy time.Time `json:"method_by,omitzero"`
 
 	Tries     int  `json:"tries"`      // that failed
 	VoidAsked bool `json:"void_asked"` // it becomes void when what is at the processor has ended

@@ -100,7 +100,16 @@ func (d *decision) begin(b Begin) error {
 	if c.State != Finalized || d.now.Before(c.DueAt) {
 		return nil
 	}
+	if !c.MethodBy.IsZero() && !d.now.Before(c.MethodBy) {
+		// Nobody expects any more that the wallet pays it.
+		d.enter(Void, EventVoid, 0, c.Total)
+		return nil
+	}
 	tender, err := PlanTender(c.Total, b.Available, c.Policy.Tender)
+	if err == nil && tender.Card > 0 && b.Method == "" && c.Policy.MethodWithin > 0 {
+		d.awaitMethod()
+		return nil
+	}
 	if ledger.CodeOf(err) == CodeBelowMinimum || err == nil && tender.Card > 0 && b.Method == "" {
 		d.endTry(false)
 		return nil
@@ -115,10 +124,21 @@ func (d *decision) begin(b Begin) error {
 		d.enter(Paid, EventPaid, 0, c.Total)
 		return nil
 	}
-	c.Method = b.Method
+	c.Method, c.MethodBy = b.Method, time.Time{}
 	d.move(MoveHold, tender.Wallet)
 	d.enter(WalletHeld, EventWalletHeld, 0, tender.Wallet)
 	return nil
+}
+
+// awaitMethod has a payment method waited for.
+func (d *decision) awaitMethod() {
+	c := &d.Collection
+	if c.MethodBy.IsZero() {
+		c.MethodBy = d.now.Add(c.Policy.MethodWithin)
+		d.tell(EventMethodAwaited, 0, c.Total)
+	}
+	c.DueAt = c.MethodBy
+	d.changed = true
 }
 
 func (d *decision) intend() {

@@ -127,15 +127,18 @@ type EventKind string
 
 // The kinds.
 const (
-	EventWalletHeld  EventKind = "invoice.wallet_held"
-	EventIntended    EventKind = "payment.intended"
-	EventCreated     EventKind = "payment.created"
-	EventUnknown     EventKind = "payment.unknown"
-	EventEscalated   EventKind = "payment.escalated"
-	EventDeclined    EventKind = "payment.declined"
-	EventCharged     EventKind = "payment.charged"
-	EventAction      EventKind = "payment.requires_action"
-	EventTryFailed   EventKind = "invoice.try_failed"
+	EventWalletHeld EventKind = "invoice.wallet_held"
+	EventIntended   EventKind = "payment.intended"
+	EventCreated    EventKind = "payment.created"
+	EventUnknown    EventKind = "payment.unknown"
+	EventEscalated  EventKind = "payment.escalated"
+	EventDeclined   EventKind = "payment.declined"
+	EventCharged    EventKind = "payment.charged"
+	EventAction     EventKind = "payment.requires_action"
+	EventTryFailed  EventKind = "invoice.try_failed"
+
+	EventMethodAwaited EventKind = "invoice.requires_method"
+
 	EventPaid        EventKind = "invoice.paid"
 	EventPastDue     EventKind = "invoice.past_due"
 	EventVoidAsked   EventKind = "invoice.void_asked"

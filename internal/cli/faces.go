@@ -17,6 +17,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
@@ -46,9 +47,10 @@ func newRandom() func() uint64 {
 type faces struct {
 	from facesConfig
 
-	sweeper *sweep.Sweeper
-	resumer *sweep.Resumer
-	auditor *selfaudit.Auditor // nil for none
+	sweeper  *sweep.Sweeper
+	payments *collect.Worker
+	resumer  *sweep.Resumer
+	auditor  *selfaudit.Auditor // nil for none
 
 	pumps []*bus.Pump // of the message brokers
 
@@ -90,9 +92,11 @@ func newFaces(from facesConfig) (*faces, error) {
 		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
 		webhooks = f.sealed
 	}
+	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
 	config := httpapi.Config{
 		Book:       book,
 		Directory:  from.directory,
+		Collector:  collector,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,
 		BootID:     crand.Text(),
@@ -129,6 +133,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.payments = collect.NewWorker(collector, from.logger)
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {
 		f.auditor = selfaudit.New(selfaudit.Config{

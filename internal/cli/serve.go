@@ -151,6 +151,7 @@ func logged(err error, config Config, logger *slog.Logger) error {
 func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "sweeper", faces.sweeper.Run)
 	startWorker(started, "transfers", faces.resumer.Run)
+	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -52,6 +52,8 @@ type Address struct {
 type Invoice struct {
 	Tenant     ledger.Tenant `json:"-"`
 	CustomerID string        `json:"-"`
+	CreatedAt  time.Time     `json:"-"`
+	UpdatedAt  time.Time     `json:"-"` // when it last changed
 
 	Reason Reason `json:"reason"`
 	Items  []Item `json:"items"` // what they are charged sums to the collection's total
@@ -64,8 +66,11 @@ type Invoice struct {
 	Billing  Address         `json:"billing,omitzero"`
 	Metadata json.RawMessage `json:"metadata,omitempty"` // an object in canonical form
 
-	// Method is the customer's payment method, empty where there is none.
-	Method string `json:"method"`
+	// Method is the customer's payment method as the processor knows it, empty where there
+	// is none. MethodID and Card are what is shown of it.
+	Method   string `json:"method"`
+	MethodID string `json:"method_id,omitempty"`
+	Card     Card   `json:"card,omitzero"`
 
 	// DefaultAlerts are the thresholds that the business gives to wallets without their
 	// own, as of when the invoice was made.
@@ -93,8 +98,13 @@ func (i *Invoice) object(now time.Time) (ledger.Object, error) {
 	return object, err
 }
 
+// InvoiceOf is the invoice that an object keeps.
+func InvoiceOf(object *ledger.Object) (*Invoice, error) { return decode(object) }
+
 func decode(object *ledger.Object) (*Invoice, error) {
-	invoice := &Invoice{Tenant: object.Tenant, CustomerID: object.CustomerID}
+	invoice := &Invoice{
+		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+	}
 	if err := json.Unmarshal([]byte(object.Data), invoice); err != nil {
 		return nil, fmt.Errorf("invoice %s does not decode: %w", object.ID, err)
 	}
@@ -103,47 +113,27 @@ func decode(object *ledger.Object) (*Invoice, error) {
 
 // Collector has invoices paid.
 type Collector struct {
-	store     ledger.Store
-	book      *ledger.Book
-	processor processor.Processor
-	now       func() time.Time
-	random    func() uint64
+	store      ledger.Store
+	book       *ledger.Book
+	processors Processors
+	now        func() time.Time
+	random     func() uint64
 }
 
-// New returns a collector. Now and random are those of [ledger.NewBook].
+// New returns a collector whose invoices are all charged by one processor. Now and
+// random are those of [ledger.NewBook].
 func New(store ledger.Store, p processor.Processor, now func() time.Time, random func() uint64) *Collector {
-	return &Collector{store: store, book: ledger.NewBook(store, now, random), processor: p, now: now, random: random}
+	return NewFor(store, func(*Invoice) processor.Processor { return p }, now, random)
+}
+
+// NewFor returns a collector with a processor for each invoice. Where that is nil, the
+// card is not reached.
+func NewFor(store ledger.Store, p Processors, now func() time.Time, random func() uint64) *Collector {
+	return &Collector{store: store, book: ledger.NewBook(store, now, random), processors: p, now: now, random: random}
 }
 
 func (c *Collector) moment() ledger.Moment {
 	return ledger.Moment{Now: c.now().UTC().Truncate(time.Microsecond), Random: c.random()}
-}
-
-// Open makes an invoice, which is due at once. The same one is made once: a repeat
-// finds it. What it leaves out of the collection begins as nothing.
-func (c *Collector) Open(ctx context.Context, invoice Invoice) error {
-	m := c.moment()
-	if total := invoice.Collection.Total; total < 0 || total > money.EntryMax {
-		return ledger.FieldErrorf(ledger.CodeAmountTooLarge, "amount", "an invoice has 0 to %d minor units, not %d", money.EntryMax, total)
-	}
-	invoice.Collection.State = billing.Finalized
-	scope := ledger.Scope{
-		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, At: m.Now,
-		Objects: []ledger.ObjectKey{invoice.key()},
-	}
-	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-		change := ledger.Change{Wallet: s.Wallet}
-		if s.Object(invoice.key()) != nil {
-			change.Replayed = true
-			return change, nil
-		}
-		object, err := invoice.object(s.Chain.At(m.Now))
-		if err != nil {
-			return change, err
-		}
-		return change, change.Put(&s, object, "", "", m.Now)
-	})
-	return err
 }
 
 // Invoice returns an invoice as it is.
@@ -178,7 +168,10 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	case billing.DoEscalate:
 		input = billing.Escalate{}
 	default:
-		input = processor.Do(ctx, c.processor, &invoice.Collection, task)
+		input = billing.NotReached{Attempt: task.Attempt}
+		if p := c.processors(invoice); p != nil {
+			input = processor.Do(ctx, p, &invoice.Collection, task)
+		}
 	}
 	return true, c.Decide(ctx, invoice, input)
 }
@@ -265,6 +258,7 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 	if err != nil || step.Collection.Version == invoice.Collection.Version {
 		return none, err
 	}
+	before := *invoice
 	invoice.Collection = step.Collection
 	change, err := move(s, invoice, step.Moves, m)
 	if err != nil {
@@ -274,7 +268,12 @@ func decide(s ledger.Snapshot, scope ledger.Scope, input billing.Input, m ledger
 	if err != nil {
 		return none, err
 	}
-	return change, change.Put(&s, next, "", "", m.Now)
+	invoice.UpdatedAt = now
+	kind, data, err := invoice.told(&before, &s.Customer)
+	if err != nil {
+		return none, err
+	}
+	return change, change.Put(&s, next, kind, data, m.Now)
 }
 
 // available is what an invoice of a total can take of a wallet. Where that is not all,

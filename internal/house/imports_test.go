@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/checkpoint", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
@@ -42,8 +42,8 @@ var rooms = map[string]room{
 			"github.com/spf13/pflag", "github.com/standard-webhooks/standard-webhooks", "go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
-		imports: []string{"api", "internal/access", "internal/ledger", "internal/money", "internal/statement",
-			"internal/strictjson", "internal/webhook"},
+		imports: []string{"api", "internal/access", "internal/billing", "internal/catalog", "internal/collect", "internal/ledger",
+			"internal/money", "internal/processor", "internal/statement", "internal/strictjson", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
@@ -69,8 +69,8 @@ var rooms = map[string]room{
 	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
 	"internal/vault":            {},
 	"internal/collect": {
-		imports: []string{"internal/billing", "internal/ledger", "internal/money", "internal/processor"},
-		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
+		imports: []string{"internal/access", "internal/billing", "internal/ledger", "internal/money", "internal/processor"},
+		tests:   []string{"internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
 	},
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
 	// What the stores have in common, so that they need not know each other.

@@ -14,7 +14,7 @@ import (
 
 var businessFields = []string{
 	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
-	"expiry_notice_days",
+	"expiry_notice_days", "below_card_minimum", "payment_method_wait_hours", "payment_retry_hours",
 }
 
 const (
@@ -25,6 +25,9 @@ const (
 	businessReversalGrace
 	businessCreditReversal
 	businessExpiryNotice
+	businessBelowMinimum
+	businessMethodWait
+	businessRetries
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -89,6 +92,18 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 	out = appendString(out, string(settings.CreditReversal))
 	out = append(out, `,"expiry_notice_days":`...)
 	out = strconv.AppendInt(out, settings.ExpiryNoticeDays, 10)
+	out = append(out, `,"below_card_minimum":`...)
+	out = appendString(out, string(settings.BelowCardMinimum))
+	out = append(out, `,"payment_method_wait_hours":`...)
+	out = strconv.AppendInt(out, settings.PaymentMethodWaitHours, 10)
+	out = append(out, `,"payment_retry_hours":[`...)
+	for i, hours := range settings.PaymentRetryHours {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(out, hours, 10)
+	}
+	out = append(out, ']')
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -142,7 +157,40 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 	if err == nil {
 		update.ExpiryNoticeDays, err = f.setting(businessExpiryNotice)
 	}
+	if err == nil {
+		err = f.paymentSettings(&update)
+	}
 	return update, err
+}
+
+// paymentSettings reads the settings about payments.
+func (f *fields) paymentSettings(update *access.SettingsUpdate) error {
+	way, given, err := f.text(businessBelowMinimum)
+	if given {
+		update.BelowCardMinimum = (*access.BelowCardMinimum)(&way)
+	}
+	if err == nil {
+		update.PaymentMethodWaitHours, err = f.setting(businessMethodWait)
+	}
+	if err != nil || !f.given(businessRetries) {
+		return err
+	}
+	const name = "payment_retry_hours"
+	if f.values[businessRetries].Kind() != strictjson.Array {
+		return f.wrongKind(businessRetries, strictjson.Array)
+	}
+	update.PaymentRetryHours = []int64{}
+	for element := range f.values[businessRetries].Elements {
+		if element.Kind() != strictjson.Number {
+			return ledger.FieldErrorf(CodeInvalidRequestBody, name, "%s must hold numbers, not %s", name, element.Kind())
+		}
+		hours, ok := integer(element)
+		if !ok {
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, name, "%s must hold whole numbers, written without point or exponent", name)
+		}
+		update.PaymentRetryHours = append(update.PaymentRetryHours, hours)
+	}
+	return nil
 }
 
 // setting reads a setting that is a whole number, nil where it is not given.

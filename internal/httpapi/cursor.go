@@ -19,7 +19,7 @@ type sealer struct {
 }
 
 // cursorMax is more than any cursor is long.
-const cursorMax = 128
+const cursorMax = 192
 
 // secretMin is the shortest secret that cursors may rest on.
 const secretMin = 16
@@ -57,33 +57,47 @@ func cursorKey(secret []byte) (cipher.AEAD, error) {
 func (s *sealer) seal(before int64, bound string) string {
 	var place [8]byte
 	binary.BigEndian.PutUint64(place[:], uint64(before))
-	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, place[:], []byte(bound)))
+	return s.sealText(string(place[:]), bound)
+}
+
+// sealText is seal for a place that is a text.
+func (s *sealer) sealText(before, bound string) string {
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, []byte(before), []byte(bound)))
 }
 
 // open returns the place that a cursor leads to. It refuses every text that
 // seal has not made for the same list.
 func (s *sealer) open(cursor, bound string) (before int64, err error) {
+	place, err := s.openText(cursor, bound)
+	if err != nil || len(place) != 8 {
+		return 0, errInvalidCursor
+	}
+	before = int64(binary.BigEndian.Uint64([]byte(place)))
+	if before <= 0 {
+		return 0, errInvalidCursor
+	}
+	return before, nil
+}
+
+// openText is open for a place that is a text.
+func (s *sealer) openText(cursor, bound string) (before string, err error) {
 	// The decoder passes over line feeds, which would let one cursor be written
 	// in many ways.
 	if len(cursor) > cursorMax || strings.ContainsAny(cursor, "\r\n") {
-		return 0, errInvalidCursor
+		return "", errInvalidCursor
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil {
-		return 0, errInvalidCursor
+		return "", errInvalidCursor
 	}
 	place, err := s.aead.Open(nil, nil, sealed, []byte(bound))
 	for i := 0; err != nil && i < len(s.old); i++ {
 		place, err = s.old[i].Open(nil, nil, sealed, []byte(bound))
 	}
-	if err != nil || len(place) != 8 {
-		return 0, errInvalidCursor
+	if err != nil || len(place) == 0 {
+		return "", errInvalidCursor
 	}
-	before = int64(binary.BigEndian.Uint64(place))
-	if before <= 0 {
-		return 0, errInvalidCursor
-	}
-	return before, nil
+	return string(place), nil
 }
 
 // bound names the list that a request asks for: route, tenant, customer, and

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -59,6 +60,7 @@ var answers = map[ledger.Code]answer{
 	CodeDuplicateKey:           {status: http.StatusConflict},
 	ledger.CodeConditionFailed: {status: http.StatusPreconditionFailed},
 	CodeRequestTooLarge:        {status: http.StatusRequestEntityTooLarge},
+	CodeProductDeleted:         {status: http.StatusGone},
 	CodeUnsupportedMediaType:   {status: http.StatusUnsupportedMediaType},
 	CodeUnsupportedEncoding:    {status: http.StatusUnsupportedMediaType},
 	CodeTooManyRequests:        {status: http.StatusTooManyRequests, retryable: true},
@@ -79,6 +81,10 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeInvalidThresholds:     {status: http.StatusUnprocessableEntity},
 	webhook.CodeInvalidURL:           {status: http.StatusUnprocessableEntity},
 	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
+	CodeInvalidParameters:            {status: http.StatusUnprocessableEntity},
+	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
+	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
+	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},

@@ -2,10 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -25,6 +28,13 @@ type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
 	Webhooks  *webhook.Endpoints
+
+	// Catalog has what is sold. Nil: nothing is.
+	Catalog catalog.Store
+
+	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
+	// for test mode.
+	Collector *collect.Collector
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -82,6 +92,8 @@ type Server struct {
 	book      *ledger.Book
 	directory *access.Directory
 	webhooks  *webhook.Endpoints
+	catalog   catalog.Store
+	collector *collect.Collector
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -132,6 +144,8 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		book:      config.Book,
 		directory: config.Directory,
 		webhooks:  config.Webhooks,
+		catalog:   config.Catalog,
+		collector: config.Collector,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -148,6 +162,10 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.limits.BodyMax <= 0 {
 		s.limits.BodyMax = BodyMaxDefault
 	}
+	if s.collector == nil && s.book != nil {
+		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
+		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
+	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
@@ -157,7 +175,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	if config.Secret == nil {
 		config.Secret = make([]byte, 32)
-		rand.Read(config.Secret) // never fails, see crypto/rand
+		crand.Read(config.Secret) // never fails, see crypto/rand
 	}
 	registry := config.Metrics
 	if registry == nil {

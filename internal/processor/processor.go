@@ -50,12 +50,12 @@ type Processor interface {
 
 // Request is a payment to be made.
 type Request struct {
-	Key       string // it finds the payment again, for ever
-	InvoiceID string // for notifications, with the number of the attempt
-	Attempt   int
-	Amount    money.Amount // 1 … money.EntryMax
-	Currency  money.Currency
-	Method    string // of the customer, as the processor knows it
+	Key       string         `json:"key"`        // it finds the payment again, for ever
+	InvoiceID string         `json:"invoice_id"` // for notifications, with the number of the attempt
+	Attempt   int            `json:"attempt"`
+	Amount    money.Amount   `json:"amount"` // 1 … money.EntryMax
+	Currency  money.Currency `json:"currency"`
+	Method    string         `json:"method"` // of the customer, as the processor knows it
 }
 
 // Notification is what a processor tells unasked about an invoice.

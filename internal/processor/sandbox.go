@@ -2,8 +2,9 @@ package processor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -60,76 +61,132 @@ var (
 	errNotReturned = errors.New("the sandbox can give back only what it has charged")
 )
 
-// Sandbox is a processor that charges nobody. It keeps its payments in memory, and
-// forgets them with the process. Many may call it at once.
+// Sandbox is a processor that charges nobody. What it keeps of its payments is in a
+// [SandboxStore]; what it has to tell unasked is in memory, and is lost with the
+// process. Many may call it at once.
 type Sandbox struct {
-	now func() time.Time
+	now   func() time.Time
+	store SandboxStore
 
 	mu       sync.Mutex
-	payments []*sandboxPayment
-	notices  []Notification // of payments whose notifications come as they happen
-	reversed []Notification // of those whose come in reverse
+	waiting  map[string]time.Time // payments that go on by themselves, by when
+	notices  []Notification       // of payments whose notifications come as they happen
+	reversed []Notification       // of those whose come in reverse
 }
 
-type sandboxPayment struct {
-	Request
-	id       string
-	status   billing.Status
-	hard     bool
-	calls    map[string]int // of each kind
-	then     billing.Status
-	at       time.Time
-	returned bool
+// SandboxStore keeps the sandbox's payments by their ids.
+type SandboxStore interface {
+	// Change has do decide what becomes of a payment, and keeps that. Calls about one
+	// payment come one after the other. Do gets the zero payment where there is none;
+	// one that has no id then is not kept. It may be called more than once, and changes
+	// nothing but the payment and what it says to its caller.
+	Change(ctx context.Context, id string, do func(p *SandboxPayment)) error
 }
 
-// NewSandbox returns a sandbox without payments, which lives by a clock.
-func NewSandbox(now func() time.Time) *Sandbox { return &Sandbox{now: now} }
+// SandboxPayment is a payment of the sandbox, as it is kept.
+type SandboxPayment struct {
+	ID      string         `json:"id"`
+	Request Request        `json:"request"`
+	Status  billing.Status `json:"status"`
+	Hard    bool           `json:"hard,omitempty"`
+
+	Creations     int `json:"creations"` // how often that was called
+	Confirmations int `json:"confirmations"`
+
+	Then     billing.Status `json:"then,omitempty"` // what becomes of it by itself, empty: nothing
+	At       time.Time      `json:"at,omitzero"`    // and when
+	Returned bool           `json:"returned,omitempty"`
+}
+
+// NewSandbox returns a sandbox without payments, which lives by a clock and keeps its
+// payments in memory.
+func NewSandbox(now func() time.Time) *Sandbox {
+	return NewSandboxOn(&memory{payments: map[string]SandboxPayment{}}, now)
+}
+
+// NewSandboxOn returns a sandbox with the payments of a store.
+func NewSandboxOn(store SandboxStore, now func() time.Time) *Sandbox {
+	return &Sandbox{store: store, now: now, waiting: map[string]time.Time{}}
+}
 
 var _ Processor = (*Sandbox)(nil)
+
+// memory is a store of the sandbox's payments that ends with the process.
+type memory struct {
+	mu       sync.Mutex
+	payments map[string]SandboxPayment
+}
+
+func (m *memory) Change(_ context.Context, id string, do func(*SandboxPayment)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.payments[id]
+	if do(&p); p.ID != "" {
+		m.payments[id] = p
+	}
+	return nil
+}
+
+// SandboxMinimum is the least that the sandbox charges in a currency.
+func SandboxMinimum(money.Currency) money.Amount { return sandboxMinimum }
 
 // Minimum returns the least that the sandbox charges in a currency.
 func (s *Sandbox) Minimum(money.Currency) money.Amount { return sandboxMinimum }
 
+// SandboxToken reports whether a text is one of the sandbox's payment methods.
+func SandboxToken(method string) bool {
+	_, ok := sandboxMethods[method]
+	return ok
+}
+
+// sandboxID is the id of the payment that is created under a key, so that it is found
+// by either.
+func sandboxID(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "pay_sandbox_" + hex.EncodeToString(sum[:12])
+}
+
 // Create implements [Processor]. A method that is no token, and an amount below the
 // minimum, are refused for good.
-func (s *Sandbox) Create(_ context.Context, r Request) (billing.Report, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pass()
-	p := s.find(func(p *sandboxPayment) bool { return p.Key == r.Key })
-	if p == nil {
-		if _, ok := sandboxMethods[r.Method]; !ok || r.Amount < sandboxMinimum {
-			return billing.Report{Status: billing.ChargeFailed, Hard: true}, nil
+func (s *Sandbox) Create(ctx context.Context, r Request) (billing.Report, error) {
+	if !SandboxToken(r.Method) || r.Amount < sandboxMinimum {
+		return billing.Report{Status: billing.ChargeFailed, Hard: true}, nil
+	}
+	id := sandboxID(r.Key)
+	return s.about(ctx, id, func(p *SandboxPayment) error {
+		if p.ID == "" {
+			*p = SandboxPayment{ID: id, Request: r, Status: billing.RequiresConfirmation}
 		}
-		p = &sandboxPayment{Request: r, id: fmt.Sprintf("pay_sandbox_%d", len(s.payments)+1), calls: map[string]int{}}
-		s.payments = append(s.payments, p)
-		s.become(p, billing.RequiresConfirmation)
-	}
-	if p.Request != r {
-		return billing.Report{}, errKeyReused
-	}
-	if p.called("create") == 1 && p.Method == SandboxCreateTimeout {
-		return billing.Report{}, errTimeout
-	}
-	return p.report(), nil
+		if p.Request != r {
+			return errKeyReused
+		}
+		if p.Creations++; p.Creations == 1 && r.Method == SandboxCreateTimeout {
+			return errTimeout
+		}
+		return nil
+	})
 }
 
 // Confirm implements [Processor].
-func (s *Sandbox) Confirm(_ context.Context, paymentID string) (billing.Report, error) {
-	return s.about(paymentID, func(p *sandboxPayment) error {
-		first := p.called("confirm") == 1
+func (s *Sandbox) Confirm(ctx context.Context, paymentID string) (billing.Report, error) {
+	return s.of(ctx, paymentID, func(p *SandboxPayment) error {
+		method := p.Request.Method
+		p.Confirmations++
+		first := p.Confirmations == 1
 		switch {
-		case first && p.Method == SandboxTimeout:
+		case first && method == SandboxTimeout:
 			return errTimeout
-		case first && p.Method == SandboxUnavailable:
+		case first && method == SandboxUnavailable:
 			return ErrNotReached
-		case p.status != billing.RequiresConfirmation:
+		case p.Status != billing.RequiresConfirmation:
 			return nil
 		}
-		fate := sandboxMethods[p.Method]
-		p.hard, p.then, p.at = fate.hard, fate.then, s.now().Add(fate.after)
-		s.become(p, fate.status)
-		if p.Method == SandboxLateSuccess {
+		fate := sandboxMethods[method]
+		p.Hard, p.Status = fate.hard, fate.status
+		if fate.then != "" {
+			p.Then, p.At = fate.then, s.now().UTC().Add(fate.after)
+		}
+		if method == SandboxLateSuccess {
 			return errTimeout
 		}
 		return nil
@@ -137,26 +194,20 @@ func (s *Sandbox) Confirm(_ context.Context, paymentID string) (billing.Report, 
 }
 
 // LookUp implements [Processor].
-func (s *Sandbox) LookUp(_ context.Context, paymentID string) (billing.Report, error) {
-	return s.about(paymentID, func(*sandboxPayment) error { return nil })
+func (s *Sandbox) LookUp(ctx context.Context, paymentID string) (billing.Report, error) {
+	return s.of(ctx, paymentID, func(*SandboxPayment) error { return nil })
 }
 
 // Search implements [Processor].
-func (s *Sandbox) Search(_ context.Context, key string) (billing.Report, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pass()
-	if p := s.find(func(p *sandboxPayment) bool { return p.Key == key }); p != nil {
-		return p.report(), nil
-	}
-	return billing.Report{}, ErrNoPayment
+func (s *Sandbox) Search(ctx context.Context, key string) (billing.Report, error) {
+	return s.LookUp(ctx, sandboxID(key))
 }
 
 // Cancel implements [Processor]. What is processing cannot be cancelled.
-func (s *Sandbox) Cancel(_ context.Context, paymentID string) (billing.Report, error) {
-	return s.about(paymentID, func(p *sandboxPayment) error {
-		if p.status == billing.RequiresConfirmation || p.status == billing.RequiresAction {
-			s.become(p, billing.ChargeFailed)
+func (s *Sandbox) Cancel(ctx context.Context, paymentID string) (billing.Report, error) {
+	return s.of(ctx, paymentID, func(p *SandboxPayment) error {
+		if p.Status == billing.RequiresConfirmation || p.Status == billing.RequiresAction {
+			p.Status = billing.ChargeFailed
 		}
 		return nil
 	})
@@ -164,97 +215,129 @@ func (s *Sandbox) Cancel(_ context.Context, paymentID string) (billing.Report, e
 
 // Authenticate has the customer of a payment that requires it authenticate it, or
 // fail to.
-func (s *Sandbox) Authenticate(_ context.Context, paymentID string, ok bool) (billing.Report, error) {
-	return s.about(paymentID, func(p *sandboxPayment) error {
+func (s *Sandbox) Authenticate(ctx context.Context, paymentID string, ok bool) (billing.Report, error) {
+	return s.of(ctx, paymentID, func(p *SandboxPayment) error {
 		switch {
-		case p.status != billing.RequiresAction:
+		case p.Status != billing.RequiresAction:
 		case ok:
-			s.become(p, billing.ChargeSucceeded)
+			p.Status = billing.ChargeSucceeded
 		default:
-			s.become(p, billing.ChargeFailed)
+			p.Status = billing.ChargeFailed
 		}
 		return nil
 	})
 }
 
 // Return implements [Processor].
-func (s *Sandbox) Return(_ context.Context, paymentID, _ string) error {
-	_, err := s.about(paymentID, func(p *sandboxPayment) error {
-		if p.status != billing.ChargeSucceeded {
+func (s *Sandbox) Return(ctx context.Context, paymentID, _ string) error {
+	_, err := s.of(ctx, paymentID, func(p *SandboxPayment) error {
+		if p.Status != billing.ChargeSucceeded {
 			return errNotReturned
 		}
-		p.returned = true
+		p.Returned = true
 		return nil
 	})
 	return err
 }
 
 // Notifications returns what the sandbox has to tell by now, and does not tell it
-// again.
+// again. It tells of what was called through it.
 func (s *Sandbox) Notifications() []Notification {
+	now := s.now()
+	s.mu.Lock()
+	var due []string
+	for id, at := range s.waiting {
+		if !now.Before(at) {
+			due = append(due, id)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(due)
+	for _, id := range due {
+		_, _ = s.LookUp(context.Background(), id) // one that fails stays due
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pass()
 	slices.Reverse(s.reversed)
 	told := append(s.notices, s.reversed...)
 	s.notices, s.reversed = nil, nil
 	return told
 }
 
-// about does something to a payment and reports how it stands then.
-func (s *Sandbox) about(id string, do func(*sandboxPayment) error) (billing.Report, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pass()
-	p := s.find(func(p *sandboxPayment) bool { return p.id == id })
-	if p == nil {
-		return billing.Report{}, ErrNoPayment
+// of does something to a payment that there is, and reports how it stands then.
+func (s *Sandbox) of(ctx context.Context, id string, do func(*SandboxPayment) error) (billing.Report, error) {
+	return s.about(ctx, id, func(p *SandboxPayment) error {
+		if p.ID == "" {
+			return ErrNoPayment
+		}
+		return do(p)
+	})
+}
+
+// about does something to a payment, of which what is due has happened before, and
+// reports how it stands then. What was done is kept also where the caller is not told.
+func (s *Sandbox) about(ctx context.Context, id string, do func(*SandboxPayment) error) (billing.Report, error) {
+	type outcome struct {
+		told  []Notification
+		after SandboxPayment
+		err   error
 	}
-	if err := do(p); err != nil {
+	last := make(chan outcome, 1)
+	err := s.store.Change(ctx, id, func(p *SandboxPayment) {
+		var o outcome
+		tell := func(before billing.Status) {
+			if p.Status != before {
+				notice := billing.Notice{Attempt: p.Request.Attempt, Report: p.report()}
+				o.told = append(o.told, Notification{InvoiceID: p.Request.InvoiceID, Notice: notice})
+			}
+		}
+		before := p.Status
+		if p.Then != "" && !s.now().Before(p.At) {
+			p.Status, p.Then, p.At = p.Then, "", time.Time{}
+		}
+		tell(before)
+		before = p.Status
+		o.err = do(p)
+		tell(before)
+		o.after = *p
+		select { // what counts is what was decided last
+		case <-last:
+		default:
+		}
+		last <- o
+	})
+	if err != nil {
 		return billing.Report{}, err
 	}
-	return p.report(), nil
-}
-
-func (s *Sandbox) find(is func(*sandboxPayment) bool) *sandboxPayment {
-	if at := slices.IndexFunc(s.payments, is); at >= 0 {
-		return s.payments[at]
+	o := <-last
+	s.tell(&o.after, o.told)
+	if o.err != nil {
+		return billing.Report{}, o.err
 	}
-	return nil
+	return o.after.report(), nil
 }
 
-// pass has happen what is due.
-func (s *Sandbox) pass() {
-	now := s.now()
-	for _, p := range s.payments {
-		if p.then != "" && !now.Before(p.at) {
-			then := p.then
-			p.then = ""
-			s.become(p, then)
+// tell keeps what the sandbox has to tell of a payment.
+func (s *Sandbox) tell(p *SandboxPayment, told []Notification) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.waiting, p.ID); p.Then != "" {
+		s.waiting[p.ID] = p.At
+	}
+	for _, n := range told {
+		switch p.Request.Method {
+		case SandboxReorderedNotices:
+			s.reversed = append(s.reversed, n)
+		case SandboxDuplicateNotices:
+			s.notices = append(s.notices, n, n)
+		default:
+			s.notices = append(s.notices, n)
 		}
 	}
 }
 
-// become has a payment change and the change told.
-func (s *Sandbox) become(p *sandboxPayment, status billing.Status) {
-	p.status = status
-	n := Notification{InvoiceID: p.InvoiceID, Notice: billing.Notice{Attempt: p.Attempt, Report: p.report()}}
-	switch p.Method {
-	case SandboxReorderedNotices:
-		s.reversed = append(s.reversed, n)
-	case SandboxDuplicateNotices:
-		s.notices = append(s.notices, n, n)
-	default:
-		s.notices = append(s.notices, n)
+func (p *SandboxPayment) report() billing.Report {
+	return billing.Report{
+		PaymentID: p.ID, Status: p.Status, Amount: p.Request.Amount, Currency: p.Request.Currency, Hard: p.Hard,
 	}
-}
-
-// called counts a call and returns the how manieth it is.
-func (p *sandboxPayment) called(what string) int {
-	p.calls[what]++
-	return p.calls[what]
-}
-
-func (p *sandboxPayment) report() billing.Report {
-	return billing.Report{PaymentID: p.id, Status: p.status, Amount: p.Amount, Currency: p.Currency, Hard: p.hard}
 }

@@ -1,0 +1,138 @@
+package collect
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
+)
+
+// Methods is the kind of object that a customer's payment method is.
+const Methods ledger.ObjectKind = "payment_method"
+
+// MethodIDPrefix begins the id of every payment method.
+const MethodIDPrefix = "pm_"
+
+// MethodsMax is how many payment methods of a customer are used at once.
+const MethodsMax = 50
+
+// The states of a payment method.
+const (
+	methodActive  = "active"
+	methodRemoved = "removed"
+)
+
+// Method is a customer's payment method: a reference to one at the processor, and what
+// may be shown of it.
+type Method struct {
+	ID        string    `json:"-"`
+	CreatedAt time.Time `json:"-"`
+	Removed   bool      `json:"-"`
+
+	Processor string `json:"processor"`
+	Token     string `json:"token"`     // as the processor knows it
+	Recurring bool   `json:"recurring"` // it may be charged while the customer is away
+	Card      Card   `json:"card"`
+}
+
+func methodOf(object *ledger.Object) (Method, error) {
+	method := Method{ID: object.ID, CreatedAt: object.CreatedAt, Removed: object.State == methodRemoved}
+	if err := json.Unmarshal([]byte(object.Data), &method); err != nil {
+		return method, fmt.Errorf("payment method %s does not decode: %w", object.ID, err)
+	}
+	return method, nil
+}
+
+// AddMethod keeps a payment method of a customer. The same one is kept once.
+func (c *Collector) AddMethod(ctx context.Context, tenant ledger.Tenant, customerID string, method Method) error {
+	return c.putMethod(ctx, tenant, customerID, method.ID, func(old *ledger.Object) (*ledger.Object, error) {
+		if old != nil {
+			return nil, nil
+		}
+		data, err := json.Marshal(method)
+		return &ledger.Object{State: methodActive, Data: string(data)}, err
+	})
+}
+
+// RemoveMethod has a payment method not used any more; one that was removed before stays
+// so. The customer has to have it.
+func (c *Collector) RemoveMethod(ctx context.Context, tenant ledger.Tenant, customerID, id string) error {
+	return c.putMethod(ctx, tenant, customerID, id, func(old *ledger.Object) (*ledger.Object, error) {
+		switch {
+		case old == nil:
+			return nil, ledger.Errorf(ledger.CodeNotFound, "the customer has no such payment method")
+		case old.State == methodRemoved:
+			return nil, nil
+		}
+		old.State = methodRemoved
+		return old, nil
+	})
+}
+
+// putMethod changes a payment method to what next makes of it, nil for nothing.
+func (c *Collector) putMethod(
+	ctx context.Context, tenant ledger.Tenant, customerID, id string, next func(*ledger.Object) (*ledger.Object, error),
+) error {
+	m := c.moment()
+	key := ledger.ObjectKey{Kind: Methods, ID: id}
+	scope := ledger.Scope{
+		Tenant: tenant, CustomerID: customerID, Currency: "USD", // it moves no money of any wallet
+		At: m.Now, Objects: []ledger.ObjectKey{key},
+	}
+	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
+		change := ledger.Change{Wallet: s.Wallet}
+		object, err := next(s.Object(key))
+		if err != nil || object == nil {
+			change.Replayed = true
+			return change, err
+		}
+		object.ObjectKey = key
+		return change, change.Put(&s, *object, "", "", m.Now)
+	})
+	return err
+}
+
+// Method returns a payment method of a customer, also one that was removed.
+func (c *Collector) Method(ctx context.Context, tenant ledger.Tenant, customerID, id string) (Method, error) {
+	object, err := c.store.Object(ctx, tenant, ledger.ObjectKey{Kind: Methods, ID: id})
+	if err == nil && object.CustomerID != customerID {
+		err = ledger.Errorf(ledger.CodeNotFound, "the customer has no such payment method")
+	}
+	if err != nil {
+		return Method{}, err
+	}
+	return methodOf(&object)
+}
+
+// Methods returns the payment methods of a customer that are used, newest first.
+func (c *Collector) Methods(ctx context.Context, tenant ledger.Tenant, customerID string) (methods []Method, err error) {
+	filter := ledger.ObjectFilter{Kind: Methods, CustomerID: customerID, State: methodActive}
+	list, err := c.store.Objects(ctx, tenant, filter, ledger.ObjectPage{Limit: 2 * MethodsMax})
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Objects {
+		method, err := methodOf(&list.Objects[i])
+		if err != nil {
+			return nil, err
+		}
+		methods = append(methods, method)
+	}
+	return methods, nil
+}
+
+// SandboxCard is what is shown of a payment method of the sandbox.
+func SandboxCard(token string) Card {
+	if !processor.SandboxToken(token) {
+		return Card{}
+	}
+	card := Card{Country: "US", Network: "visa", Type: "credit", ExpiryMonth: "12", ExpiryYear: "2049", LastFour: "4242"}
+	switch token {
+	case processor.SandboxDeclined, processor.SandboxDeclinedForGood, processor.SandboxProcessingFails:
+		card.LastFour = "0002"
+	}
+	return card
+}

@@ -1,0 +1,178 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+
+	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
+)
+
+// methodItem is a payment method as the published API shows it. last_used_at is not
+// kept.
+type methodItem struct {
+	ID         string       `json:"payment_method_id"`
+	Kind       string       `json:"payment_method"`
+	Type       *string      `json:"payment_method_type"`
+	Card       methodCard   `json:"card"`
+	LastUsedAt *string      `json:"last_used_at"`
+	Recurring  bool         `json:"recurring_enabled"`
+	CreatedAt  collect.Time `json:"created_at"`
+}
+
+type methodCard struct {
+	HolderName  *string `json:"card_holder_name"`
+	Country     *string `json:"card_issuing_country"`
+	Network     *string `json:"card_network"`
+	Type        *string `json:"card_type"`
+	ExpiryMonth *string `json:"expiry_month"`
+	ExpiryYear  *string `json:"expiry_year"`
+	LastFour    *string `json:"last4_digits"`
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func methodJSON(m *collect.Method) []byte {
+	card := &m.Card
+	text, _ := json.Marshal(methodItem{ // texts
+		ID: m.ID, Kind: "card", Type: optional(card.Type), Recurring: m.Recurring, CreatedAt: collect.Time(m.CreatedAt),
+		Card: methodCard{
+			optional(card.HolderName), optional(card.Country), optional(card.Network), optional(card.Type),
+			optional(card.ExpiryMonth), optional(card.ExpiryYear), optional(card.LastFour),
+		},
+	})
+	return text
+}
+
+// handleMethodList lists the payment methods of a customer, newest first.
+func (s *Server) handleMethodList(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if _, err := s.book.Store().Customer(c.r.Context(), c.tenant(), id); err != nil {
+		return err
+	}
+	methods, err := s.collector.Methods(c.r.Context(), c.tenant(), id)
+	if err != nil {
+		return err
+	}
+	out := append(c.scratch.out[:0], `{"items":[`...)
+	for i := range methods {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, methodJSON(&methods[i])...)
+	}
+	return s.replyList(c, append(out, `]}`...))
+}
+
+// The fields of a request to add a payment method, of which the first is required.
+var methodFields = []string{"token", "recurring_enabled"}
+
+// handleMethodCreate adds a payment method to a customer: one of the sandbox, in test
+// mode.
+func (s *Server) handleMethodCreate(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	f, err := c.fields(methodFields, 1)
+	if err != nil {
+		return err
+	}
+	token, _, err := f.text(0)
+	if err != nil {
+		return err
+	}
+	recurring, given, err := f.boolean(1)
+	if err != nil {
+		return err
+	}
+	method := collect.Method{Processor: "sandbox", Token: token, Recurring: recurring || !given, Card: collect.SandboxCard(token)}
+	if c.tenant().Mode != ledger.Test {
+		return badParameter("token", "no card processor is configured for live mode; payment methods are added in test mode")
+	}
+	if !processor.SandboxToken(token) {
+		return badParameter("token", "%q is no payment method of the sandbox; pm_sandbox_ok is one", clip(token))
+	}
+	sum := sha256.Sum256([]byte("billfold.payment_method.v1 " + c.params[0] + " " + token + " " + string(methodJSON(&method))))
+	fingerprint := ledger.Fingerprint(sum[:len(ledger.Fingerprint{})])
+	once, err := s.once(c, c.route.label+" "+c.params[0], fingerprint)
+	if err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if once == nil {
+		once = s.onceResent(c, c.route.label, fingerprint)
+	}
+	return s.addMethod(c, id, method, once)
+}
+
+// addMethod gives the method its id under the request's key, and keeps it. Whoever comes
+// again finds the id, and has the method kept if it is not.
+func (s *Server) addMethod(c *call, customerID string, method collect.Method, once *ledger.Once) error {
+	used, err := s.collector.Methods(c.r.Context(), c.tenant(), customerID)
+	if err != nil {
+		return err
+	}
+	if len(used) >= collect.MethodsMax {
+		return ledger.Errorf(ledger.CodeLimitReached, "a customer may have %d payment methods; remove one first", collect.MethodsMax)
+	}
+	method.ID, method.CreatedAt = s.book.NewID(collect.MethodIDPrefix), s.book.Now()
+	answer := methodJSON(&method)
+	once.Answer = func(ledger.Customer) []byte { return answer }
+	same := func(customer ledger.Customer) ledger.Customer { return customer }
+	_, first, err := s.book.UpdateCustomer(c.r.Context(), c.tenant(), customerID, c.actor(), same, once)
+	if err != nil {
+		return err
+	}
+	if first != nil {
+		var found struct {
+			ID string `json:"payment_method_id"`
+		}
+		if err := json.Unmarshal(first, &found); err != nil {
+			return err
+		}
+		method.ID, answer = found.ID, first
+		c.w.Header()["Idempotency-Replayed"] = headerTrue
+	}
+	if err := s.collector.AddMethod(c.r.Context(), c.tenant(), customerID, method); err != nil {
+		return err
+	}
+	c.reply(http.StatusOK, append(c.scratch.out[:0], answer...))
+	return nil
+}
+
+// handleMethodDelete has a payment method not used any more.
+func (s *Server) handleMethodDelete(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if !isID(c.params[1], collect.MethodIDPrefix) {
+		return errNotFound
+	}
+	if err := s.collector.RemoveMethod(c.r.Context(), c.tenant(), id, c.params[1]); err != nil {
+		return err
+	}
+	c.w.Header()["Cache-Control"] = headerNoStore
+	c.status = http.StatusNoContent
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
