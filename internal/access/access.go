@@ -83,6 +83,16 @@ type Settings struct {
 	// PaymentRetryHours are the waits after the first try of a subscription's payment that
 	// failed, the second, and so on: at most [PaymentRetriesMax] of 1 … [PaymentRetryMax].
 	PaymentRetryHours []int64 `json:"payment_retry_hours"`
+
+	// TopUpLimits are how much a top-up may be, by currency. A currency that is missing
+	// has no limits of the business.
+	TopUpLimits map[money.Currency]TopUpLimits `json:"top_up_limits"`
+}
+
+// TopUpLimits are the least and the most that one top-up may be; 0 for no limit.
+type TopUpLimits struct {
+	Least money.Amount `json:"minimum"`
+	Most  money.Amount `json:"maximum"`
 }
 
 // Limits of the settings about payments.

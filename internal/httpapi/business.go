@@ -15,6 +15,7 @@ import (
 var businessFields = []string{
 	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
 	"expiry_notice_days", "below_card_minimum", "payment_method_wait_hours", "payment_retry_hours",
+	"top_up_limits",
 }
 
 const (
@@ -28,6 +29,7 @@ const (
 	businessBelowMinimum
 	businessMethodWait
 	businessRetries
+	businessTopUps
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -103,7 +105,8 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 		}
 		out = strconv.AppendInt(out, hours, 10)
 	}
-	out = append(out, ']')
+	out = append(out, `],"top_up_limits":`...)
+	out = appendTopUpLimits(out, settings.TopUpLimits)
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -159,6 +162,9 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 	}
 	if err == nil {
 		err = f.paymentSettings(&update)
+	}
+	if err == nil && f.given(businessTopUps) {
+		update.TopUpLimits, err = f.topUpLimits(businessTopUps)
 	}
 	return update, err
 }

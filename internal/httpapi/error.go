@@ -10,6 +10,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -83,6 +84,7 @@ var answers = map[ledger.Code]answer{
 	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
 	CodeInvalidParameters:            {status: http.StatusUnprocessableEntity},
 	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
+	collect.CodeTopUpLimit:           {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},

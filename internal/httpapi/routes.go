@@ -63,6 +63,7 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}", access: read, handle: (*Server).handleHold},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/capture", access: write, money: true, body: true, handle: (*Server).handleHoldCapture},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/release", access: write, money: true, body: true, handle: (*Server).handleHoldRelease},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/top-ups", access: write, money: true, body: true, handle: (*Server).handleTopUpCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}", access: read, handle: (*Server).handleWallet},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/history", access: read, handle: (*Server).handleDailyHistory},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/statement", access: read, handle: (*Server).handleStatement},
