@@ -170,7 +170,7 @@ func (d *Directory) UpdateSettings(
 	if err := update.validate(); err != nil {
 		return Settings{}, err
 	}
-	change, err := d.change(by)
+	change, err := d.Change(by)
 	if err != nil {
 		return Settings{}, err
 	}

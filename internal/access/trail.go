@@ -23,6 +23,9 @@ const (
 	AuditSettings  ledger.AuditAction = "settings.update"
 	AuditKeyCreate ledger.AuditAction = "key.create"
 	AuditKeyRevoke ledger.AuditAction = "key.revoke"
+
+	AuditProductCreate ledger.AuditAction = "product.create"
+	AuditProductUpdate ledger.AuditAction = "product.update"
 )
 
 // Change is who changes something of a business, and when. An Actor without a key is
@@ -32,8 +35,8 @@ type Change struct {
 	ledger.Moment
 }
 
-// change is one that is made now.
-func (d *Directory) change(by ledger.Actor) (Change, error) {
+// Change is one that is made now.
+func (d *Directory) Change(by ledger.Actor) (Change, error) {
 	var bits [8]byte
 	if _, err := io.ReadFull(d.random, bits[:]); err != nil {
 		return Change{}, fmt.Errorf("draw random bits for the audit trail: %w", err)
@@ -86,6 +89,17 @@ func (t Trail) KeyRevoked(key Key) ledger.AuditEntry {
 	before.RevokedAt = time.Time{}
 	change := Change{Moment: ledger.Moment{Now: key.RevokedAt, Random: bitsOf(key.ID, "revoke")}}
 	return t.line(key.Tenant, AuditKeyRevoke, change, auditedKey(before), auditedKey(key))
+}
+
+// ProductChanged returns the line that tells what became of a product, which is given
+// as the JSON that is kept of it; before is empty for a new one. It is one member, named
+// by the id, with all that is kept of it.
+func (t Trail) ProductChanged(tenant ledger.Tenant, by Change, id, before, after string) ledger.AuditEntry {
+	is := map[string]json.RawMessage{id: json.RawMessage(after)}
+	if before == "" {
+		return t.line(tenant, AuditProductCreate, by, nil, is)
+	}
+	return t.line(tenant, AuditProductUpdate, by, map[string]json.RawMessage{id: json.RawMessage(before)}, is)
 }
 
 // line is the next line of the trail, about the members that are not the same before

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 )
@@ -31,24 +32,42 @@ type Product struct {
 // Archived reports whether the product is not sold any more.
 func (p *Product) Archived() bool { return !p.ArchivedAt.IsZero() }
 
+// Recurring reports whether the product is paid for again and again.
+func (p *Product) Recurring() bool { return p.Price.Kind == billing.RecurringPrice }
+
 // Filter narrows a list of products. Zero fields do not filter.
 type Filter struct {
 	Archived  bool // only archived ones; otherwise only those that are not
 	Recurring *bool
 }
 
-// Store keeps products.
+// List is a page of products. Next is the cursor of the page after it, 0 for none.
+type List struct {
+	Products []Product
+	Next     int64
+}
+
+// Store keeps products. Each change of one is a line in the audit trail of its
+// business, in the same transaction, see [access.Trail.ProductChanged].
 type Store interface {
 	// Product returns one, with [ledger.CodeNotFound] where the tenant has none of this id.
 	Product(ctx context.Context, tenant ledger.Tenant, id string) (Product, error)
 
 	// Products returns a page of those that pass the filter, newest first.
-	Products(ctx context.Context, tenant ledger.Tenant, filter Filter, skip int64, limit int) ([]Product, error)
+	Products(ctx context.Context, tenant ledger.Tenant, filter Filter, page ledger.Page) (List, error)
 
-	// CreateProduct keeps a new product.
-	CreateProduct(ctx context.Context, product Product) error
+	// CreateProduct keeps a new product. With once it keeps the answer under that key
+	// in the same transaction, and asks nothing of once to make it; if the key already
+	// has an answer that once accepts, nothing is added and that first answer is returned.
+	// Another request under the same key is [ledger.CodeKeyReused].
+	CreateProduct(
+		ctx context.Context, product Product, by access.Change, once *ledger.Once, answer []byte,
+	) (first []byte, err error)
 
 	// UpdateProduct has change decide what becomes of a product, under its lock. An error
-	// of change is returned as it is, and nothing is changed then.
-	UpdateProduct(ctx context.Context, tenant ledger.Tenant, id string, change func(*Product) error) (Product, error)
+	// of change is returned as it is, and nothing is changed then; nor is anything written
+	// if the product stays what it was. Change is pure and may be called more than once.
+	UpdateProduct(
+		ctx context.Context, tenant ledger.Tenant, id string, by access.Change, change func(*Product) error,
+	) (Product, error)
 }

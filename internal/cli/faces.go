@@ -97,6 +97,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	config := httpapi.Config{
 		Book:       book,
 		Directory:  from.directory,
+		Products:   from.store,
 		Collector:  collector,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
@@ -25,6 +26,7 @@ type store interface {
 	access.Store
 	webhook.Store
 	bus.Store
+	catalog.Store
 
 	// Fatal is closed when the process must end, because its store can promise
 	// nothing more.

@@ -16,9 +16,8 @@ const AutoTopUps ledger.ObjectKind = "auto_top_up"
 
 // The events about automatic top-ups. That one is begun is told by its payment.
 const (
-	EventTopUpSucceeded     ledger.EventKind = "top_up.succeeded"
-	EventTopUpFailed        ledger.EventKind = "top_up.failed" // or could not be begun
-	EventAutoTopUpsDisabled ledger.EventKind = "auto_top_up.disabled"
+	EventTopUpSucceeded ledger.EventKind = "top_up.succeeded"
+	EventTopUpFailed    ledger.EventKind = "top_up.failed" // or could not be begun; also that the rule has disabled itself
 )
 
 // Why no top-up is begun although one is due, beside the codes of failed payments.
@@ -36,7 +35,7 @@ const (
 )
 
 // backOffs are the waits after the first failure in a row, the second, and so on. After
-// one more the rule disables itself.
+// one more the rule disables itself, in the same commit.
 var backOffs = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour}
 
 // Period is one in which a cap counts: a day, a week from Monday, or a month, of UTC.
@@ -216,14 +215,11 @@ func (r *AutoTopUp) ended(invoice *Invoice, now time.Time) ledger.EventKind {
 func (r *AutoTopUp) fail(reason string, forGood bool, now time.Time) {
 	r.Reason = reason
 	if r.Failures++; forGood || r.Failures > len(backOffs) {
-		r.Failures, r.WaitTill = len(backOffs)+1, time.Time{}
+		r.Enabled, r.WaitTill = false, time.Time{}
 		return
 	}
 	r.WaitTill = now.Add(backOffs[r.Failures-1])
 }
-
-// exhausted reports whether it has failed too often to go on.
-func (r *AutoTopUp) exhausted() bool { return r.Enabled && r.Failures > len(backOffs) }
 
 // autoTold is what is told of a rule.
 type autoTold struct {
@@ -234,11 +230,11 @@ type autoTold struct {
 	Automatic   bool   `json:"automatic"`
 
 	PaymentID *string      `json:"payment_id"` // null: none was begun
-	Amount    money.Amount `json:"amount"`     // of it, or that it would have had; 0 of a rule that disables itself
+	Amount    money.Amount `json:"amount"`     // of it, or that it would have had
 	Reason    *string      `json:"reason"`     // of the failure
 	Failures  int          `json:"failures"`   // in a row
 	WaitTill  *Time        `json:"next_try_at"`
-	Enabled   bool         `json:"enabled"`
+	Enabled   bool         `json:"enabled"` // false: the rule has disabled itself, or was
 }
 
 // told is the data of an event about the rule.
@@ -267,8 +263,7 @@ type autoDecision struct {
 	moment   ledger.Moment
 }
 
-// decide is pure: it takes the end of what is on its way, disables a rule that has failed
-// too often, or begins a top-up. It is decided under the customer's lock by what is
+// decide is pure: it takes the end of what is on its way, or begins a top-up. It is decided under the customer's lock by what is
 // available then, so that two workers never begin two.
 func (d *autoDecision) decide(s ledger.Snapshot) (ledger.Change, error) {
 	none := ledger.Change{Wallet: s.Wallet, Replayed: true}
@@ -283,10 +278,6 @@ func (d *autoDecision) decide(s ledger.Snapshot) (ledger.Change, error) {
 	now := s.Chain.At(d.moment.Now)
 	if rule.InFlight != "" {
 		return d.settle(&s, rule, now)
-	}
-	if rule.exhausted() {
-		rule.Enabled = false
-		return d.put(&s, ledger.Change{Wallet: s.Wallet}, rule, EventAutoTopUpsDisabled, nil, 0)
 	}
 	available := s.Wallet.Available(now)
 	if !rule.wants(available, now) || !d.settings.Enabled(rule.Currency) {

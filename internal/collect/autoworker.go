@@ -115,9 +115,6 @@ func (c *Collector) autoDue(ctx context.Context, rule *AutoTopUp) (bool, error) 
 		return err == nil && invoice.Collection.State.Final(), err
 	}
 	now := c.now()
-	if rule.exhausted() {
-		return true, nil
-	}
 	if !rule.wants(0, now) {
 		return false, nil
 	}

@@ -28,6 +28,11 @@ var validBodies = map[string][]jsonMember{
 	"E": {{"idempotency_key", `null`}},
 	"M": {{"expires_at", `"2026-12-31T00:00:00Z"`}},
 	"B": {{"on_duplicate", `"conflict"`}},
+	"D": {
+		{"product_cart", `[{"product_id":"«thing»","quantity":1}]`}, {"customer", `{"customer_id":"«cus»"}`}, {"billing", `{"country":"US"}`},
+		{"payment_method_id", `"pm_sandbox_ok"`},
+	},
+	"Q": {{"token", `"pm_sandbox_ok"`}},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},
 	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},

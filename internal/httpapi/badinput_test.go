@@ -195,6 +195,8 @@ var routeNames = map[string]string{
 	"Z": "PATCH /webhooks/«hook»/headers",
 	"V": "POST /webhooks/«hook»/replay",
 	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
+	"D": "POST /payments",
+	"Q": "POST /customers/«cus»/payment-methods",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -211,7 +213,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"], routeNames["R"], routeNames["F"], routeNames["U"],
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
-			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"],
+			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -253,6 +255,10 @@ func kindOf(route string) string {
 		return "N"
 	case strings.HasSuffix(route, "/release"):
 		return "E"
+	case strings.HasSuffix(route, "/payment-methods"):
+		return "Q"
+	case strings.HasPrefix(route, "POST /payments"):
+		return "D"
 	case strings.Contains(route, "ledger-entries/bulk"):
 		return "K"
 	case strings.Contains(route, "ledger-entries"):
@@ -385,6 +391,10 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	}
 	trail := "/customers/" + f.names["frozen"] + "/audit"
 	f.names["audit cursor"] = r.must(200, write, "GET", trail+"?page_size=1", "")["next_cursor"].(string)
+	f.names["thing"], f.names["old thing"] = r.product(test, false), r.product(test, true)
+	f.names["cheap thing"], f.names["poor"] = r.productFor(test, 20), r.customer(write, "poor")
+	paid := r.must(200, write, "POST", "/payments", paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`))
+	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
 	f.names["entry"] = f.newest(write, "cus")
 	f.names["other entry"] = f.newest(other.TestKey, "other cus")
 	f.names["expired entry"] = f.newest(write, "expired cus")

@@ -290,6 +290,22 @@ func (f *faultyStore) SettleTransfer(ctx context.Context, row ledger.Transfer) (
 	return f.Store.SettleTransfer(ctx, row)
 }
 
+func (f *faultyStore) Object(ctx context.Context, tenant ledger.Tenant, key ledger.ObjectKey) (ledger.Object, error) {
+	if err := f.fail(); err != nil {
+		return ledger.Object{}, err
+	}
+	return f.Store.Object(ctx, tenant, key)
+}
+
+func (f *faultyStore) Objects(
+	ctx context.Context, tenant ledger.Tenant, filter ledger.ObjectFilter, page ledger.ObjectPage,
+) (ledger.ObjectList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.ObjectList{}, err
+	}
+	return f.Store.Objects(ctx, tenant, filter, page)
+}
+
 func (f *faultyStore) Hold(ctx context.Context, tenant ledger.Tenant, customerID, id string) (ledger.Hold, error) {
 	if err := f.fail(); err != nil {
 		return ledger.Hold{}, err

@@ -44,6 +44,10 @@ type shopper struct {
 	delivered []string // paths of what is to be sent to them
 	lots      []string // their paths, and some of entries that opened none
 	cursors   []string
+	products  []string
+	methods   []string // their paths
+	payments  []string
+	invoices  []string
 }
 
 // fuzz is one run of the test.
@@ -110,6 +114,7 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			f.posted++
 			id, event := f.webhook(s.write, s.customers[0])
 			f.posted++
+			s.products = []string{f.product(s.tenant, false)}
 			s.webhooks, s.delivered = []string{id}, []string{"/webhooks/" + id + "/deliveries/" + event}
 			f.shoppers = append(f.shoppers, s)
 		}
@@ -211,10 +216,19 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"as_of": func(g *grammar) string {
 			return f.clock.Now().Add(-time.Duration(g.IntN(int(3 * time.Hour)))).Format(time.RFC3339Nano)
 		},
-		"from":      func(g *grammar) string { return f.clock.Now().AddDate(0, 0, -g.IntN(400)).Format(time.DateOnly) },
-		"to":        func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 2-g.IntN(30)).Format(time.DateOnly) },
-		"lot_seq":   func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
-		"as_of_seq": func(g *grammar) string { return fmt.Sprint(g.IntN(30)) },
+		"from":              func(g *grammar) string { return f.clock.Now().AddDate(0, 0, -g.IntN(400)).Format(time.DateOnly) },
+		"to":                func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 2-g.IntN(30)).Format(time.DateOnly) },
+		"lot_seq":           func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
+		"method_path":       own(func(s *shopper) []string { return s.methods }),
+		"payment_id":        own(func(s *shopper) []string { return s.payments }),
+		"invoice_id":        own(func(s *shopper) []string { return s.invoices }),
+		"product_id":        own(func(s *shopper) []string { return s.products }),
+		"payment_method_id": sandboxToken,
+		"token":             sandboxToken,
+		"country":           func(*grammar) string { return "US" },
+		"billing_currency":  func(*grammar) string { return "USD" },
+		"brand_id":          func(*grammar) string { return s.tenant.BusinessID },
+		"as_of_seq":         func(g *grammar) string { return fmt.Sprint(g.IntN(30)) },
 	}
 }
 
@@ -310,12 +324,24 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		wallets := strings.TrimSuffix(path, "ledger-entries")
 		s.lots = append(s.lots, wallets+between(body, `"currency":"`, `"`)+"/lots/"+strings.TrimRight(seq, "}"))
 	}
+	if id := between(body, `"payment_method_id":"`, `"`); id != "" && request.Method == http.MethodPost && strings.HasSuffix(path, "/payment-methods") {
+		s.methods = append(s.methods, path+"/"+id)
+	}
+	if id := between(body, `{"payment_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/payments" {
+		s.payments, s.invoices = append(s.payments, id), append(s.invoices, "inv_"+id[len("pay_"):])
+	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)
 	}
 }
 
-// legs counts the entries of transfers, of which an answer does not tell the number.
+// sandboxToken is a payment method of the sandbox.
+func sandboxToken(g *grammar) string {
+	return g.pick([]string{"pm_sandbox_ok", "pm_sandbox_ok", "pm_sandbox_declined", "pm_sandbox_processing", "pm_sandbox_timeout"})
+}
+
+// legs counts the entries of transfers and payments, of which an answer does not tell the
+// number.
 func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 	f.Helper()
 	for _, tenant := range tenants {
@@ -325,7 +351,7 @@ func (f *fuzz) legs(tenants []ledger.Tenant) (entries int) {
 				f.Fatalf("read the history of %s: got error %v, want none", customer.ID, err)
 			}
 			for _, e := range history.Entries {
-				if e.Account == ledger.AccountTransfers {
+				if e.Account == ledger.AccountTransfers || e.EventType == ledger.EventPayment {
 					entries++
 				}
 			}
@@ -368,8 +394,8 @@ func (f *fuzz) report() {
 				operation = o.ID
 			}
 		}
-		if f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusOK)] == 0 {
-			f.Errorf("operation %s was never answered with 200", operation)
+		if f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusOK)]+f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusNoContent)] == 0 {
+			f.Errorf("operation %s was never answered with 200 or 204", operation)
 		}
 	}
 	if f.echoes < total/20 {

@@ -103,6 +103,9 @@ var weights = map[string]int{
 	"list_webhook_deliveries":          3,
 	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
+	"create_payment":                   8,
+	"create_customer_payment_method":   3,
+	"get_payment":                      2,
 }
 
 // operation picks one.
@@ -143,6 +146,9 @@ func (g *grammar) path(pattern string) string {
 	}
 	if strings.Contains(pattern, "{transfer_id}") && !g.bad() {
 		return g.texts["transfer_path"](g)
+	}
+	if strings.Contains(pattern, "{payment_method_id}") && !g.bad() {
+		return g.texts["method_path"](g)
 	}
 	segments := strings.Split(pattern, "/")
 	for i, segment := range segments {

@@ -83,6 +83,10 @@ type visited struct {
 	hold, finished  string // holds, the second of them released
 	webhook, event  string // an endpoint, and what is to be sent to it
 	moved           string // a lot of which the expiry was moved
+	product, gone   string // the second of them archived
+	method          string // a payment method
+	payment         string // that is waiting for a payment method
+	invoice         string // the same
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -98,7 +102,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 17, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 19, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -138,7 +142,7 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 		}
 	}
 	v.rig = newRig(t, storetest.Stores{
-		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
+		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Products: model, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
 	}, options)
 	shop := v.business("Shop")
 	v.write = shop.TestKey
@@ -159,6 +163,10 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.webhook, v.event = v.rig.webhook(v.write, v.customer)
 	v.moved = v.lot(v.write, v.customer)
 	v.must(200, v.write, "PATCH", "/customers/"+v.customer+"/wallets/USD/lots/"+v.moved, v.repeatedBody("M"))
+	tenant := ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}
+	v.product, v.gone = v.rig.product(tenant, false), v.rig.product(tenant, true)
+	v.method = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok","recurring_enabled":false}`)["payment_method_id"].(string)
+	v.payment, v.invoice = v.rig.payment(v.write, v.friend, v.product)
 	return v
 }
 
@@ -194,7 +202,8 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
-		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved).Replace(operation.Path) +
+		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -212,7 +221,7 @@ func (v *visited) body(operation *apitest.Operation) string {
 		return ""
 	}
 	body := jsonObject(validBodies[kindOf(operation.Method+" "+operation.Path)])
-	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend).Replace(body)
+	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product).Replace(body)
 }
 
 // line is an atomic bulk of one entry, for which the whole of it is refused.
@@ -273,6 +282,10 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		if kind == "N" || kind == "E" { // what it ends is not there for the next
 			path = strings.Replace(path, at.hold, at.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
 		}
+		if operation.ID == "void_invoice" { // which others want to see open
+			_, another := at.rig.payment(at.write, at.friend, at.product)
+			path = strings.Replace(path, at.invoice, another, 1)
+		}
 		if operation.ID == "delete_webhook" {
 			another, _ := at.rig.webhook(at.write, at.customer)
 			path = strings.Replace(path, at.webhook, another, 1)
@@ -290,6 +303,10 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		path = strings.Replace(path, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
 		path = strings.Replace(path, at.webhook, "whk_TV52uJWWXt2yIoBBxpjaa", 1)
 		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = strings.Replace(path, at.payment, "pay_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = strings.Replace(path, at.invoice, "inv_TV52uJWWXt2yIoBBxpjaa", 1)
+	case http.StatusGone:
+		body = strings.Replace(body, at.product, at.gone, 1)
 	case http.StatusRequestTimeout:
 		v.impatient.dawdle(operation)
 		return
@@ -348,7 +365,8 @@ func TestOptions(t *testing.T) {
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
-			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1").Replace(operation.Path)
+			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

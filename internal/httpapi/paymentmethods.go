@@ -99,9 +99,6 @@ func (s *Server) handleMethodCreate(c *call) error {
 		return err
 	}
 	method := collect.Method{Processor: "sandbox", Token: token, Recurring: recurring || !given, Card: collect.SandboxCard(token)}
-	if c.tenant().Mode != ledger.Test {
-		return badParameter("token", "no card processor is configured for live mode; payment methods are added in test mode")
-	}
 	if !processor.SandboxToken(token) {
 		return badParameter("token", "%q is no payment method of the sandbox; pm_sandbox_ok is one", clip(token))
 	}
@@ -114,6 +111,12 @@ func (s *Server) handleMethodCreate(c *call) error {
 	id, err := c.customerID()
 	if err != nil {
 		return err
+	}
+	if c.tenant().Mode != ledger.Test {
+		if _, err := s.book.Store().Customer(c.r.Context(), c.tenant(), id); err != nil {
+			return err
+		}
+		return badParameter("token", "no card processor is configured for live mode; payment methods are added in test mode")
 	}
 	if once == nil {
 		once = s.onceResent(c, c.route.label, fingerprint)

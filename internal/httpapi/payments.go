@@ -138,10 +138,10 @@ func (p *payment) prepare() error {
 func (p *payment) products() error {
 	c := &p.invoice.Collection
 	for _, line := range p.request.Cart {
-		if !isID(line.ProductID, catalog.ProductIDPrefix) || p.server.catalog == nil {
+		if !isID(line.ProductID, catalog.ProductIDPrefix) {
 			return errNotFound
 		}
-		product, err := p.server.catalog.Product(p.ctx(), p.call.tenant(), line.ProductID)
+		product, err := p.server.products.Product(p.ctx(), p.call.tenant(), line.ProductID)
 		if err != nil {
 			return err
 		}

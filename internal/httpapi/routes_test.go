@@ -64,6 +64,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"wallet": walletParams, "history": dailyParams, "statement": statementParams,
+		"payments": paymentListParams, "invoices": invoiceListParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)
@@ -72,7 +73,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
-		"webhook": webhookFields,
+		"webhook": webhookFields, "payment": paymentFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)

@@ -236,7 +236,7 @@ var scenarios = map[string][]step{
 	},
 	"the business sets its currencies, rates and answers to duplicates": {
 		{method: "GET", path: "/business", status: 200, has: []string{
-			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse","expiry_notice_days":0}`,
+			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse","expiry_notice_days":0,"below_card_minimum":"leave_in_wallet","payment_method_wait_hours":24,"payment_retry_hours":[12,24,48,72,96,120,168,168]}`,
 		}},
 		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"EUR","entry_type":"credit"}`,
 			has: []string{`"code":"UNSUPPORTED_CURRENCY"`, `"param":"currency"`}},
@@ -347,16 +347,16 @@ func TestNewWantsWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for name, config := range map[string]httpapi.Config{
-		"no book":        {Directory: h.directory, Webhooks: h.webhooks},
-		"no directory":   {Book: h.book, Webhooks: h.webhooks},
+		"no book":        {Directory: h.directory, Products: h.model, Webhooks: h.webhooks},
+		"no directory":   {Book: h.book, Products: h.model, Webhooks: h.webhooks},
 		"no webhooks":    {Book: h.book, Directory: h.directory},
-		"a short secret": {Book: h.book, Directory: h.directory, Webhooks: h.webhooks, Secret: []byte("short")},
+		"a short secret": {Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Secret: []byte("short")},
 	} {
 		if _, err := httpapi.New(config); err == nil {
 			t.Errorf("%s: got no error, want one", name)
 		}
 	}
-	if _, err := httpapi.New(httpapi.Config{Book: h.book, Directory: h.directory, Webhooks: h.webhooks}); err != nil {
+	if _, err := httpapi.New(httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks}); err != nil {
 		t.Errorf("the least: got error %v, want none", err)
 	}
 }

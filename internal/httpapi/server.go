@@ -27,10 +27,8 @@ import (
 type Config struct {
 	Book      *ledger.Book
 	Directory *access.Directory
+	Products  catalog.Store
 	Webhooks  *webhook.Endpoints
-
-	// Catalog has what is sold. Nil: nothing is.
-	Catalog catalog.Store
 
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
@@ -91,8 +89,8 @@ const BodyMaxDefault = 64 << 10
 type Server struct {
 	book      *ledger.Book
 	directory *access.Directory
+	products  catalog.Store
 	webhooks  *webhook.Endpoints
-	catalog   catalog.Store
 	collector *collect.Collector
 	logger    *slog.Logger
 	now       func() time.Time
@@ -124,6 +122,9 @@ func New(config Config) (*Server, error) {
 	if config.Book == nil {
 		return nil, errors.New("the API needs a ledger")
 	}
+	if config.Products == nil {
+		return nil, errors.New("the API needs products")
+	}
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
@@ -143,8 +144,8 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s := &Server{
 		book:      config.Book,
 		directory: config.Directory,
+		products:  config.Products,
 		webhooks:  config.Webhooks,
-		catalog:   config.Catalog,
 		collector: config.Collector,
 		logger:    config.Logger,
 		now:       config.Now,

@@ -91,7 +91,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("got %s in the metrics", unwanted)
 		}
 	}
-	second := httpapi.Config{Book: h.book, Directory: h.directory, Webhooks: h.webhooks, Metrics: registry}
+	second := httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Metrics: registry}
 	if _, err := httpapi.New(second); err == nil {
 		t.Errorf("two servers on one registry: got no error, want one")
 	}
@@ -127,7 +127,7 @@ func TestPanicIsAnswered(t *testing.T) {
 	var err error
 	h.api, err = httpapi.New(httpapi.Config{
 		Book:      ledger.NewBook(panickingStore{h.model}, h.clock.Now, func() uint64 { return 1 }),
-		Directory: h.directory, Webhooks: h.webhooks, Now: h.clock.Now,
+		Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	if err != nil {

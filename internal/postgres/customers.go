@@ -167,10 +167,7 @@ func keptAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 	}
 }
 
-// keepAnswer leaves the answer for repeats, and removes a few that have had
-// their time: more than one new answer adds, so that they cannot pile up. The one
-// that is being replaced may be among those and has to stay; one that another
-// transaction holds is left to it, or the two could wait for each other.
+// keepAnswer leaves the answer for repeats.
 func keepAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.Once, customer ledger.Customer) error {
 	if once == nil {
 		return nil
@@ -179,6 +176,14 @@ func keepAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 	if err != nil {
 		return err
 	}
+	return putAnswer(ctx, conn, tenant, once, answer)
+}
+
+// putAnswer leaves an answer for repeats, and removes a few that have had
+// their time: more than one new answer adds, so that they cannot pile up. The one
+// that is being replaced may be among those and has to stay; one that another
+// transaction holds is left to it, or the two could wait for each other.
+func putAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.Once, answer []byte) error {
 	const remove = `
 	  delete from request_answers
 	   where (tenant, route, key) in (

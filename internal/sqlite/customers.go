@@ -181,6 +181,11 @@ func keepAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once, customer led
 	if err != nil {
 		return err
 	}
+	return putAnswer(conn, tenant, once, answer)
+}
+
+// putAnswer is keepAnswer for an answer that was made.
+func putAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once, answer []byte) (err error) {
 	if err := dropAnswers(conn, microsOf(once.At)); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 )
@@ -24,6 +25,7 @@ type Model struct {
 	settings   map[ledger.Tenant]access.Settings
 	trails     map[ledger.Tenant][]ledger.AuditEntry // of businesses
 	keys       []access.Key                          // oldest first
+	products   []catalog.Product                     // oldest first
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
@@ -228,9 +230,13 @@ func (m *Model) answered(once *ledger.Once) ([]byte, error) {
 
 func (m *Model) record(once *ledger.Once, c ledger.Customer) {
 	if once != nil {
-		m.answers[modelRequest{once.Tenant, once.Route, once.Key}] = modelAnswer{once.Fingerprint,
-			slices.Clone(once.Answer(c)), once.At}
+		m.recordAnswer(once, once.Answer(c))
 	}
+}
+
+func (m *Model) recordAnswer(once *ledger.Once, answer []byte) {
+	request := modelRequest{once.Tenant, once.Route, once.Key}
+	m.answers[request] = modelAnswer{once.Fingerprint, slices.Clone(answer), once.At}
 }
 
 // CreateCustomer implements [ledger.Store].

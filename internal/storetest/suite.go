@@ -4,7 +4,7 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Stores {
 //			db := open(t)
-//			return storetest.Stores{Ledger: db, Access: db, Webhooks: db, Sinks: db}
+//			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db}
 //		})
 //	}
 //
@@ -21,6 +21,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -29,6 +30,7 @@ import (
 type Stores struct {
 	Ledger   ledger.Store
 	Access   access.Store
+	Products catalog.Store
 	Webhooks webhook.Store
 	Sinks    bus.Store
 
@@ -112,5 +114,6 @@ func contents() []topic {
 		{"requests", requestScenarios()},
 		{"access", accessScenarios()},
 		{"trail of a business", trailScenarios()},
+		{"products", productScenarios()},
 	}
 }

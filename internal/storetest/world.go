@@ -14,6 +14,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/webhook"
@@ -88,6 +89,7 @@ type world struct {
 
 	changes atomic.Int64 // of settings, see change
 
+	products catalog.Store
 	webhooks webhook.Store
 	sinks    bus.Store
 	sharded  bool          // see [Stores]
@@ -98,8 +100,8 @@ func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
 	w := &world{
-		TB: t, access: stores.Access, webhooks: stores.Webhooks, sinks: stores.Sinks, clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded,
-		patience: stores.waitsFor(),
+		TB: t, access: stores.Access, products: stores.Products, webhooks: stores.Webhooks, sinks: stores.Sinks,
+		clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded, patience: stores.waitsFor(),
 	}
 	w.ledger = checked{Store: stores.Ledger, t: t}
 	w.book = ledger.NewBook(w.ledger, w.clock.Now, w.dice.next)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/pgtest"
@@ -64,6 +66,7 @@ var began = time.Date(2026, time.March, 1, 12, 0, 0, 123_457_000, time.UTC)
 type store interface {
 	ledger.Store
 	access.Store
+	catalog.Store
 	webhook.Store
 	Close() error
 }
@@ -148,12 +151,33 @@ func fill(t testing.TB, db store) {
 		return s, nil
 	})
 	must(t, err)
+	fillProducts(t, db, test, change)
 	fillWebhooks(t, db, test)
 	fillCustomers(t, db, test, live)
 	freezeSome(t, db, test, "key_1")
 	freezeSome(t, db, live, "key_9")
 	_, err = demo.Run(t.Context(), demo.Config{Store: db, Tenant: test, Now: began, Months: 5, Customers: 40, Seed: 7})
 	must(t, err)
+}
+
+// fillProducts adds a product with each of the texts, of which some are archived.
+func fillProducts(t testing.TB, db store, tenant ledger.Tenant, by access.Change) {
+	t.Helper()
+	for i, text := range texts {
+		product := catalog.Product{
+			Tenant: tenant, ID: fmt.Sprintf("pdt_%d", i), Name: text, Description: text, TaxCategory: "saas", Metadata: metadata(text),
+			Price: billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: 1000}, CreatedAt: began, UpdatedAt: began,
+		}
+		_, err := db.CreateProduct(t.Context(), product, by, nil, nil)
+		must(t, err)
+		_, err = db.UpdateProduct(t.Context(), tenant, product.ID, by, func(p *catalog.Product) error {
+			if i%3 == 0 {
+				p.ArchivedAt = began.Add(time.Hour)
+			}
+			return nil
+		})
+		must(t, err)
+	}
 }
 
 func must(t testing.TB, err error) {

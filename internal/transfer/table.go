@@ -61,6 +61,9 @@ var (
 		{"no", Number}, {"id", Text}, {"tenant", Number}, {"name", Text}, {"scope", Text}, {"hash", Bytes},
 		{"hint", Text}, {"created_at", Time}, {"expires_at", OptionalTime}, {"revoked_at", OptionalTime},
 	}}
+	Products = &Table{Name: "products", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"tenant", Number}, {"id", Text}, {"recurring", Flag}, {"archived", Flag}, {"definition", Text},
+	}}
 	Customers = &Table{Name: "customers", Key: []string{"no"}, Columns: []Column{
 		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
 		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
@@ -147,8 +150,8 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, BusinessAuditEntries, Keys, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks, Holds,
-		HoldEvents, Objects, ObjectEvents, Notices, Answers,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Products, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks,
+		Holds, HoldEvents, Objects, ObjectEvents, Notices, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}
 }

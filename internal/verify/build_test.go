@@ -135,6 +135,18 @@ func (f *ledgerFile) addTenant(no int, tenant ledger.Tenant) {
 	lines = append(lines, trail().SettingsUpdated(tenant, access.Change{
 		By: ledger.Actor{KeyID: key.ID, Address: "192.0.2.1"}, Moment: ledger.Moment{Now: time.UnixMicro(4).UTC()},
 	}, before, after))
+	if tenant == acmeLive {
+		for i, definition := range []string{sceneProduct(5, "null"), sceneProduct(6, "null"), sceneProduct(7, `"2026-01-01T00:00:00.000000Z"`)} {
+			before := ""
+			if i > 0 {
+				before = sceneProduct(4+i, "null")
+			}
+			by := access.Change{Moment: ledger.Moment{Now: time.UnixMicro(int64(5 + i)).UTC()}}
+			lines = append(lines, trail().ProductChanged(tenant, by, "pdt_1", before, definition))
+		}
+		f.exec(`insert into products (no, tenant, id, recurring, archived, definition) values (1, ?, 'pdt_1', 1, 1, ?)`, no,
+			sceneProduct(7, `"2026-01-01T00:00:00.000000Z"`))
+	}
 	settings, err := json.Marshal(after)
 	if err != nil {
 		f.t.Fatal(err)
@@ -157,6 +169,11 @@ func (f *ledgerFile) addTenant(no int, tenant ledger.Tenant) {
 			no, line.Position, line.ID, string(line.Action), line.By.KeyID, line.By.Address, line.Before, line.After,
 			line.CreatedAt.UnixMicro(), slices.Clone(line.Hash[:]))
 	}
+}
+
+// sceneProduct is what is kept of the scene's one product.
+func sceneProduct(price int, archivedAt string) string {
+	return fmt.Sprintf(`{"name":"Pro","price":{"type":"recurring_price","price":%d},"archived_at":%s}`, price, archivedAt)
 }
 
 // keyID is the one API key of a tenant.

@@ -22,9 +22,10 @@ type tenantRow struct {
 	position  int64 // of the last line of the audit trail
 	hash      []byte
 
-	keys  []keyRow
-	trail trail
-	first int64 // when the first line was made
+	keys     []keyRow
+	products []productRow
+	trail    trail
+	first    int64 // when the first line was made
 }
 
 // keyRow is a raw row of api_keys.
@@ -41,10 +42,21 @@ const (
 	auditSettings  = "settings.update"
 	auditKeyCreate = "key.create"
 	auditKeyRevoke = "key.revoke"
+
+	auditProductCreate = "product.create"
+	auditProductUpdate = "product.update"
 )
 
-// keyPrefix begins the name of a member that is an API key.
-const keyPrefix = "key_"
+// What the names of members begin with that are an API key or a product.
+const (
+	keyPrefix     = "key_"
+	productPrefix = "pdt_"
+)
+
+// hasID tells a member that is an object of the business from a setting.
+func hasID(name string) bool {
+	return strings.HasPrefix(name, keyPrefix) || strings.HasPrefix(name, productPrefix)
+}
 
 func (r *tenantRow) where(position int64) Finding {
 	return Finding{BusinessID: r.businessID, Mode: r.mode, Position: position}
@@ -75,19 +87,26 @@ func (t *tenants) line(line *auditRow) {
 
 // businessAction tells whether a line's action can change members of these names.
 func businessAction(line *auditRow) func(names []string) bool {
-	isKey := func(name string) bool { return strings.HasPrefix(name, keyPrefix) }
 	return func(names []string) bool {
 		switch line.action {
 		case auditBusiness:
-			return slices.Contains(names, "name") && !slices.ContainsFunc(names, isKey)
+			return slices.Contains(names, "name") && !slices.ContainsFunc(names, hasID)
 		case auditSettings:
-			return !slices.Contains(names, "name") && !slices.ContainsFunc(names, isKey)
+			return !slices.Contains(names, "name") && !slices.ContainsFunc(names, hasID)
 		case auditKeyCreate, auditKeyRevoke:
-			created := strings.HasSuffix(line.before, ":null}")
-			return len(names) == 1 && isKey(names[0]) && created == (line.action == auditKeyCreate)
+			return line.isOne(names, keyPrefix, auditKeyCreate)
+		case auditProductCreate, auditProductUpdate:
+			return line.isOne(names, productPrefix, auditProductCreate)
 		}
 		return false
 	}
+}
+
+// isOne tells whether a line is about one object, and of the action that makes one if
+// there was none before.
+func (line *auditRow) isOne(names []string, prefix, creation string) bool {
+	created := strings.HasSuffix(line.before, ":null}")
+	return len(names) == 1 && strings.HasPrefix(names[0], prefix) && created == (line.action == creation)
 }
 
 // finish compares the rows of each business with what its trail has left.
@@ -113,6 +132,7 @@ func (t *tenants) finish() {
 		}
 		row.finishSettings(report)
 		row.finishKeys(report)
+		row.finishProducts(report)
 	}
 }
 
@@ -150,7 +170,7 @@ func (r *tenantRow) finishSettings(report func(format string, args ...any)) {
 		r.compare(name, value, report)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.trail.members)) {
-		if !strings.HasPrefix(name, keyPrefix) && name != "name" {
+		if !hasID(name) && name != "name" {
 			r.compare(name, json.RawMessage("null"), report)
 		}
 	}

@@ -189,6 +189,7 @@ func (c *corruption) found(report verify.Report) bool {
 var unchecked = map[string]string{
 	"wallets.no":  "only the place of the row",
 	"api_keys.no": "only the place of the row",
+	"products.no": "only the place of the row",
 
 	"holds.reason":              "no figure rests on it",
 	"holds.reference_object_id": "no figure rests on it",
@@ -209,7 +210,7 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	for _, table := range []string{
 		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds",
 		"hold_events", "objects", "object_events", "expiry_notices",
-		"business_audit_entries", "tenants", "businesses", "api_keys",
+		"business_audit_entries", "tenants", "businesses", "api_keys", "products",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{
 			Args: []any{table},

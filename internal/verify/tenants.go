@@ -12,8 +12,8 @@ type tenants struct {
 	byNo     map[int64]tenant
 	keyOwner map[string]int64 // id of an API key to its tenant
 
-	// broken is what is wrong with the rows of tenants and API keys, and with the
-	// audit trails of businesses.
+	// broken is what is wrong with the rows of tenants, API keys and products, and with
+	// the audit trails of businesses.
 	broken findings
 
 	rows   map[int64]*tenantRow
@@ -68,6 +68,10 @@ func (f *file) readTenants() (*tenants, error) {
 	select id, tenant, name, scope, hash, hint, created_at, expires_at, revoked_at
 	  from api_keys
 	 order by no`
+	const productsQuery = `
+	select id, tenant, recurring, archived, definition
+	  from products
+	 order by no`
 	const trailQuery = `
 	select tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
 	  from business_audit_entries
@@ -88,6 +92,12 @@ func (f *file) readTenants() (*tenants, error) {
 				id: stmt.ColumnText(0), tenant: stmt.ColumnInt64(1), name: stmt.ColumnText(2), scope: stmt.ColumnText(3),
 				hash: blob(stmt, 4), hint: stmt.ColumnText(5), createdAt: stmt.ColumnInt64(6), expiresAt: stmt.ColumnInt64(7),
 				revokedAt: stmt.ColumnInt64(8),
+			})
+		}},
+		{productsQuery, func(stmt *sqlite.Stmt) {
+			t.addProduct(productRow{
+				id: stmt.ColumnText(0), tenant: stmt.ColumnInt64(1), recurring: stmt.ColumnBool(2), archived: stmt.ColumnBool(3),
+				definition: stmt.ColumnText(4),
 			})
 		}},
 		{trailQuery, func(stmt *sqlite.Stmt) {

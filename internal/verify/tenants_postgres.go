@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// readTenants reads businesses, keys and their audit trails as they are at one moment.
+// readTenants reads businesses, keys, products and their audit trails as they are at one moment.
 func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	t := newTenants()
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
@@ -35,6 +35,16 @@ func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	}
 	for _, key := range keys {
 		t.addKey(key)
+	}
+	products, err := lines(ctx, tx, scanProduct, `
+	  select id, tenant, recurring, archived, definition
+	    from products
+	   order by no`)
+	if err != nil {
+		return nil, err
+	}
+	for _, product := range products {
+		t.addProduct(product)
 	}
 	trail, err := lines(ctx, tx, scanBusinessAudit, `
 	  select tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
@@ -70,6 +80,11 @@ func scanKey(row pgx.CollectableRow) (key keyRow, err error) {
 	}
 	key.createdAt, key.expiresAt, key.revokedAt = created.UnixMicro(), micros(expires), micros(revoked)
 	return key, err
+}
+
+func scanProduct(row pgx.CollectableRow) (product productRow, err error) {
+	err = row.Scan(&product.id, &product.tenant, &product.recurring, &product.archived, &product.definition)
+	return product, err
 }
 
 func scanBusinessAudit(row pgx.CollectableRow) (line auditRow, err error) {

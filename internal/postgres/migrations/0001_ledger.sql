@@ -30,7 +30,7 @@ create table tenants (
   unique (business_id, mode)
 );
 
--- What was done to settings and API keys, in a chain for each tenant.
+-- What was done to settings, API keys and products, in a chain for each tenant.
 create table business_audit_entries (
   tenant       integer          not null references tenants (no),
   position     bigint           not null check (position > 0),
@@ -616,3 +616,18 @@ create table installation (
   created_at   timestamptz not null,
   secret_check bytea       not null check (length(secret_check) = 32)
 );
+
+-- What businesses sell, listed newest first by number.
+create sequence products_no;
+
+create table products (
+  tenant     integer          not null references tenants (no),
+  id         text collate "C" not null,
+  no         bigint           not null unique default nextval('products_no'),
+  recurring  boolean          not null, -- as in the definition, for the filters
+  archived   boolean          not null,
+  definition text             not null, -- JSON, which the audit trail of the business has too
+  primary key (tenant, id)
+);
+
+create index products_in_order on products (tenant, archived, no);

@@ -28,7 +28,7 @@ create table tenants (
   unique (business_id, mode)
 ) strict;
 
--- What was done to settings and API keys, in a chain for each tenant.
+-- What was done to settings, API keys and products, in a chain for each tenant.
 create table business_audit_entries (
   tenant       integer not null references tenants (no),
   position     integer not null check (position > 0),
@@ -535,3 +535,16 @@ create table installation (
   created_at integer not null,
   secret     blob    not null check (length(secret) = 32) -- keys the hashes of the idempotency index
 ) strict;
+
+-- What businesses sell, listed newest first by number.
+create table products (
+  no         integer primary key,
+  tenant     integer not null references tenants (no),
+  id         text    not null,
+  recurring  integer not null check (recurring in (0, 1)), -- as in the definition, for the filters
+  archived   integer not null check (archived in (0, 1)),
+  definition text    not null, -- JSON, which the audit trail of the business has too
+  unique (tenant, id)
+) strict;
+
+create index products_in_order on products (tenant, archived, no);

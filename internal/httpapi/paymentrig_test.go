@@ -1,0 +1,73 @@
+package httpapi_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/catalog"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
+)
+
+func methodsOf(customer string) string { return "/customers/" + customer + "/payment-methods" }
+
+// paymentBody asks for a payment of one product, with more members.
+func paymentBody(customer, product, more string) string {
+	return `{"billing":{"country":"US"},"customer":{"customer_id":"` + customer + `"},"product_cart":[{"product_id":"` + product +
+		`","quantity":1}]` + more + `}`
+}
+
+// modeOf is the mode of a key.
+func modeOf(key string) ledger.Mode {
+	if strings.HasPrefix(key, "bf_live_") {
+		return ledger.Live
+	}
+	return ledger.Test
+}
+
+// newProduct has a tenant sell something for a price in dollars, or not any more.
+func newProduct(
+	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount, archived bool,
+) (id string) {
+	t.Helper()
+	by, err := directory.Change(ledger.Actor{KeyID: "key_of_the_test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	product := catalog.Product{
+		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing", TaxCategory: "saas",
+		Price: billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}", CreatedAt: by.Now, UpdatedAt: by.Now,
+	}
+	if archived {
+		product.ArchivedAt = by.Now
+	}
+	if _, err := store.CreateProduct(context.Background(), product, by, nil, nil); err != nil {
+		t.Fatalf("make a product: got error %v, want none", err)
+	}
+	return product.ID
+}
+
+// product is newProduct for the tenants of a rig.
+func (r *rig) product(tenant ledger.Tenant, archived bool) string {
+	r.Helper()
+	r.clock.Move(time.Millisecond)
+	return newProduct(r, r.directory, r.stores.Products, tenant, 1000, archived)
+}
+
+// productFor is product at a price.
+func (r *rig) productFor(tenant ledger.Tenant, price money.Amount) string {
+	r.Helper()
+	r.clock.Move(time.Millisecond)
+	return newProduct(r, r.directory, r.stores.Products, tenant, price, false)
+}
+
+// payment asks for a payment that neither wallet nor card pays, so that it waits.
+func (r *rig) payment(key, customer, product string) (id, invoice string) {
+	r.Helper()
+	id = r.must(200, key, "POST", "/payments", paymentBody(customer, product, ""))["payment_id"].(string)
+	return id, "inv_" + strings.TrimPrefix(id, "pay_")
+}
