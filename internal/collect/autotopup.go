@@ -319,7 +319,7 @@ func (d *autoDecision) begin(s *ledger.Snapshot, rule *AutoTopUp, invoice Invoic
 		return d.put(s, change, rule, EventTopUpFailed, nil, amount)
 	}
 	invoice.Collection.InvoiceID, invoice.TopUp.Automatic = d.fresh, true
-	invoice.Method, invoice.MethodID, invoice.Card = rule.Method, rule.MethodID, rule.Card
+	invoice.PayBy(Method{ID: rule.MethodID, Token: rule.Method, Card: rule.Card})
 	object, err := invoice.object(now)
 	if err == nil {
 		err = change.Put(s, object, "", "", d.moment.Now)

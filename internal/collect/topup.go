@@ -25,7 +25,7 @@ type TopUp struct {
 // topUpItem is the id of the one line of an invoice for a top-up.
 const topUpItem = "top_up"
 
-// TopUpInvoice is an invoice for a top-up of an amount by a payment method, without an id.
+// TopUpInvoice is an invoice for a top-up of an amount, without an id and a method.
 // The wallet takes no part: it cannot pay itself.
 func TopUpInvoice(
 	settings *access.Settings, tenant ledger.Tenant, customerID string, currency money.Currency, amount money.Amount,
@@ -38,6 +38,13 @@ func TopUpInvoice(
 			Policy: PolicyOf(settings, tenant.Mode, ForTopUp, currency),
 		},
 	}
+}
+
+// PayBy has a top-up paid by a method. Nobody says where it is billed: that is where the
+// card was issued.
+func (i *Invoice) PayBy(method Method) {
+	i.Method, i.MethodID, i.Card = method.Token, method.ID, method.Card
+	i.Billing.Country = method.Card.Country
 }
 
 // TopUpRange is how much a top-up may be: what the business has set, what the card

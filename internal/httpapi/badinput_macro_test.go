@@ -33,6 +33,10 @@ var validBodies = map[string][]jsonMember{
 		{"payment_method_id", `"pm_sandbox_ok"`},
 	},
 	"Q": {{"token", `"pm_sandbox_ok"`}},
+	"I": {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
+	"J": {
+		{"threshold", `500`}, {"payment_method_id", `"pm_sandbox_ok"`}, {"cap", `{"period":"month","count":3}`}, {"target", `2500`},
+	},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},
 	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},

@@ -197,6 +197,8 @@ var routeNames = map[string]string{
 	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
+	"I": "POST /customers/«cus»/wallets/top-ups",
+	"J": "PUT /customers/«cus»/wallets/USD/auto-top-up",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -214,6 +216,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
+			routeNames["I"], routeNames["J"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -255,6 +258,10 @@ func kindOf(route string) string {
 		return "N"
 	case strings.HasSuffix(route, "/release"):
 		return "E"
+	case strings.HasSuffix(route, "/top-ups"):
+		return "I"
+	case strings.HasSuffix(route, "/auto-top-up"):
+		return "J"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
 	case strings.HasPrefix(route, "POST /payments"):

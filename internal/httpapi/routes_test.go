@@ -73,7 +73,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
-		"webhook": webhookFields, "payment": paymentFields,
+		"webhook": webhookFields, "payment": paymentFields, "top-up": topUpFields, "automatic top-up": autoTopUpFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)

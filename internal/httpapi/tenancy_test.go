@@ -90,6 +90,8 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"POST /customers/{customer_id}/payment-methods":                           `{"token":"pm_sandbox_ok"}`,
+	"POST /customers/{customer_id}/wallets/top-ups":                           `{"amount":500,"currency":"USD"}`,
+	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up":             autoTopUpBody,
 	"POST /payments":                                                   paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
 	"PATCH /business":                                                  `{}`,
 	"POST /webhooks":                                                   `{"url":"https://example.com/hook"}`,

@@ -147,7 +147,7 @@ func (s *Server) topUp(c *call, customer *ledger.Customer, request *topUpRequest
 	}
 	invoice := collect.TopUpInvoice(c.settings, c.tenant(), customer.ID, request.Currency, request.Amount)
 	invoice.Metadata, invoice.TopUp.ExpiresAt = json.RawMessage(request.Metadata), request.ExpiresAt
-	invoice.Method, invoice.MethodID, invoice.Card = method.Token, method.ID, method.Card
+	invoice.PayBy(method)
 	invoice.Collection.InvoiceID = s.book.NewID(collect.InvoiceIDPrefix)
 	id, err := s.collector.OpenTopUp(c.r.Context(), invoice, kept)
 	if err != nil {

@@ -1,11 +1,15 @@
 package httpapi_test
 
 import (
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -151,5 +155,71 @@ func TestTopUpKeys(t *testing.T) {
 	s.topUp(body, "Idempotency-Key", "k").want(t, 200)
 	if left := s.balance(); left != 1000 {
 		t.Errorf("got a balance of %d, want 1000", left)
+	}
+}
+
+// TestAutoTopUpRules has a rule set, read, set again and taken away, and a wallet topped up
+// by it in between.
+func TestAutoTopUpRules(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	path := "/customers/" + s.customer + "/wallets/USD/auto-top-up"
+	put := func(body string) reply { return s.send(request{method: "PUT", path: path, body: body}) }
+	s.send(request{method: "GET", path: path}).refused(t, 404, "NOT_FOUND")
+	s.send(request{method: "DELETE", path: path}).refused(t, 404, "NOT_FOUND")
+	method := func(body string) string {
+		add := request{method: "POST", path: "/customers/" + s.customer + "/payment-methods", body: body}
+		return s.send(add).want(t, 200)["payment_method_id"].(string)
+	}
+	absent := method(`{"token":"pm_sandbox_ok","recurring_enabled":false}`)
+	put(`{"threshold":500,"target":2500,"payment_method_id":"`+absent+`","cap":{"period":"day","count":1}}`).
+		refused(t, 422, "INVALID_REQUEST_PARAMETERS")
+	rule := `{"threshold":500,"target":2500,"payment_method_id":"` + method(`{"token":"pm_sandbox_ok"}`) + `","cap":{"period":"day","count":1}}`
+	put(rule).want(t, 200)
+	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
+	collector := collect.NewFor(s.model, collect.TestProcessors(s.model, s.clock.Now, rand.Uint64), s.clock.Now, rand.Uint64)
+	logger := slog.New(slog.DiscardHandler)
+	auto, invoices := collect.NewAutoWorker(collector, s.directory, logger), collect.NewWorker(collector, logger)
+	const spent = `{"amount":2400,"currency":"USD","entry_type":"debit"}`
+	look := func() document {
+		t.Helper()
+		for range 2 {
+			_, err := auto.Round(t.Context())
+			if err == nil {
+				_, err = invoices.Round(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s.get(path)
+	}
+	got := look()
+	if s.balance() != 2500 || got.number("counted") != 1 || got.number("counted_amount") != 2500 || got["payment_in_flight"] != nil {
+		t.Errorf("got %v and a balance of %d, want one top-up of 2500", got, s.balance())
+	}
+	if got := look(); got.number("counted") != 1 {
+		t.Errorf("got %v, want nothing more", got)
+	}
+	s.send(request{method: "POST", path: "/customers/" + s.customer + "/wallets/ledger-entries", body: spent}).want(t, 200)
+	if got = look(); s.balance() != 100 || got["failure_reason"] != "CAP_REACHED" || got["enabled"] != true {
+		t.Errorf("got %v and a balance of %d, want the cap reached", got, s.balance())
+	}
+	s.clock.Move(24 * time.Hour)
+	if got = look(); s.balance() != 2500 || got["failure_reason"] != nil {
+		t.Errorf("got %v and a balance of %d, want another top-up a day later", got, s.balance())
+	}
+	put(strings.Replace(rule, `"threshold"`, `"enabled":false,"threshold"`, 1)).want(t, 200)
+	s.send(request{method: "POST", path: "/customers/" + s.customer + "/wallets/ledger-entries", body: spent}).want(t, 200)
+	if look(); s.balance() != 100 {
+		t.Errorf("got a balance of %d, want 100: the rule is disabled", s.balance())
+	}
+	removed := s.send(request{method: "DELETE", path: path})
+	if removed.status != 204 {
+		t.Errorf("remove: got %d, want 204", removed.status)
+	}
+	s.send(request{method: "GET", path: path}).refused(t, 404, "NOT_FOUND")
+	if entry, err := s.model.Objects(t.Context(), tenant, ledger.ObjectFilter{Kind: collect.Invoices}, ledger.ObjectPage{Limit: 9}); err != nil || len(entry.Objects) != 2 {
+		t.Errorf("got invoices %v, %v, want two", entry, err)
 	}
 }
