@@ -263,8 +263,8 @@ type autoDecision struct {
 	moment   ledger.Moment
 }
 
-// decide is pure: it takes the end of what is on its way, or begins a top-up. It is decided under the customer's lock by what is
-// available then, so that two workers never begin two.
+// decide is pure: it takes the end of what is on its way, or begins a top-up. It is decided
+// under the customer's lock by what is available then, so that two workers never begin two.
 func (d *autoDecision) decide(s ledger.Snapshot) (ledger.Change, error) {
 	none := ledger.Change{Wallet: s.Wallet, Replayed: true}
 	object := s.Object(d.seen.key())
@@ -308,9 +308,12 @@ func (d *autoDecision) settle(s *ledger.Snapshot, rule *AutoTopUp, now time.Time
 }
 
 // begin begins a top-up, or says why it cannot.
-func (d *autoDecision) begin(s *ledger.Snapshot, rule *AutoTopUp, invoice Invoice, now time.Time) (ledger.Change, error) {
+func (d *autoDecision) begin(
+	s *ledger.Snapshot, rule *AutoTopUp, invoice Invoice, now time.Time,
+) (ledger.Change, error) {
 	change, amount := ledger.Change{Wallet: s.Wallet}, invoice.Collection.Total
-	if method := s.Object(ledger.ObjectKey{Kind: Methods, ID: rule.MethodID}); rule.Kept && (method == nil || method.State == methodRemoved) {
+	method := s.Object(ledger.ObjectKey{Kind: Methods, ID: rule.MethodID})
+	if rule.Kept && (method == nil || method.State == methodRemoved) {
 		rule.fail(FailedMethodRemoved, true, now)
 		return d.put(s, change, rule, EventTopUpFailed, nil, amount)
 	}
@@ -333,7 +336,8 @@ func (d *autoDecision) begin(s *ledger.Snapshot, rule *AutoTopUp, invoice Invoic
 
 // put adds to a change what the rule has become, and what is told of it.
 func (d *autoDecision) put(
-	s *ledger.Snapshot, change ledger.Change, rule *AutoTopUp, kind ledger.EventKind, invoice *Invoice, amount money.Amount,
+	s *ledger.Snapshot, change ledger.Change, rule *AutoTopUp, kind ledger.EventKind, invoice *Invoice,
+	amount money.Amount,
 ) (ledger.Change, error) {
 	object, err := rule.object()
 	if err != nil {

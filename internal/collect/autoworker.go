@@ -55,7 +55,8 @@ func (c *Collector) RemoveAutoTopUp(
 // putAutoTopUp changes a rule to what next makes of it; next gets a new one where there is
 // none.
 func (c *Collector) putAutoTopUp(
-	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, next func(*AutoTopUp, time.Time) error,
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency,
+	next func(*AutoTopUp, time.Time) error,
 ) (rule *AutoTopUp, err error) {
 	m := c.moment()
 	key := autoTopUpKey(customerID, currency)

@@ -167,7 +167,9 @@ func (c *Collector) AnswerTopUp(
 ) (text []byte, err error) {
 	m := c.moment()
 	key := ledger.ObjectKey{Kind: Invoices, ID: id}
-	scope := ledger.Scope{Tenant: tenant, CustomerID: customerID, Currency: currency, At: m.Now, Objects: []ledger.ObjectKey{key}}
+	scope := ledger.Scope{
+		Tenant: tenant, CustomerID: customerID, Currency: currency, At: m.Now, Objects: []ledger.ObjectKey{key},
+	}
 	if request != nil {
 		scope.Objects = append(scope.Objects, request.object())
 	}

@@ -102,7 +102,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 20, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 19, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -167,7 +167,6 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.product, v.gone = v.rig.product(tenant, false), v.rig.product(tenant, true)
 	v.method = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok","recurring_enabled":false}`)["payment_method_id"].(string)
 	v.payment, v.invoice = v.rig.payment(v.write, v.friend, v.product)
-	v.must(200, v.write, "PUT", "/customers/"+v.customer+"/wallets/USD/auto-top-up", autoTopUpBody)
 	return v
 }
 
@@ -270,6 +269,13 @@ func (v *visited) repeatedBody(kind string) string {
 	return `{"amount":5,"currency":"USD","entry_type":"credit","idempotency_key":"first"}`
 }
 
+// ruled gives a wallet the rule that an operation is about, which others take away.
+func (v *visited) ruled(path string, status int) {
+	if strings.HasSuffix(path, "/auto-top-up") && status < 300 {
+		v.rig.must(200, v.write, "PUT", path, autoTopUpBody)
+	}
+}
+
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
@@ -278,6 +284,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	kind := kindOf(operation.Method + " " + operation.Path)
 	bulk := kind == "K"
 	var headers []string
+	at.ruled(path, status)
 	switch status {
 	case http.StatusOK:
 		if kind == "N" || kind == "E" { // what it ends is not there for the next
@@ -286,10 +293,6 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		if operation.ID == "void_invoice" { // which others want to see open
 			_, another := at.rig.payment(at.write, at.friend, at.product)
 			path = strings.Replace(path, at.invoice, another, 1)
-		}
-		if operation.ID == "delete_customer_wallet_auto_top_up" {
-			path = strings.Replace(path, at.customer, at.friend, 1)
-			at.rig.must(200, at.write, "PUT", path, autoTopUpBody)
 		}
 		if operation.ID == "delete_webhook" {
 			another, _ := at.rig.webhook(at.write, at.customer)

@@ -189,7 +189,9 @@ func (s *Server) topUpMethod(c *call, customer *ledger.Customer, id string) (met
 
 // answerTopUp has a top-up go on as far as it goes now, and answers with its payment and
 // the wallet.
-func (s *Server) answerTopUp(c *call, customerID string, currency money.Currency, id string, kept *collect.Request, replayed bool) error {
+func (s *Server) answerTopUp(
+	c *call, customerID string, currency money.Currency, id string, kept *collect.Request, replayed bool,
+) error {
 	s.goOn(c.r.Context(), c.tenant(), id)
 	answer, err := s.collector.AnswerTopUp(c.r.Context(), c.tenant(), customerID, id, currency, kept, topUpAnswer)
 	if err != nil {

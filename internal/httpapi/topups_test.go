@@ -177,7 +177,8 @@ func TestAutoTopUpRules(t *testing.T) {
 	rule := `{"threshold":500,"target":2500,"payment_method_id":"` + method(`{"token":"pm_sandbox_ok"}`) + `","cap":{"period":"day","count":1}}`
 	put(rule).want(t, 200)
 	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
-	collector := collect.NewFor(s.model, collect.TestProcessors(s.model, s.clock.Now, rand.Uint64), s.clock.Now, rand.Uint64)
+	cards := collect.TestProcessors(s.model, s.clock.Now, rand.Uint64)
+	collector := collect.NewFor(s.model, cards, s.clock.Now, rand.Uint64)
 	logger := slog.New(slog.DiscardHandler)
 	auto, invoices := collect.NewAutoWorker(collector, s.directory, logger), collect.NewWorker(collector, logger)
 	const spent = `{"amount":2400,"currency":"USD","entry_type":"debit"}`
@@ -219,7 +220,9 @@ func TestAutoTopUpRules(t *testing.T) {
 		t.Errorf("remove: got %d, want 204", removed.status)
 	}
 	s.send(request{method: "GET", path: path}).refused(t, 404, "NOT_FOUND")
-	if entry, err := s.model.Objects(t.Context(), tenant, ledger.ObjectFilter{Kind: collect.Invoices}, ledger.ObjectPage{Limit: 9}); err != nil || len(entry.Objects) != 2 {
-		t.Errorf("got invoices %v, %v, want two", entry, err)
+	filter := ledger.ObjectFilter{Kind: collect.Invoices}
+	list, err := s.model.Objects(t.Context(), tenant, filter, ledger.ObjectPage{Limit: 9})
+	if err != nil || len(list.Objects) != 2 {
+		t.Errorf("got invoices %v, %v, want two", list, err)
 	}
 }
