@@ -122,6 +122,10 @@ campaign/calendar: ## Compare the billing calendar with its oracle for every day
 campaign/collections: ## Take WALKS (1000000) random walks of an invoice from wallet and card to its end, from SEED (1)
 	$(GOTEST) -count=1 -timeout=0 ./internal/billing -run TestWalks -walks=$(or $(WALKS),1000000) -walk-seed=$(or $(SEED),1)
 
+.PHONY: campaign/payments
+campaign/payments: ## Kill the server KILLS times (100) while payments from wallet and card run
+	$(GOTEST) -count=1 -timeout=0 ./internal/cli -run TestPaymentsSurviveKills -payments.kills=$(or $(KILLS),100)
+
 .PHONY: campaign/properties
 campaign/properties: ## Try CHECKS (20000) random cases of every property
 	$(GOTEST) -count=1 -timeout=0 $$(grep -rl --include="*.go" "pgregory.net/rapid" internal | xargs -n1 dirname | sort -u | grep -v house | sed "s,^,./,") -rapid.checks=$(or $(CHECKS),20000)

@@ -123,6 +123,7 @@ func load(document []byte, strict bool) (*Contract, error) {
 		return nil, err
 	}
 	loosenOneOf(raw)
+	widenPrices(raw)
 	if strict {
 		if err := doc.Validate(context.Background()); err != nil {
 			return nil, err

@@ -108,6 +108,19 @@ func loosenOneOf(node any) {
 	})
 }
 
+// widenPrices takes the 32 bits from the prices of products. The published document has
+// them, and gives the amounts of wallets 64; here both reach as far as one entry does.
+func widenPrices(node any) {
+	walkSchemas(node, func(schema map[string]any) {
+		properties, _ := schema["properties"].(map[string]any)
+		for _, name := range []string{"price", "suggested_price"} {
+			if price, ok := properties[name].(map[string]any); ok && price["format"] == "int32" {
+				price["format"] = "int64"
+			}
+		}
+	})
+}
+
 // walkSchemas visits every object of the document that is not an example.
 func walkSchemas(node any, visit func(map[string]any)) {
 	switch node := node.(type) {

@@ -131,7 +131,8 @@ func TestKafka(t *testing.T) {
 func TestKafkaRefusals(t *testing.T) {
 	t.Parallel()
 	open := newKafka(t)
-	closed := newKafka(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "me", "s3cret"), kfake.Superuser("SCRAM-SHA-512", "me", "s3cret"))
+	closed := newKafka(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", "me", "s3cret"), kfake.Superuser("SCRAM-SHA-512", "me", "s3cret"),
+		kfake.Superuser("SCRAM-SHA-256", "you", "s3cret"))
 	for _, test := range []struct {
 		name   string
 		config kafka.Config
@@ -146,6 +147,9 @@ func TestKafkaRefusals(t *testing.T) {
 		{"plain", kafka.Config{Brokers: closed.running.ListenAddrs(), Topic: topic, SASL: kafka.Plain, User: "me", Secret: "s3cret"}, ""},
 		{"SCRAM", kafka.Config{
 			Brokers: closed.running.ListenAddrs(), Topic: topic, SASL: kafka.ScramSHA512, User: "me", Secret: "s3cret",
+		}, ""},
+		{"SCRAM with the shorter hash", kafka.Config{
+			Brokers: closed.running.ListenAddrs(), Topic: topic, SASL: kafka.ScramSHA256, User: "you", Secret: "s3cret",
 		}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

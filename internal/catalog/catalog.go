@@ -64,6 +64,10 @@ type Store interface {
 		ctx context.Context, product Product, by access.Change, once *ledger.Once, answer []byte,
 	) (first []byte, err error)
 
+	// ProductAnswer returns the answer that CreateProduct has kept under a key, nil for
+	// none that once accepts.
+	ProductAnswer(ctx context.Context, once *ledger.Once) ([]byte, error)
+
 	// UpdateProduct has change decide what becomes of a product, under its lock. An error
 	// of change is returned as it is, and nothing is changed then; nor is anything written
 	// if the product stays what it was. Change is pure and may be called more than once.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"crypto/tls"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // A server publishes what GET /events has, byte for byte, once a
@@ -83,4 +86,75 @@ func TestEventsArePublished(t *testing.T) {
 		t.Errorf("got the log %s, want no password", log)
 	}
 	run(t, environ, "doctor", "--data-dir", dir).wantCode(t, exitDone, "takes events")
+}
+
+// Brokers are spoken to over TLS, with a certificate of our own where they want one, and
+// not at all where theirs is nobody's.
+func TestBrokersOverTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pool := certificate(t, certFile, keyFile)
+	own, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+	}
+	running, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		TLSConfig: config, TLSVerify: true, TLSTimeout: 60,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Start()
+	t.Cleanup(func() { running.Shutdown(); running.WaitForShutdown() })
+	if !running.ReadyForConnections(time.Minute) {
+		t.Fatal("the NATS server has not started")
+	}
+	conn, err := nats.Connect(running.ClientURL(), nats.RootCAs(certFile), nats.ClientCert(certFile, keyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "B", Subjects: []string{"billfold.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "billfold"), kfake.TLS(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	toNATS := "BILLFOLD_NATS_URL=" + strings.Replace(running.ClientURL(), "nats://", "tls://", 1)
+	toKafka := []string{"BILLFOLD_KAFKA_BROKERS=" + strings.Join(cluster.ListenAddrs(), ","), "BILLFOLD_KAFKA_TLS=true"}
+	ofNATS := []string{toNATS, "BILLFOLD_NATS_CA=" + certFile, "BILLFOLD_NATS_CERT=" + certFile, "BILLFOLD_NATS_KEY=" + keyFile}
+	ofKafka := append(toKafka, "BILLFOLD_KAFKA_CA="+certFile, "BILLFOLD_KAFKA_CERT="+certFile, "BILLFOLD_KAFKA_KEY="+keyFile)
+	for name, test := range map[string]struct {
+		environ []string
+		want    string
+		taken   bool
+	}{
+		"NATS":                        {ofNATS, "takes events", true},
+		"NATS without our own":        {ofNATS[:2], "certificate", false},
+		"NATS of nobody":              {[]string{toNATS}, "certificate", false},
+		"Kafka":                       {ofKafka, "takes events", true},
+		"Kafka without our own":       {ofKafka[:3], "", false},
+		"Kafka of nobody":             {toKafka, "certificate", false},
+		"Kafka without TLS where due": {toKafka[:1], "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := run(t, test.environ, "doctor", "--data-dir", t.TempDir())
+			taken := strings.Contains(got.stdout, "takes events")
+			if taken != test.taken || !strings.Contains(got.stdout+got.stderr, test.want) {
+				t.Errorf("got %s %s, want it taken: %t, with %q", got.stdout, got.stderr, test.taken, test.want)
+			}
+		})
+	}
 }

@@ -108,7 +108,9 @@ func (c *Collector) Method(ctx context.Context, tenant ledger.Tenant, customerID
 }
 
 // Methods returns the payment methods of a customer that are used, newest first.
-func (c *Collector) Methods(ctx context.Context, tenant ledger.Tenant, customerID string) (methods []Method, err error) {
+func (c *Collector) Methods(
+	ctx context.Context, tenant ledger.Tenant, customerID string,
+) (methods []Method, err error) {
 	filter := ledger.ObjectFilter{Kind: Methods, CustomerID: customerID, State: methodActive}
 	list, err := c.store.Objects(ctx, tenant, filter, ledger.ObjectPage{Limit: 2 * MethodsMax})
 	if err != nil {

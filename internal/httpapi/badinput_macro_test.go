@@ -16,6 +16,13 @@ var innermost = regexp.MustCompile(`«[^«»]*»`)
 // jsonMember is one member of a body, its value as it is written.
 type jsonMember struct{ name, value string }
 
+// Prices of the two types.
+const (
+	oncePrice    = `{"type":"one_time_price","currency":"USD","price":4900,"discount":0,"purchasing_power_parity":false}`
+	monthlyPrice = `{"type":"recurring_price","currency":"USD","price":1900,"discount":0,"purchasing_power_parity":false,` +
+		`"payment_frequency_count":1,"payment_frequency_interval":"Month","subscription_period_count":1,"subscription_period_interval":"Year"}`
+)
+
 // validBodies are bodies that the write routes accept.
 var validBodies = map[string][]jsonMember{
 	"C": {{"email", `"jane@example.com"`}, {"name", `"Jane Doe"`}},
@@ -34,7 +41,7 @@ var validBodies = map[string][]jsonMember{
 	},
 	"Q": {{"token", `"pm_sandbox_ok"`}},
 	"I": {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
-	"J": {
+	"O": {
 		{"threshold", `500`}, {"payment_method_id", `"pm_sandbox_ok"`}, {"cap", `{"period":"month","count":3}`}, {"target", `2500`},
 	},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
@@ -43,6 +50,8 @@ var validBodies = map[string][]jsonMember{
 	"X": {{"url", `"https://example.com/hook"`}, {"description", `"Accounting"`}},
 	"Y": {{"description", `"Accounting"`}, {"disabled", `false`}},
 	"Z": {{"headers", `{"X-Shop":"7"}`}},
+	"G": {{"name", `"Course"`}, {"tax_category", `"edtech"`}, {"price", oncePrice}},
+	"J": {{"name", `"Course 2"`}, {"description", `"Better"`}},
 	"V": {{"since", `"2026-03-01T00:00:00Z"`}},
 	"K": {{"entries", `[{"customer_id":"«cus»","amount":100,"currency":"USD","entry_type":"credit"}]`}, {"atomic", `true`}},
 }

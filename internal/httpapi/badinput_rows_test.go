@@ -69,6 +69,7 @@ var contractRows = map[string][]outcome{
 	"53":  {{422, "CAPTURE_EXCEEDS_HOLD"}},
 	"54":  {{422, "HOLD_NOT_ACTIVE"}},
 	"55":  {{404, "NOT_FOUND"}},
+	"62":  {{422, "INVALID_SCHEDULE"}},
 	"64":  {{422, "INVALID_QUERY_PARAMS"}},
 	"65":  {{422, "INVALID_CURSOR"}},
 	"66":  {{422, "INVALID_QUERY_PARAMS"}},
@@ -101,6 +102,7 @@ var contractRows = map[string][]outcome{
 	"archived":  {{410, "PRODUCT_IS_DELETED"}},
 	"invoice":   {{422, "INVOICE_NOT_OPEN"}},
 	"webhook":   {{422, "INVALID_WEBHOOK"}, {422, "INVALID_REQUEST_BODY"}},
+	"product":   {{422, "INVALID_PRODUCT"}, {422, "NOT_OFFERED"}, {410, "PRODUCT_IS_DELETED"}, {422, "INVALID_NAME"}},
 	"threshold": {{422, "INVALID_THRESHOLDS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {422, "UNSUPPORTED_CURRENCY"}},
 }
 
@@ -110,7 +112,7 @@ var otherRows = map[string]string{
 	"11": "the contract has no such row",
 	"13": "keys are not bound to addresses",
 	"56": "there are no refunds", "57": "there are no refunds", "58": "there are no refunds", "59": "there are no refunds",
-	"60": "there are no subscriptions", "62": "there are no schedules", "63": "there are no schedules",
+	"60": "there are no subscriptions", "63": "there are no schedules",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
 	"83": "there is no portal", "84": "there is no dashboard",
 }

@@ -198,7 +198,9 @@ var routeNames = map[string]string{
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
 	"I": "POST /customers/«cus»/wallets/top-ups",
-	"J": "PUT /customers/«cus»/wallets/USD/auto-top-up",
+	"O": "PUT /customers/«cus»/wallets/USD/auto-top-up",
+	"G": "POST /products",
+	"J": "PATCH /products/«product»",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -216,7 +218,8 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
-			routeNames["I"], routeNames["J"],
+			routeNames["I"], routeNames["O"],
+			routeNames["G"], routeNames["J"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -261,7 +264,7 @@ func kindOf(route string) string {
 	case strings.HasSuffix(route, "/top-ups"):
 		return "I"
 	case strings.HasSuffix(route, "/auto-top-up"):
-		return "J"
+		return "O"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
 	case strings.HasPrefix(route, "POST /payments"):
@@ -288,6 +291,10 @@ func kindOf(route string) string {
 		return "Y"
 	case strings.HasPrefix(route, "POST /webhooks"):
 		return "X"
+	case strings.HasPrefix(route, "PATCH /products"):
+		return "J"
+	case strings.HasPrefix(route, "POST /products"):
+		return "G"
 	}
 	return "C"
 }
@@ -398,10 +405,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	}
 	trail := "/customers/" + f.names["frozen"] + "/audit"
 	f.names["audit cursor"] = r.must(200, write, "GET", trail+"?page_size=1", "")["next_cursor"].(string)
-	f.names["thing"], f.names["old thing"] = r.product(test, false), r.product(test, true)
-	f.names["cheap thing"], f.names["poor"] = r.productFor(test, 20), r.customer(write, "poor")
-	paid := r.must(200, write, "POST", "/payments", paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`))
-	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
+	f.sell(test, write)
 	f.names["entry"] = f.newest(write, "cus")
 	f.names["other entry"] = f.newest(other.TestKey, "other cus")
 	f.names["expired entry"] = f.newest(write, "expired cus")
@@ -420,6 +424,7 @@ func newBadInput(t testing.TB, stores storetest.Stores) *badInput {
 	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["hold"]+"/capture", `{"amount":1,"idempotency_key":"captured"}`)
 	r.must(200, write, "POST", holdsOf(f.names["cus"])+"/"+f.names["released"]+"/release", `{"idempotency_key":"given back"}`)
 	f.webhooks()
+	f.products()
 	f.names["entries cursor"] = r.must(200, write, "GET", entriesOf(f.names["cus"])+"?page_size=1", "")["next_cursor"].(string)
 	credit(write, f.names["cus"], `"amount":1,"currency":"USD"`) // so that two lots are left
 	f.lots()
@@ -437,6 +442,19 @@ func (f *badInput) webhooks() {
 	f.names["other hook"], f.names["other event"] = f.webhook(f.names["other"], f.names["other cus"])
 	f.names["live hook"], _ = f.webhook(f.names["live"], f.names["live cus"])
 	f.must(200, f.names["write"], "POST", "/webhooks", `{"url":"https://example.com/keyed","idempotency_key":"hooked"}`)
+}
+
+// products makes products, an archived one, and one under a key.
+func (f *badInput) products() {
+	f.Helper()
+	write := f.names["write"]
+	f.names["product"], f.names["archived"] = f.product(write), f.product(write)
+	f.do(write, "DELETE", "/products/"+f.names["archived"], "")
+	monthly := strings.Replace(jsonObject(validBodies["G"]), oncePrice, monthlyPrice, 1)
+	f.names["monthly"] = f.must(200, write, "POST", "/products", monthly)["product_id"].(string)
+	f.names["other product"], f.names["live product"] = f.product(f.names["other"]), f.product(f.names["live"])
+	f.must(200, write, "POST", "/products", strings.Replace(jsonObject(validBodies["G"]), "Course", "Keyed", 1), "Idempotency-Key", "made")
+	f.names["products cursor"] = f.must(200, write, "GET", "/products?page_size=1", "")["next_cursor"].(string)
 }
 
 // hold promises a customer's dollars, to the end of a month unless members say

@@ -68,7 +68,8 @@ func benchmark(b *testing.B, method, path, text string) {
 		})
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(store, time.Now, rand.Uint64), Directory: directory, Products: model, Webhooks: newWebhooks(model, time.Now),
+		Book: ledger.NewBook(store, time.Now, rand.Uint64), Directory: directory, Products: model,
+		Webhooks: newWebhooks(model, time.Now),
 	})
 	if err != nil {
 		b.Fatal(err)

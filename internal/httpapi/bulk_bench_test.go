@@ -35,7 +35,8 @@ func BenchmarkBulk(b *testing.B) {
 		}
 	}
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(stores.Ledger, time.Now, rand.Uint64), Directory: directory, Products: stores.Products, Webhooks: newWebhooks(stores.Webhooks, time.Now),
+		Book: ledger.NewBook(stores.Ledger, time.Now, rand.Uint64), Directory: directory,
+		Products: stores.Products, Webhooks: newWebhooks(stores.Webhooks, time.Now),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/webhook"
@@ -263,6 +264,46 @@ func (f faultyWebhooks) Queued(
 		return nil, err
 	}
 	return f.Store.Queued(ctx, tenant, id, which)
+}
+
+// faultyProducts fails when its ledger does.
+type faultyProducts struct {
+	catalog.Store
+	ledger *faultyStore
+}
+
+func (f faultyProducts) Product(ctx context.Context, tenant ledger.Tenant, id string) (catalog.Product, error) {
+	if err := f.ledger.fail(); err != nil {
+		return catalog.Product{}, err
+	}
+	return f.Store.Product(ctx, tenant, id)
+}
+
+func (f faultyProducts) Products(
+	ctx context.Context, tenant ledger.Tenant, filter catalog.Filter, page ledger.Page,
+) (catalog.List, error) {
+	if err := f.ledger.fail(); err != nil {
+		return catalog.List{}, err
+	}
+	return f.Store.Products(ctx, tenant, filter, page)
+}
+
+func (f faultyProducts) CreateProduct(
+	ctx context.Context, product catalog.Product, by access.Change, once *ledger.Once, answer []byte,
+) ([]byte, error) {
+	if err := f.ledger.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.CreateProduct(ctx, product, by, once, answer)
+}
+
+func (f faultyProducts) UpdateProduct(
+	ctx context.Context, tenant ledger.Tenant, id string, by access.Change, change func(*catalog.Product) error,
+) (catalog.Product, error) {
+	if err := f.ledger.fail(); err != nil {
+		return catalog.Product{}, err
+	}
+	return f.Store.UpdateProduct(ctx, tenant, id, by, change)
 }
 
 func (f *faultyStore) Transfer(

@@ -114,8 +114,8 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			f.posted++
 			id, event := f.webhook(s.write, s.customers[0])
 			f.posted++
-			s.products = []string{f.product(s.tenant, false)}
 			s.webhooks, s.delivered = []string{id}, []string{"/webhooks/" + id + "/deliveries/" + event}
+			s.products = []string{f.product(s.write)}
 			f.shoppers = append(f.shoppers, s)
 		}
 	}
@@ -189,6 +189,8 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"hold_path":           own(func(s *shopper) []string { return s.holds }),
 		"hold_id":             func(*grammar) string { return "hld_0VCcGn8i000000bB9wXcP" },
 		"webhook_id":          own(func(s *shopper) []string { return s.webhooks }),
+		"id":                  own(func(s *shopper) []string { return s.products }),
+		"brand_id":            func(*grammar) string { return s.tenant.BusinessID },
 		"delivery_path":       own(func(s *shopper) []string { return s.delivered }),
 		"event_id":            func(*grammar) string { return "evt_cwt_0VCcGn8i000000bB9wXcP" },
 		"url":                 text("https://example.com/%s/%d"),
@@ -227,7 +229,6 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"token":             sandboxToken,
 		"country":           func(*grammar) string { return "US" },
 		"billing_currency":  func(*grammar) string { return "USD" },
-		"brand_id":          func(*grammar) string { return s.tenant.BusinessID },
 		"as_of_seq":         func(g *grammar) string { return fmt.Sprint(g.IntN(30)) },
 	}
 }
@@ -316,6 +317,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	if id := between(body, `{"id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/webhooks" && len(s.webhooks) < 100 {
 		s.webhooks = append(s.webhooks, id)
+	}
+	if id := between(body, `{"product_id":"`, `"`); id != "" && request.Method == http.MethodPost && len(s.products) < 100 {
+		s.products = append(s.products, id)
 	}
 	if id := between(body, `{"event_id":"`, `"`); id != "" && strings.HasSuffix(path, "/deliveries") && len(s.delivered) < 100 {
 		s.delivered = append(s.delivered, path+"/"+id)

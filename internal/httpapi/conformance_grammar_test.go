@@ -100,6 +100,8 @@ var weights = map[string]int{
 	"list_events":                      3,
 	"create_webhook":                   3,
 	"patch_webhook":                    4,
+	"create_product":                   3,
+	"undelete_product":                 2,
 	"list_webhook_deliveries":          3,
 	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
@@ -251,8 +253,15 @@ func (g *grammar) value(name string, schema *openapi3.Schema) string {
 	if make, known := g.texts[name]; known && !schema.Type.Is("object") && g.IntN(10) > 0 {
 		return jsonText(make(g))
 	}
+	if len(schema.Enum) > 0 && !schema.Type.Includes("string") {
+		return fmt.Sprint(schema.Enum[0])
+	}
 	if len(schema.Enum) > 0 {
-		return jsonText(fmt.Sprint(schema.Enum[g.IntN(len(schema.Enum))]))
+		value := schema.Enum[g.IntN(len(schema.Enum))]
+		if text, isText := value.(string); isText {
+			return jsonText(text)
+		}
+		return fmt.Sprint(value)
 	}
 	kinds := schema.Type.Slice()
 	switch kinds[g.IntN(len(kinds))] {
@@ -266,6 +275,9 @@ func (g *grammar) value(name string, schema *openapi3.Schema) string {
 		return g.pick([]string{"0", "-1", "0.5", "1e3", "123456789", "-1.5e-7"})
 	case "array":
 		items := make([]string, 1+g.IntN(4))
+		if schema.MaxItems != nil {
+			items = items[:min(len(items), int(*schema.MaxItems))]
+		}
 		for i := range items {
 			items[i] = g.value(name, schema.Items.Value)
 		}
@@ -296,7 +308,11 @@ func (g *grammar) text(schema *openapi3.Schema) string {
 	if g.IntN(20) == 0 && schema.MaxLength != nil {
 		return strings.Repeat(g.pick([]string{"x", "é", "😀"}), int(*schema.MaxLength)+g.IntN(2))
 	}
-	return strings.Repeat("a", int(schema.MinLength)+g.IntN(5))
+	length := int(schema.MinLength) + g.IntN(5)
+	if schema.MaxLength != nil {
+		length = min(length, int(*schema.MaxLength))
+	}
+	return strings.Repeat("a", length)
 }
 
 // object makes an object: every required member, others by chance, and names

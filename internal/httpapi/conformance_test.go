@@ -82,8 +82,8 @@ type visited struct {
 	transfer        string
 	hold, finished  string // holds, the second of them released
 	webhook, event  string // an endpoint, and what is to be sent to it
+	product, gone   string // products, the second of them archived
 	moved           string // a lot of which the expiry was moved
-	product, gone   string // the second of them archived
 	method          string // a payment method
 	payment         string // that is waiting for a payment method
 	invoice         string // the same
@@ -102,7 +102,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 19, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 22, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -142,7 +142,8 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 		}
 	}
 	v.rig = newRig(t, storetest.Stores{
-		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store}, Products: model, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
+		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store},
+		Products: faultyProducts{Store: model, ledger: v.store}, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
 	}, options)
 	shop := v.business("Shop")
 	v.write = shop.TestKey
@@ -161,13 +162,19 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.finished = v.holding(`"amount":1,"currency":"USD",` + heldUntil)
 	v.must(200, v.write, "POST", holdsOf(v.customer)+"/"+v.finished+"/release", `{"idempotency_key":"released"}`)
 	v.webhook, v.event = v.rig.webhook(v.write, v.customer)
+	v.product, v.gone = v.rig.product(v.write), v.rig.product(v.write)
+	v.do(v.write, "DELETE", "/products/"+v.gone, "")
 	v.moved = v.lot(v.write, v.customer)
 	v.must(200, v.write, "PATCH", "/customers/"+v.customer+"/wallets/USD/lots/"+v.moved, v.repeatedBody("M"))
-	tenant := ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}
-	v.product, v.gone = v.rig.product(tenant, false), v.rig.product(tenant, true)
 	v.method = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok","recurring_enabled":false}`)["payment_method_id"].(string)
 	v.payment, v.invoice = v.rig.payment(v.write, v.friend, v.product)
 	return v
+}
+
+// product makes a product.
+func (r *rig) product(key string) string {
+	r.Helper()
+	return r.must(200, key, "POST", "/products", jsonObject(validBodies["G"]))["product_id"].(string)
 }
 
 // webhook makes an endpoint that an event of a customer is to be sent to. A change
@@ -202,7 +209,7 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
-		"{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
+		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
 		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
@@ -298,6 +305,9 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 			another, _ := at.rig.webhook(at.write, at.customer)
 			path = strings.Replace(path, at.webhook, another, 1)
 		}
+		if operation.ID == "delete_product" {
+			path = strings.Replace(path, at.product, at.rig.product(at.write), 1)
+		}
 		if kind == "M" {
 			path = strings.TrimSuffix(path, at.moved) + at.lot(at.write, at.customer)
 		}
@@ -308,12 +318,10 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	case http.StatusForbidden:
 		key = at.read
 	case http.StatusNotFound:
-		path = strings.Replace(path, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.webhook, "whk_TV52uJWWXt2yIoBBxpjaa", 1)
+		path = at.unknown().Replace(path)
 		body = strings.Replace(body, at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.payment, "pay_TV52uJWWXt2yIoBBxpjaa", 1)
-		path = strings.Replace(path, at.invoice, "inv_TV52uJWWXt2yIoBBxpjaa", 1)
 	case http.StatusGone:
+		path = strings.Replace(path, at.product, at.gone, 1)
 		body = strings.Replace(body, at.product, at.gone, 1)
 	case http.StatusRequestTimeout:
 		v.impatient.dawdle(operation)
@@ -347,6 +355,12 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	at.ready.Store(true)
 }
 
+// unknown replaces the ids of objects by those of none.
+func (v *visited) unknown() *strings.Replacer {
+	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
+		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa")
+}
+
 // fails makes everything that the server asks of its store fail.
 func (v *visited) fails(err error) {
 	v.store.breakDown(err)
@@ -373,7 +387,7 @@ func TestOptions(t *testing.T) {
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
-			"{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
+			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
 			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
@@ -56,12 +57,12 @@ var answers = map[ledger.Code]answer{
 	CodeUnauthorized:           {status: http.StatusUnauthorized},
 	CodeForbidden:              {status: http.StatusForbidden},
 	ledger.CodeNotFound:        {status: http.StatusNotFound},
+	catalog.CodeProductDeleted: {status: http.StatusGone},
 	CodeMethodNotAllowed:       {status: http.StatusMethodNotAllowed},
 	CodeRequestTimeout:         {status: http.StatusRequestTimeout, retryable: true},
 	CodeDuplicateKey:           {status: http.StatusConflict},
 	ledger.CodeConditionFailed: {status: http.StatusPreconditionFailed},
 	CodeRequestTooLarge:        {status: http.StatusRequestEntityTooLarge},
-	CodeProductDeleted:         {status: http.StatusGone},
 	CodeUnsupportedMediaType:   {status: http.StatusUnsupportedMediaType},
 	CodeUnsupportedEncoding:    {status: http.StatusUnsupportedMediaType},
 	CodeTooManyRequests:        {status: http.StatusTooManyRequests, retryable: true},
@@ -87,6 +88,9 @@ var answers = map[ledger.Code]answer{
 	collect.CodeTopUpLimit:           {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidProduct:       {status: http.StatusUnprocessableEntity},
+	catalog.CodeInvalidSchedule:      {status: http.StatusUnprocessableEntity},
+	catalog.CodeNotOffered:           {status: http.StatusUnprocessableEntity},
 	CodeAmountNotInteger:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountNotPositive:     {status: http.StatusUnprocessableEntity},
 	ledger.CodeAmountTooLarge:        {status: http.StatusUnprocessableEntity},

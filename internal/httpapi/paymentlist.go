@@ -60,11 +60,12 @@ func (s *Server) handlePaymentList(c *call) error {
 	}
 	product, subscription, brand := q.get(paramProductID), q.get(paramSubscriptionID), q.get(paramBrandID)
 	var keep func(i *collect.Invoice) bool
-	if status != "" || currency != "" || product != "" || subscription != "" || brand != "" && brand != c.tenant().BusinessID {
+	other := brand != "" && brand != c.tenant().BusinessID // there is one brand
+	if status != "" || currency != "" || product != "" || subscription != "" || other {
 		keep = func(i *collect.Invoice) bool {
 			return (status == "" || i.Status() == status) && (currency == "" || i.Collection.Currency == currency) &&
 				(product == "" || i.HasProduct(product)) && (subscription == "" || i.SubscriptionID == subscription) &&
-				(brand == "" || brand == c.tenant().BusinessID)
+				!other
 		}
 	}
 	return s.replyInvoices(c, &q, filter, keep, func(i *collect.Invoice, customer *ledger.Customer) any {
@@ -82,7 +83,8 @@ func (s *Server) handleInvoiceList(c *call) error {
 	if err != nil {
 		return err
 	}
-	if filter.State = q.get(paramState); filter.State != "" && !slices.Contains(billing.States(), billing.State(filter.State)) {
+	filter.State = q.get(paramState)
+	if filter.State != "" && !slices.Contains(billing.States(), billing.State(filter.State)) {
 		return queryError(paramState, "state must be one of %v.", billing.States())
 	}
 	return s.replyInvoices(c, &q, filter, nil, func(i *collect.Invoice, _ *ledger.Customer) any { return invoiceOf(i) })

@@ -34,7 +34,8 @@ func modeOf(key string) ledger.Mode {
 
 // newProduct has a tenant sell something for a price in dollars, or not any more.
 func newProduct(
-	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount, archived bool,
+	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount,
+	archived bool,
 ) (id string) {
 	t.Helper()
 	by, err := directory.Change(ledger.Actor{KeyID: "key_of_the_test"})
@@ -42,8 +43,10 @@ func newProduct(
 		t.Fatal(err)
 	}
 	product := catalog.Product{
-		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing", TaxCategory: "saas",
-		Price: billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}", CreatedAt: by.Now, UpdatedAt: by.Now,
+		Tenant: tenant, ID: ledger.NewID(catalog.ProductIDPrefix, by.Now, [2]uint64{by.Random, 1}), Name: "A thing",
+		TaxCategory: "saas",
+		Price:       billing.Price{Kind: billing.OneTimePrice, Currency: "USD", Amount: price}, Metadata: "{}",
+		CreatedAt: by.Now, UpdatedAt: by.Now,
 	}
 	if archived {
 		product.ArchivedAt = by.Now
@@ -54,15 +57,15 @@ func newProduct(
 	return product.ID
 }
 
-// product is newProduct for the tenants of a rig.
-func (r *rig) product(tenant ledger.Tenant, archived bool) string {
+// thing is newProduct for the tenants of a rig.
+func (r *rig) thing(tenant ledger.Tenant, archived bool) string {
 	r.Helper()
 	r.clock.Move(time.Millisecond)
 	return newProduct(r, r.directory, r.stores.Products, tenant, 1000, archived)
 }
 
-// productFor is product at a price.
-func (r *rig) productFor(tenant ledger.Tenant, price money.Amount) string {
+// thingFor is thing at a price.
+func (r *rig) thingFor(tenant ledger.Tenant, price money.Amount) string {
 	r.Helper()
 	r.clock.Move(time.Millisecond)
 	return newProduct(r, r.directory, r.stores.Products, tenant, price, false)
@@ -73,4 +76,14 @@ func (r *rig) payment(key, customer, product string) (id, invoice string) {
 	r.Helper()
 	id = r.must(200, key, "POST", "/payments", paymentBody(customer, product, ""))["payment_id"].(string)
 	return id, "inv_" + strings.TrimPrefix(id, "pay_")
+}
+
+// sell makes things that are sold, and an invoice that is paid.
+func (f *badInput) sell(tenant ledger.Tenant, key string) {
+	f.Helper()
+	f.names["thing"], f.names["old thing"] = f.thing(tenant, false), f.thing(tenant, true)
+	f.names["cheap thing"], f.names["poor"] = f.thingFor(tenant, 20), f.customer(key, "poor")
+	body := paymentBody(f.names["poor"], f.names["thing"], `,"payment_method_id":"pm_sandbox_ok"`)
+	paid := f.must(200, key, "POST", "/payments", body)
+	f.names["paid invoice"] = "inv_" + paid["payment_id"].(string)[len("pay_"):]
 }

@@ -19,8 +19,8 @@ import (
 // The codes of payments, beside those of package billing.
 const (
 	CodeInvalidParameters = ledger.Code("INVALID_REQUEST_PARAMETERS")
-	CodeProductDeleted    = ledger.Code("PRODUCT_IS_DELETED")
-	CodeEmptyCart         = ledger.Code("PRODUCT_CART_EMTPY") // as the published format writes it
+
+	CodeEmptyCart = ledger.Code("PRODUCT_CART_EMTPY") // as the published format writes it
 )
 
 // stepsFor is for how long a request has its payment go on. What is not finished then is
@@ -156,10 +156,11 @@ func (p *payment) products() error {
 		if currency != c.Currency || p.request.Currency != "" && p.request.Currency != currency {
 			return badParameter("product_cart", "a payment is in one currency; these are %s and others", currency)
 		}
-		if price > 0 && money.Amount(line.Quantity) > money.EntryMax/price || c.Total > money.EntryMax-price*money.Amount(line.Quantity) {
+		quantity := money.Amount(line.Quantity)
+		if price > 0 && quantity > (money.EntryMax-c.Total)/price {
 			return ledger.FieldErrorf(ledger.CodeAmountTooLarge, "product_cart", "a payment may be %d minor units at the most", money.EntryMax)
 		}
-		charged := price * money.Amount(line.Quantity)
+		charged := price * quantity
 		c.Total += charged
 		p.invoice.Items = append(p.invoice.Items, collect.Item{
 			Line:      billing.Line{ID: product.ID, Amount: charged},
@@ -177,7 +178,7 @@ func priceOf(product *catalog.Product, chosen *money.Amount) (money.Amount, erro
 	price := &product.Price
 	switch {
 	case product.Archived():
-		return 0, ledger.FieldErrorf(CodeProductDeleted, "product_id", "product %s is archived; unarchive it to sell it", product.ID)
+		return 0, ledger.FieldErrorf(catalog.CodeProductDeleted, "product_id", "product %s is archived; unarchive it to sell it", product.ID)
 	case price.Kind != billing.OneTimePrice:
 		return 0, badParameter("product_cart", "product %s is subscribed to; a payment is for products with a one-time price", product.ID)
 	case !price.PayWhatYouWant:

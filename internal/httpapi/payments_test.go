@@ -130,7 +130,8 @@ func TestPaymentsAreSplit(t *testing.T) {
 				t.Errorf("got %d left, want %d", left, test.left)
 			}
 			invoice := s.get("/invoices/inv_" + strings.TrimPrefix(id, "pay_"))
-			if sum := invoice.number("wallet_amount") + invoice.number("card_amount") - invoice.number("credited_amount"); test.status == "succeeded" && sum != test.total {
+			sum := invoice.number("wallet_amount") + invoice.number("card_amount") - invoice.number("credited_amount")
+			if test.status == "succeeded" && sum != test.total {
 				t.Errorf("got wallet and card for %d, want %d", sum, test.total)
 			}
 			lines := s.get("/payments/" + id + "/line-items").items()
@@ -170,7 +171,8 @@ func TestPaymentsRefused(t *testing.T) {
 	s.send(request{method: "POST", path: "/payments", body: two}).refused(t, 422, "INVALID_REQUEST_PARAMETERS")
 	many := strings.Replace(two, `"quantity":1},{"product_id":"pdt_rupees00","quantity":1}`, `"quantity":1000000}`, 1)
 	many = strings.Replace(many, "tenner00", "dear0000", 1)
-	s.shelf.put(ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}, "pdt_dear0000", billing.Price{Amount: 999_999_999_999})
+	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
+	s.shelf.put(tenant, "pdt_dear0000", billing.Price{Amount: 999_999_999_999})
 	s.send(request{method: "POST", path: "/payments", body: many}).refused(t, 422, "AMOUNT_TOO_LARGE")
 	s.pay("pdt_tenner00", "", "X-Stainless-Retry-Count", "1").refused(t, 422, "IDEMPOTENCY_KEY_REQUIRED")
 	if items := s.get("/payments").items(); len(items) != 0 || s.balance() != 10 {
@@ -266,6 +268,7 @@ func TestPaymentMethods(t *testing.T) {
 		t.Errorf("the same key: got %s, want %s", again.body, method)
 	}
 	s.send(request{method: "POST", path: path, body: `{"token":"pm_visa"}`}).refused(t, 422, "INVALID_REQUEST_PARAMETERS")
+	s.clock.Move(time.Second)
 	s.send(request{method: "POST", path: path, body: `{"token":"pm_sandbox_declined","recurring_enabled":false}`}).want(t, 200)
 	if items := s.get(path).items(); len(items) != 2 || items[1]["payment_method_id"] != method || items[0]["recurring_enabled"] != false {
 		t.Errorf("got methods %v, want two, newest first", items)

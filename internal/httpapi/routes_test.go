@@ -63,7 +63,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
-		"wallet": walletParams, "history": dailyParams, "statement": statementParams,
+		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"payments": paymentListParams, "invoices": invoiceListParams,
 	} {
 		if len(names) > queryMax {
@@ -73,7 +73,9 @@ func TestPatternsFitTheRouter(t *testing.T) {
 	for name, names := range map[string][]string{
 		"entry": entryFields, "customer": customerFields, "business": businessFields, "key": keyFields, "freeze": freezeFields,
 		"alerts": alertsFields, "threshold": thresholdFields,
-		"webhook": webhookFields, "payment": paymentFields, "top-up": topUpFields, "automatic top-up": autoTopUpFields,
+		"webhook": webhookFields, "payment": paymentFields,
+		"product": productFields, "price": oneTimeFields, "recurring price": recurFields,
+		"top-up": topUpFields, "automatic top-up": autoTopUpFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)

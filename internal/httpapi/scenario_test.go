@@ -349,14 +349,16 @@ func TestNewWantsWhatItNeeds(t *testing.T) {
 	for name, config := range map[string]httpapi.Config{
 		"no book":        {Directory: h.directory, Products: h.model, Webhooks: h.webhooks},
 		"no directory":   {Book: h.book, Products: h.model, Webhooks: h.webhooks},
-		"no webhooks":    {Book: h.book, Directory: h.directory},
+		"no products":    {Book: h.book, Directory: h.directory, Webhooks: h.webhooks},
+		"no webhooks":    {Book: h.book, Directory: h.directory, Products: h.model},
 		"a short secret": {Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Secret: []byte("short")},
 	} {
 		if _, err := httpapi.New(config); err == nil {
 			t.Errorf("%s: got no error, want one", name)
 		}
 	}
-	if _, err := httpapi.New(httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks}); err != nil {
+	whole := httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks}
+	if _, err := httpapi.New(whole); err != nil {
 		t.Errorf("the least: got error %v, want none", err)
 	}
 }

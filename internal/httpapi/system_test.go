@@ -91,7 +91,9 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("got %s in the metrics", unwanted)
 		}
 	}
-	second := httpapi.Config{Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Metrics: registry}
+	second := httpapi.Config{
+		Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Metrics: registry,
+	}
 	if _, err := httpapi.New(second); err == nil {
 		t.Errorf("two servers on one registry: got no error, want one")
 	}

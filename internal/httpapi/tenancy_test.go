@@ -25,6 +25,7 @@ type neighbour struct {
 	transfer string
 	hold     string
 	webhook  string
+	product  string
 	event    string // that is to be sent to the webhook
 	method   string // empty in live mode, where there is none
 	payment  string
@@ -50,15 +51,16 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 		body: `{"amount":7,"currency":"USD","expires_at":"2026-12-01T00:00:00Z","reason":"` + canary + `"}`}).want(h, http.StatusOK)
 	n.hold = held["hold"].(map[string]any)["hold_id"].(string)
 	n.webhook, n.event = h.newWebhook(key(n.business), n.customer)
+	n.product = h.send(request{method: "POST", path: "/products", key: key(n.business),
+		body: `{"name":"` + canary + `","description":"` + canary + `","tax_category":"saas","metadata":{"c":"` + canary + `"},"price":` +
+			oncePrice + `}`}).want(h, http.StatusOK)["product_id"].(string)
 	n.method = "pm_0Tn2lqUn000000bB9wXcY"
 	if key(n.business) == n.business.TestKey {
 		n.method = h.send(request{method: "POST", path: methodsOf(n.customer), key: key(n.business), body: `{"token":"pm_sandbox_ok"}`}).
 			want(h, http.StatusOK)["payment_method_id"].(string)
 	}
-	tenant := ledger.Tenant{BusinessID: n.business.Business.ID, Mode: modeOf(key(n.business))}
-	product := newProduct(h, h.directory, h.model, tenant, 1000, false)
 	n.payment = h.send(request{method: "POST", path: "/payments", key: key(n.business),
-		body: paymentBody(n.customer, product, `,"metadata":{"c":"`+canary+`"}`)}).want(h, http.StatusOK)["payment_id"].(string)
+		body: paymentBody(n.customer, n.product, `,"metadata":{"c":"`+canary+`"}`)}).want(h, http.StatusOK)["payment_id"].(string)
 	return n
 }
 
@@ -92,12 +94,14 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/payment-methods":                           `{"token":"pm_sandbox_ok"}`,
 	"POST /customers/{customer_id}/wallets/top-ups":                           `{"amount":500,"currency":"USD"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up":             autoTopUpBody,
-	"POST /payments":                                                   paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
-	"PATCH /business":                                                  `{}`,
-	"POST /webhooks":                                                   `{"url":"https://example.com/hook"}`,
-	"PATCH /webhooks/{webhook_id}":                                     `{"disabled":true}`,
-	"PATCH /webhooks/{webhook_id}/headers":                             `{"headers":{"X-Mallory":"1"}}`,
-	"POST /webhooks/{webhook_id}/replay":                               `{"since":"2026-01-01T00:00:00Z"}`,
+	"POST /payments":                       paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
+	"PATCH /business":                      `{}`,
+	"POST /webhooks":                       `{"url":"https://example.com/hook"}`,
+	"PATCH /webhooks/{webhook_id}":         `{"disabled":true}`,
+	"PATCH /webhooks/{webhook_id}/headers": `{"headers":{"X-Mallory":"1"}}`,
+	"POST /products":                       `{"name":"a","tax_category":"saas","price":` + oncePrice + `}`,
+	"PATCH /products/{id}":                 `{"name":"Mallory"}`,
+	"POST /webhooks/{webhook_id}/replay":   `{"since":"2026-01-01T00:00:00Z"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/alerts":           `{"thresholds":[{"below":500}]}`,
 	"POST /ledger-entries/bulk":                                        `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 	"PATCH /customers/{customer_id}/wallets/{currency}/lots/{lot_seq}": `{"expires_at":null}`,
@@ -147,12 +151,12 @@ func TestTenantMatrix(t *testing.T) {
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
-				"{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
+				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
 				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_")).Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" // whose body names a customer
 			query := requiredQuery(route.Method + " " + route.Pattern)
 			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
-				"{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
+				"{id}", "pdt_0Tn2lqUn000000bB9wXcP", "{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
 				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP").
 				Replace(route.Pattern) + query
 			for _, c := range callers {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -137,6 +138,28 @@ func (db *DB) CreateProduct(
 		return nil, err
 	}
 	return first, nil
+}
+
+// ProductAnswer implements catalog.Store. It claims nothing, as keptAnswer does.
+func (db *DB) ProductAnswer(ctx context.Context, once *ledger.Once) (first []byte, err error) {
+	err = db.read(ctx, func(ctx context.Context, q querier) error {
+		number, err := db.tenants.number(ctx, q, once.Tenant)
+		if err != nil {
+			return err
+		}
+		var fingerprint []byte
+		var at time.Time
+		const query = `
+		  select fingerprint, answer, created_at
+		    from request_answers
+		   where tenant = $1 and route = $2 and key = $3 and created_at >= $4`
+		err = q.QueryRow(ctx, query, number, once.Route, once.Key, once.Accept).Scan(&fingerprint, &first, &at)
+		if err == nil && ledger.Fingerprint(fingerprint) != once.Fingerprint {
+			err = ledger.KeyReused(at.UTC())
+		}
+		return ignore(err, pgx.ErrNoRows)
+	})
+	return first, err
 }
 
 // UpdateProduct implements catalog.Store.

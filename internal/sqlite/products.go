@@ -123,6 +123,19 @@ func (db *DB) CreateProduct(
 	return first, nil
 }
 
+// ProductAnswer implements catalog.Store.
+func (db *DB) ProductAnswer(ctx context.Context, once *ledger.Once) (first []byte, err error) {
+	tenant, known := db.tenants.number(once.Tenant)
+	if !known {
+		return nil, errNoBusiness
+	}
+	err = db.read(ctx, func(conn *sqlite.Conn) error {
+		first, err = keptAnswer(conn, tenant, once)
+		return err
+	})
+	return first, err
+}
+
 // UpdateProduct implements catalog.Store.
 func (db *DB) UpdateProduct(
 	ctx context.Context, tenant ledger.Tenant, id string, by access.Change, change func(*catalog.Product) error,

@@ -78,6 +78,13 @@ func (m *Model) CreateProduct(
 	return nil, nil
 }
 
+// ProductAnswer implements [catalog.Store].
+func (m *Model) ProductAnswer(_ context.Context, once *ledger.Once) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.answered(once)
+}
+
 // UpdateProduct implements [catalog.Store].
 func (m *Model) UpdateProduct(
 	_ context.Context, tenant ledger.Tenant, id string, by access.Change, change func(*catalog.Product) error,

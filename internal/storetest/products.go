@@ -258,9 +258,17 @@ func productKeys(w *world) {
 			w.Errorf("answer to %s: got %q, want that of %s", offered[i].ID, answer, want)
 		}
 	}
+	kept, err := w.products.ProductAnswer(w.Context(), key)
+	w.wantCode(err, "")
+	w.wantAnswer(ids[0], kept)
+	none, err := w.products.ProductAnswer(w.Context(), w.onceOf("another key"))
+	w.wantCode(err, "")
+	w.wantAnswer("", none)
 	other := *key
 	other.Fingerprint = ledger.Fingerprint{2}
-	_, err := w.products.CreateProduct(w.Context(), w.newProduct(), w.change(), &other, nil)
+	_, err = w.products.ProductAnswer(w.Context(), &other)
+	w.wantCode(err, ledger.CodeKeyReused)
+	_, err = w.products.CreateProduct(w.Context(), w.newProduct(), w.change(), &other, nil)
 	w.wantCode(err, ledger.CodeKeyReused)
 }
 
