@@ -280,7 +280,8 @@ func (s *stage) inspectAuto(u *unreliable, terms []collect.AutoTopUpTerms) (prob
 	for id, sum := range credited {
 		problem("%d was credited for %s, which nobody asked for", sum, id)
 	}
-	if paid := states[billing.Paid]; paid < 8 || told[collect.EventTopUpFailed] < 3 || told[collect.EventTopUpSucceeded] != paid {
+	paid := states[billing.Paid]
+	if paid < 8 || told[collect.EventTopUpFailed] < 3 || told[collect.EventTopUpSucceeded] != paid {
 		problem("got states %v and events %v, want top-ups that succeed and fail, each told", states, told)
 	}
 	s.Logf("states at the end: %v, told %v", states, told)
