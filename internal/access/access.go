@@ -87,6 +87,16 @@ type Settings struct {
 	// RefundWindowDays is for how many days after it was paid a payment can be refunded, 1
 	// … [RefundWindowMax].
 	RefundWindowDays int64 `json:"refund_window_days"`
+
+	// TopUpLimits are how much a top-up may be, by currency. A currency that is missing
+	// has no limits of the business.
+	TopUpLimits map[money.Currency]TopUpLimits `json:"top_up_limits"`
+}
+
+// TopUpLimits are the least and the most that one top-up may be; 0 for no limit.
+type TopUpLimits struct {
+	Least money.Amount `json:"minimum"`
+	Most  money.Amount `json:"maximum"`
 }
 
 // Limits of the settings about payments.

@@ -340,13 +340,14 @@ func TestSettings(t *testing.T) {
 	o := newOffice(t, access.Options{})
 	_, before := o.works(o.business.TestKey)
 	replay, longest, debt := access.Replay, int64(access.ReversalGraceMax), access.RecordDebt
-	want := access.Settings{
-		Currencies: []money.Currency{"EUR", "USD"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: access.Replay,
-		ReversalGraceSeconds: access.ReversalGraceMax, CreditReversal: access.RecordDebt,
-	}
+	limits := map[money.Currency]access.TopUpLimits{"USD": {Least: 5, Most: 90}}
+	want := access.DefaultSettings()
+	want.Currencies, want.USDRates = []money.Currency{"EUR", "USD"}, map[money.Currency]string{"EUR": "1.08"}
+	want.OnDuplicate, want.ReversalGraceSeconds = access.Replay, access.ReversalGraceMax
+	want.CreditReversal, want.TopUpLimits = access.RecordDebt, limits
 	got, err := o.directory.UpdateSettings(t.Context(), o.tenant(ledger.Test), ledger.Actor{}, access.SettingsUpdate{
 		Currencies: []money.Currency{"USD", "EUR"}, USDRates: map[money.Currency]string{"EUR": "1.08"}, OnDuplicate: &replay,
-		ReversalGraceSeconds: &longest, CreditReversal: &debt,
+		ReversalGraceSeconds: &longest, CreditReversal: &debt, TopUpLimits: limits,
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("got error %v and settings (-want +got):\n%s", err, diff)

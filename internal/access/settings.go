@@ -27,6 +27,7 @@ type SettingsUpdate struct {
 	PaymentMethodWaitHours *int64
 	PaymentRetryHours      []int64
 	RefundWindowDays       *int64
+	TopUpLimits            map[money.Currency]TopUpLimits
 }
 
 // validate checks the fields in the order currencies, rates, on_duplicate,
@@ -98,6 +99,21 @@ func (u *SettingsUpdate) validatePayments() error {
 			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "payment_retry_hours", "each of payment_retry_hours must be 1 … %d", PaymentRetryMax)
 		}
 	}
+	return u.validateTopUps()
+}
+
+func (u *SettingsUpdate) validateTopUps() error {
+	for _, currency := range slices.Sorted(maps.Keys(u.TopUpLimits)) {
+		limits := u.TopUpLimits[currency]
+		switch {
+		case !currency.Valid():
+			return unsupported("top_up_limits")
+		case limits.Least < 0 || limits.Least > money.EntryMax || limits.Most < 0 || limits.Most > money.EntryMax:
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "top_up_limits", "the limits of %s must be 0 … %d minor units", currency, money.EntryMax)
+		case limits.Most > 0 && limits.Most < limits.Least:
+			return ledger.FieldErrorf(ledger.CodeInvalidSettings, "top_up_limits", "the maximum of %s is below its minimum", currency)
+		}
+	}
 	return nil
 }
 
@@ -143,6 +159,9 @@ func (u *SettingsUpdate) apply(s Settings) Settings {
 	if u.RefundWindowDays != nil {
 		s.RefundWindowDays = *u.RefundWindowDays
 	}
+	if u.TopUpLimits != nil {
+		s.TopUpLimits = maps.Clone(u.TopUpLimits)
+	}
 	return s
 }
 
@@ -184,5 +203,6 @@ func equal(a, b Settings) bool {
 		a.OnDuplicate == b.OnDuplicate && a.Alerts == b.Alerts && a.ReversalGraceSeconds == b.ReversalGraceSeconds &&
 		a.CreditReversal == b.CreditReversal && a.ExpiryNoticeDays == b.ExpiryNoticeDays &&
 		a.BelowCardMinimum == b.BelowCardMinimum && a.PaymentMethodWaitHours == b.PaymentMethodWaitHours &&
-		slices.Equal(a.PaymentRetryHours, b.PaymentRetryHours) && a.RefundWindowDays == b.RefundWindowDays
+		slices.Equal(a.PaymentRetryHours, b.PaymentRetryHours) && a.RefundWindowDays == b.RefundWindowDays &&
+		maps.Equal(a.TopUpLimits, b.TopUpLimits)
 }

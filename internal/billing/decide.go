@@ -44,7 +44,7 @@ func Decide(c Collection, input Input, now time.Time) (Step, error) {
 	case NotFound:
 		d.notFound(input)
 	case Settle:
-		d.settle()
+		d.settle(input.Refused)
 	case Release:
 		d.release()
 	case Escalate:
@@ -288,12 +288,12 @@ func (d *decision) notFound(n NotFound) {
 	d.enter(CardIntended, EventIntended, a.Number, a.Amount)
 }
 
-func (d *decision) settle() {
+func (d *decision) settle(refused bool) {
 	c := &d.Collection
 	if c.State != CardOK {
 		return
 	}
-	if c.VoidAsked {
+	if c.VoidAsked || refused {
 		d.giveBack()
 		d.enter(Void, EventVoid, 0, c.Total)
 		d.late(c.attempt())

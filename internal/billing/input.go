@@ -74,8 +74,10 @@ type (
 		IntendedAt time.Time
 	}
 
-	// Settle pays the invoice with what was charged and held.
-	Settle struct{}
+	// Settle pays the invoice with what was charged and held. Refused says that the
+	// wallet cannot take what the invoice pays for: it becomes void then, and what was
+	// charged goes the way of what comes too late.
+	Settle struct{ Refused bool }
 
 	// Release gives back what is held after a decline, and ends the try.
 	Release struct{}

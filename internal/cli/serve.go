@@ -152,6 +152,7 @@ func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "sweeper", faces.sweeper.Run)
 	startWorker(started, "transfers", faces.resumer.Run)
 	startWorker(started, "payments", faces.payments.Run)
+	startWorker(started, "automatic top-ups", faces.topUps.Run)
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -73,6 +73,9 @@ type Invoice struct {
 	MethodID string `json:"method_id,omitempty"`
 	Card     Card   `json:"card,omitzero"`
 
+	// TopUp is what the wallet gets for the total, of an invoice [ForTopUp].
+	TopUp TopUp `json:"top_up,omitzero"`
+
 	// DefaultAlerts are the thresholds that the business gives to wallets without their
 	// own, as of when the invoice was made.
 	DefaultAlerts ledger.Alerts `json:"default_alerts"`
@@ -281,8 +284,15 @@ func decide(
 	if err != nil || step.Collection.Version == invoice.Collection.Version {
 		return none, err
 	}
-	invoice.Collection = step.Collection
-	change, err := move(s, invoice, step.Moves, m)
+	before := invoice.Collection
+	change, err := carryOut(s, invoice, step, m)
+	if refusedForGood(invoice, err) {
+		if step, err = billing.Decide(before, billing.Settle{Refused: true}, now); err != nil {
+			return none, err
+		}
+		invoice.Collection = before
+		change, err = carryOut(s, invoice, step, m)
+	}
 	if err != nil {
 		return none, err
 	}
@@ -290,6 +300,18 @@ func decide(
 		return none, err
 	}
 	return change, follow(&s, &change, invoice, step.Events, zone, m)
+}
+
+// carryOut makes of the invoice what a step makes of its collection, and moves what moves
+// with it.
+func carryOut(s ledger.Snapshot, invoice *Invoice, step billing.Step, m ledger.Moment) (ledger.Change, error) {
+	was, moves := invoice.Collection.State, step.Moves
+	invoice.Collection = step.Collection
+	if invoice.Reason == ForTopUp && step.Collection.State == billing.Paid && was != billing.Paid {
+		// What is paid may have steps still, about another attempt that succeeded too late.
+		moves = append(slices.Clip(moves), billing.Move{Kind: moveTopUp, Amount: step.Collection.Total})
+	}
+	return move(s, invoice, moves, m)
 }
 
 // available is what an invoice of a total can take of a wallet. Where that is not all,
@@ -374,6 +396,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		return ledger.Release(s, &ledger.ReleaseRequest{
 			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, CreatedBy: creator,
 		}, m)
+	}
+	if planned.Kind == moveTopUp {
+		return ledger.Post(s, invoice.credit(), m)
 	}
 	request := ledger.PostRequest{
 		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, Amount: planned.Amount,

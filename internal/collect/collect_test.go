@@ -69,13 +69,7 @@ type stage struct {
 func onStores(t *testing.T, f func(s *stage)) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		dir := filepath.Join(t.TempDir(), "data")
-		db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { closeStore(t, db) })
-		f(newStage(t, db, verify.Options{Path: dir}))
+		onEmbedded(t, f)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
@@ -87,6 +81,16 @@ func onStores(t *testing.T, f func(s *stage)) {
 		t.Cleanup(func() { closeStore(t, db) })
 		f(newStage(t, db, verify.Options{DatabaseURL: url}))
 	})
+}
+
+func onEmbedded(t *testing.T, f func(s *stage)) {
+	dir := filepath.Join(t.TempDir(), "data")
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, db) })
+	f(newStage(t, db, verify.Options{Path: dir}))
 }
 
 func closeStore(t *testing.T, db store) {

@@ -159,7 +159,7 @@ func TestSettingsOverHTTP(t *testing.T) {
 	} {
 		h.send(request{method: "PATCH", path: "/business", body: body}).refused(t, http.StatusUnprocessableEntity, code)
 	}
-	got := h.send(request{method: "PATCH", path: "/business", body: `{"enabled_currencies":null,"usd_rates":null,"on_duplicate":null,"reversal_grace_seconds":null,"credit_reversal":null,"expiry_notice_days":null,"below_card_minimum":null,"payment_method_wait_hours":null,"payment_retry_hours":null,"refund_window_days":null}`})
+	got := h.send(request{method: "PATCH", path: "/business", body: `{"enabled_currencies":null,"usd_rates":null,"on_duplicate":null,"reversal_grace_seconds":null,"credit_reversal":null,"expiry_notice_days":null,"below_card_minimum":null,"payment_method_wait_hours":null,"payment_retry_hours":null,"refund_window_days":null,"top_up_limits":null}`})
 	if !strings.Contains(got.body, `"enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict"`) {
 		t.Errorf("got %s, want nothing changed", got.body)
 	}

@@ -41,6 +41,10 @@ var validBodies = map[string][]jsonMember{
 	},
 	"Q": {{"token", `"pm_sandbox_ok"`}},
 	"S": {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
+	"I": {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
+	"O": {
+		{"threshold", `500`}, {"payment_method_id", `"pm_sandbox_ok"`}, {"cap", `{"period":"month","count":3}`}, {"target", `2500`},
+	},
 	"F": {{"reason", `"Chargebacks"`}, {"scope", `"debits"`}},
 	"U": {{"reason", `"Cleared"`}},
 	"A": {{"thresholds", `[{"below":500,"recover_at":700}]`}},

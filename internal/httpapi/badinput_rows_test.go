@@ -78,6 +78,7 @@ var contractRows = map[string][]outcome{
 	"59":  {{400, "PAYMENT_NOT_SUCCEEDED"}},
 	"61":  {{422, "REQUEST_AMOUNT_BELOW_MINIMUM"}},
 	"67":  {{422, "INVALID_WEBHOOK_URL"}},
+	"82":  {{422, "TOP_UP_LIMIT"}},
 	"68":  {{422, "LIMIT_REACHED"}},
 	"72":  {{400, "INSUFFICIENT_WALLET_FUNDS"}, {422, "AMOUNT_NOT_INTEGER"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"}, {404, "NOT_FOUND"}},
 	"73":  {{422, "LIMIT_REACHED"}, {422, "IDEMPOTENCY_KEY_REUSED"}, {422, "INVALID_REQUEST_BODY"}},
@@ -120,7 +121,6 @@ var otherRows = map[string]string{
 	"58": "a refund does not name a currency",
 	"60": "there are no subscriptions", "63": "there are no schedules",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
-	"82": "there are no top-ups",
 	"83": "there is no portal", "84": "there is no dashboard",
 }
 

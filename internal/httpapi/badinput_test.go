@@ -198,6 +198,8 @@ var routeNames = map[string]string{
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
 	"S": "POST /refunds",
+	"I": "POST /customers/«cus»/wallets/top-ups",
+	"O": "PUT /customers/«cus»/wallets/USD/auto-top-up",
 	"G": "POST /products",
 	"J": "PATCH /products/«product»",
 }
@@ -217,7 +219,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
-			routeNames["G"], routeNames["J"], routeNames["S"],
+			routeNames["G"], routeNames["J"], routeNames["S"], routeNames["I"], routeNames["O"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -259,6 +261,10 @@ func kindOf(route string) string {
 		return "N"
 	case strings.HasSuffix(route, "/release"):
 		return "E"
+	case strings.HasSuffix(route, "/top-ups"):
+		return "I"
+	case strings.HasSuffix(route, "/auto-top-up"):
+		return "O"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
 	case strings.HasPrefix(route, "POST /refunds"):

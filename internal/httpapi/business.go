@@ -15,6 +15,7 @@ import (
 var businessFields = []string{
 	"enabled_currencies", "usd_rates", "on_duplicate", "alerts", "reversal_grace_seconds", "credit_reversal",
 	"expiry_notice_days", "below_card_minimum", "payment_method_wait_hours", "payment_retry_hours", "refund_window_days",
+	"top_up_limits",
 }
 
 const (
@@ -29,6 +30,7 @@ const (
 	businessMethodWait
 	businessRetries
 	businessRefundWindow
+	businessTopUps
 )
 
 // handleBusiness returns the business of the key with the settings of its mode.
@@ -106,6 +108,8 @@ func (s *Server) replyBusiness(c *call, settings access.Settings) error {
 	}
 	out = append(out, `],"refund_window_days":`...)
 	out = strconv.AppendInt(out, settings.RefundWindowDays, 10)
+	out = append(out, `,"top_up_limits":`...)
+	out = appendTopUpLimits(out, settings.TopUpLimits)
 	c.reply(http.StatusOK, append(out, '}'))
 	return nil
 }
@@ -161,6 +165,9 @@ func (c *call) decodeSettings() (access.SettingsUpdate, error) {
 	}
 	if err == nil {
 		err = f.paymentSettings(&update)
+	}
+	if err == nil && f.given(businessTopUps) {
+		update.TopUpLimits, err = f.topUpLimits(businessTopUps)
 	}
 	return update, err
 }

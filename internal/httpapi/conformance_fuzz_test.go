@@ -334,7 +334,8 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if id := between(body, `"payment_method_id":"`, `"`); id != "" && request.Method == http.MethodPost && strings.HasSuffix(path, "/payment-methods") {
 		s.methods = append(s.methods, path+"/"+id)
 	}
-	if id := between(body, `{"payment_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/payments" {
+	pays := request.Method == http.MethodPost && (path == "/payments" || strings.HasSuffix(path, "/top-ups"))
+	if id := between(body, `{"payment_id":"`, `"`); id != "" && pays {
 		s.payments, s.invoices = append(s.payments, id), append(s.invoices, "inv_"+id[len("pay_"):])
 	}
 	if id := between(body, `{"refund_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/refunds" {

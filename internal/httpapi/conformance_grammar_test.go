@@ -106,6 +106,8 @@ var weights = map[string]int{
 	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
 	"create_payment":                   8,
+	"create_customer_wallet_top_up":    4,
+	"set_customer_wallet_auto_top_up":  2,
 	"create_customer_payment_method":   3,
 	"get_payment":                      2,
 	"create_refund":                    8,

@@ -284,6 +284,13 @@ func (v *visited) repeatedBody(kind string) string {
 	return `{"amount":5,"currency":"USD","entry_type":"credit","idempotency_key":"first"}`
 }
 
+// ruled gives a wallet the rule that an operation is about, which others take away.
+func (v *visited) ruled(path string, status int) {
+	if strings.HasSuffix(path, "/auto-top-up") && status < 300 {
+		v.rig.must(200, v.write, "PUT", path, autoTopUpBody)
+	}
+}
+
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
@@ -292,6 +299,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	kind := kindOf(operation.Method + " " + operation.Path)
 	bulk := kind == "K"
 	var headers []string
+	at.ruled(path, status)
 	switch status {
 	case http.StatusOK:
 		if kind == "N" || kind == "E" { // what it ends is not there for the next

@@ -318,7 +318,7 @@ func FuzzDecodeCustomer(f *testing.F) {
 }
 
 func FuzzDecodeSettings(f *testing.F) {
-	f.Add(`{"enabled_currencies":["USD"],"usd_rates":{"INR":"0.0119"},"on_duplicate":"replay","reversal_grace_seconds":60,"credit_reversal":"debt","expiry_notice_days":7,"below_card_minimum":"charge_minimum","payment_method_wait_hours":48,"payment_retry_hours":[1,2],"refund_window_days":7}`)
+	f.Add(`{"enabled_currencies":["USD"],"usd_rates":{"INR":"0.0119"},"on_duplicate":"replay","reversal_grace_seconds":60,"credit_reversal":"debt","expiry_notice_days":7,"below_card_minimum":"charge_minimum","payment_method_wait_hours":48,"payment_retry_hours":[1,2],"refund_window_days":7,"top_up_limits":{"USD":{"minimum":1,"maximum":9}}}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		update, err := callWith(body).decodeSettings()
 		if err == nil && update.OnDuplicate != nil && *update.OnDuplicate == access.Replay && !strings.Contains(body, "uplicate") {

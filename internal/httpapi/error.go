@@ -98,6 +98,7 @@ var answers = map[ledger.Code]answer{
 	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
 	CodeInvalidParameters:            {status: http.StatusUnprocessableEntity},
 	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
+	collect.CodeTopUpLimit:           {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
 	catalog.CodeInvalidProduct:       {status: http.StatusUnprocessableEntity},

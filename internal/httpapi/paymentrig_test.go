@@ -15,6 +15,9 @@ import (
 
 func methodsOf(customer string) string { return "/customers/" + customer + "/payment-methods" }
 
+// autoTopUpBody is a rule for automatic top-ups.
+const autoTopUpBody = `{"threshold":500,"target":2500,"payment_method_id":"pm_sandbox_ok","cap":{"period":"month","count":3}}`
+
 // paymentBody asks for a payment of one product, with more members.
 func paymentBody(customer, product, more string) string {
 	return `{"billing":{"country":"US"},"customer":{"customer_id":"` + customer + `"},"product_cart":[{"product_id":"` + product +

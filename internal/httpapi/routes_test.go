@@ -75,6 +75,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"alerts": alertsFields, "threshold": thresholdFields,
 		"webhook": webhookFields, "payment": paymentFields, "refund": refundFields,
 		"product": productFields, "price": oneTimeFields, "recurring price": recurFields,
+		"top-up": topUpFields, "automatic top-up": autoTopUpFields,
 	} {
 		if len(names) > fieldsMax {
 			t.Errorf("%s has %d fields, more than %d", name, len(names), fieldsMax)

@@ -236,7 +236,7 @@ var scenarios = map[string][]step{
 	},
 	"the business sets its currencies, rates and answers to duplicates": {
 		{method: "GET", path: "/business", status: 200, has: []string{
-			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse","expiry_notice_days":0,"below_card_minimum":"leave_in_wallet","payment_method_wait_hours":24,"payment_retry_hours":[12,24,48,72,96,120,168,168],"refund_window_days":30}`,
+			`{"business_id":"{business}","name":"Acme","mode":"test","enabled_currencies":["INR","USD"],"usd_rates":{},"on_duplicate":"conflict","alerts":{},"reversal_grace_seconds":0,"credit_reversal":"refuse","expiry_notice_days":0,"below_card_minimum":"leave_in_wallet","payment_method_wait_hours":24,"payment_retry_hours":[12,24,48,72,96,120,168,168],"refund_window_days":30,"top_up_limits":{}}`,
 		}},
 		{method: "POST", path: entries, status: 422, body: `{"amount":1,"currency":"EUR","entry_type":"credit"}`,
 			has: []string{`"code":"UNSUPPORTED_CURRENCY"`, `"param":"currency"`}},
