@@ -144,6 +144,9 @@ func (g *grammar) path(pattern string) string {
 		_, below, _ := strings.Cut(pattern, "{hold_id}")
 		return g.texts["hold_path"](g) + below
 	}
+	if strings.HasSuffix(pattern, "/auto-top-up") && !g.bad() {
+		return g.texts["rule_path"](g)
+	}
 	if strings.Contains(pattern, "{event_id}") && !g.bad() {
 		return g.texts["delivery_path"](g) + "/resend"
 	}
