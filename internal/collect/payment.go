@@ -258,7 +258,7 @@ var eventKinds = map[Status]ledger.EventKind{
 func (i *Invoice) told(before *Invoice, customer *ledger.Customer) (kind ledger.EventKind, data string, err error) {
 	status := i.Status()
 	tried := i.Collection.Tries > before.Collection.Tries
-	begun := before.Collection.State == billing.Finalized && status == Processing
+	begun := before.Collection.State == billing.Finalized && i.Collection.State != billing.Finalized && status == Processing
 	if status == before.Status() && !tried && !begun || eventKinds[status] == "" {
 		return "", "", nil
 	}

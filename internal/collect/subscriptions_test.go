@@ -3,6 +3,7 @@ package collect_test
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func (s *stage) wantSubscription(
 	var got []ledger.EventKind
 	for _, event := range events {
 		last = event.Number
-		if event.Kind != "" {
+		if event.Kind != "" && !strings.HasPrefix(string(event.Kind), "payment.") { // of which the invoices' tests know
 			got = append(got, event.Kind)
 		}
 	}
@@ -182,5 +183,36 @@ func TestPlansAndHolds(t *testing.T) {
 		s.rounds(w)
 		s.wantWallet(300, 0, 1)
 		s.wantSubscription(c, 1000, billing.SubscriptionCancelled, 2)
+	})
+}
+
+// The payments of a subscription are told of as any others: once when they are begun, and
+// when they end, and those that the wallet covers when they are made.
+func TestPaymentsOfSubscriptionsAreTold(t *testing.T) {
+	onStores(t, func(s *stage) {
+		s.customer(1)
+		_, w := s.subscribe(aMonth(processor.SandboxOK))
+		post := ledger.PostRequest{
+			Tenant: shop, CustomerID: "cus_1", Currency: "USD", Direction: ledger.Credit, Amount: 1000, CreatedBy: "key_1", CurrencyEnabled: true,
+		}
+		if _, err := s.book.Post(s.Context(), post); err != nil {
+			s.Fatal(err)
+		}
+		s.clock.Set(epoch.AddDate(0, 1, 0))
+		s.rounds(w)
+		events, err := s.store.ObjectEvents(s.Context(), shop, "cus_1", 0, 200)
+		if err != nil {
+			s.Fatal(err)
+		}
+		var got []ledger.EventKind
+		for _, event := range events {
+			if strings.HasPrefix(string(event.Kind), "payment.") {
+				got = append(got, event.Kind)
+			}
+		}
+		want := []ledger.EventKind{ledger.PaymentProcessing, ledger.PaymentSucceeded, ledger.PaymentSucceeded}
+		if !slices.Equal(got, want) {
+			s.Errorf("got %q, want %q: the first by card, the second from the wallet", got, want)
+		}
 	})
 }
