@@ -138,7 +138,7 @@ func autoTopUpOf(object *ledger.Object) (*AutoTopUp, error) {
 }
 
 func (r *AutoTopUp) object() (ledger.Object, error) {
-	data, err := json.Marshal(r)
+	data, err := encode(r)
 	object := ledger.Object{ObjectKey: r.key(), State: autoDisabled, Data: string(data)}
 	switch {
 	case r.InFlight != "" || r.Enabled && !r.Removed:
@@ -250,7 +250,7 @@ func (r *AutoTopUp) told(invoice *Invoice, amount money.Amount) (string, error) 
 		till := Time(r.WaitTill)
 		payload.WaitTill = &till
 	}
-	data, err := json.Marshal(payload)
+	data, err := encode(payload)
 	return string(data), err
 }
 

@@ -97,7 +97,7 @@ func (i *Invoice) key() ledger.ObjectKey {
 // object is the invoice as it is kept, with the time at which something is to be done
 // about it.
 func (i *Invoice) object(now time.Time) (ledger.Object, error) {
-	data, err := json.Marshal(i)
+	data, err := encode(i)
 	object := ledger.Object{ObjectKey: i.key(), State: string(i.Collection.State), Data: string(data)}
 	switch task := billing.Next(&i.Collection, now); task.Do {
 	case billing.DoNothing:

@@ -52,7 +52,7 @@ func (c *Collector) AddMethod(ctx context.Context, tenant ledger.Tenant, custome
 		if old != nil {
 			return nil, nil
 		}
-		data, err := json.Marshal(method)
+		data, err := encode(method)
 		return &ledger.Object{State: methodActive, Data: string(data)}, err
 	})
 }

@@ -258,11 +258,12 @@ var eventKinds = map[Status]ledger.EventKind{
 func (i *Invoice) told(before *Invoice, customer *ledger.Customer) (kind ledger.EventKind, data string, err error) {
 	status := i.Status()
 	tried := i.Collection.Tries > before.Collection.Tries
-	begun := before.Collection.State == billing.Finalized && i.Collection.State != billing.Finalized && status == Processing
+	waited, waits := before.Collection.State == billing.Finalized, i.Collection.State == billing.Finalized
+	begun := waited && !waits && status == Processing
 	if status == before.Status() && !tried && !begun || eventKinds[status] == "" {
 		return "", "", nil
 	}
-	payload, err := json.Marshal(struct {
+	payload, err := encode(struct {
 		Payment
 		PayloadType string `json:"payload_type"`
 	}{i.Payment(customer), "Payment"})

@@ -93,7 +93,7 @@ func (r *Refund) Status() RefundStatus {
 
 // object is the refund as it is kept. Lists are narrowed by its status.
 func (r *Refund) object() (ledger.Object, error) {
-	data, err := json.Marshal(r)
+	data, err := encode(r)
 	object := ledger.Object{ObjectKey: refundKey(r.ID), State: string(r.Status()), Data: string(data)}
 	if r.State == billing.RefundPending {
 		object.DueAt = r.DueAt
@@ -209,7 +209,7 @@ func (c *Collector) Refund(
 		}
 		kept := *request
 		kept.Made, kept.Answer = refund.ID, answer(refund, &s.Customer)
-		data, err := json.Marshal(kept)
+		data, err := encode(kept)
 		if err != nil {
 			return change, err
 		}

@@ -70,7 +70,7 @@ func (r *Refund) told(customer *ledger.Customer) (kind ledger.EventKind, data st
 	default:
 		kind = refundFailed
 	}
-	payload, err := json.Marshal(struct {
+	payload, err := encode(struct {
 		RefundFace
 		PayloadType string `json:"payload_type"`
 	}{r.Face(customer), "Refund"})

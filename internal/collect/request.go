@@ -53,6 +53,11 @@ func FindRequest(
 	return &request, object.CreatedAt, nil
 }
 
+// invoiceSpare is how many bytes an invoice must have left when it is made, so that
+// whatever becomes of it fits: one that is charged and cannot be written is paid by nobody
+// and given back to nobody. An attempt takes some 400 bytes, a refund as much.
+const invoiceSpare = 64 << 10
+
 // Open makes an invoice, which is due at once. The same one is made once: a repeat
 // finds it. What it leaves out of the collection begins as nothing.
 func (c *Collector) Open(ctx context.Context, invoice Invoice) error {
@@ -85,6 +90,10 @@ func (c *Collector) OpenFor(
 		}
 		now := s.Chain.At(m.Now)
 		object, err := invoice.object(now)
+		if err == nil && len(object.Data) > ledger.ObjectDataMax-invoiceSpare {
+			err = ledger.Errorf(ledger.CodeLimitReached, "the invoice would have %d bytes, and may have %d: leave out lines, or shorten descriptions",
+				len(object.Data), ledger.ObjectDataMax-invoiceSpare)
+		}
 		if err == nil {
 			err = change.Put(&s, object, "", "", m.Now)
 		}
@@ -96,7 +105,7 @@ func (c *Collector) OpenFor(
 		}
 		kept := *request
 		kept.Made, kept.Answer = invoice.Collection.InvoiceID, answer(&invoice, &s.Customer)
-		data, err := json.Marshal(kept)
+		data, err := encode(kept)
 		if err != nil {
 			return change, err
 		}

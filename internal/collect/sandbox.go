@@ -58,7 +58,7 @@ func (s *sandboxStore) Change(ctx context.Context, id string, do func(*processor
 			}
 		}
 		do(&payment)
-		data, err := json.Marshal(payment)
+		data, err := encode(payment)
 		if err != nil || payment.ID == "" || before != nil && before.Data == string(data) {
 			return change, err
 		}

@@ -46,7 +46,7 @@ func (s *Subscription) key() ledger.ObjectKey {
 func (s *Subscription) put(
 	change *ledger.Change, snapshot *ledger.Snapshot, told []billing.SubscriptionEvent, m ledger.Moment,
 ) error {
-	data, err := json.Marshal(s)
+	data, err := encode(s)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *Subscription) put(
 		return change.Put(snapshot, object, "", "", m.Now)
 	}
 	for _, event := range told {
-		what, err := json.Marshal(struct {
+		what, err := encode(struct {
 			SubscriptionID string                     `json:"subscription_id"`
 			Status         billing.SubscriptionStatus `json:"status"`
 			Period         int64                      `json:"period"`

@@ -72,11 +72,15 @@ func (i *Invoice) credit() *ledger.PostRequest {
 	}
 }
 
-// refusedForGood reports whether the wallet can never take a top-up that was paid: the
-// payment goes back to the card then. A freeze is waited for, since it is lifted again.
+// refusedForGood reports whether the wallet can never take what it is to be credited with:
+// a top-up that was paid, or what the card was charged above what was due. The payment goes
+// back to the card then. A freeze is waited for, since it is lifted again.
 func refusedForGood(i *Invoice, err error) bool {
 	code := ledger.CodeOf(err)
-	return i.Reason == ForTopUp && (code == ledger.CodeBalanceLimit || code == ledger.CodeInvalidExpiry)
+	if i.Reason == ForTopUp && code == ledger.CodeInvalidExpiry {
+		return true
+	}
+	return code == ledger.CodeBalanceLimit && (i.Reason == ForTopUp || i.Collection.Tender.Surplus > 0)
 }
 
 // fits refuses a top-up that the wallet could not take if it were paid now.
@@ -151,7 +155,7 @@ func requestOf(object *ledger.Object) (r Request, err error) {
 }
 
 func putRequest(change *ledger.Change, s *ledger.Snapshot, request Request, now time.Time) error {
-	data, err := json.Marshal(request)
+	data, err := encode(request)
 	if err != nil {
 		return err
 	}

@@ -153,9 +153,9 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 		return Change{}, Errorf(CodeNotReversible,
 			"entry %s cannot be reversed: only a credit or debit that was posted can, and no reversal, expiry, leg of a transfer or move of an expiry", undone.ID)
 	}
-	// What the server itself has posted, for an invoice or a refund, only a refund gives
-	// back: it has to know of all that went back.
-	if undone.CreatedBy == SystemCreator && r.CreatedBy != SystemCreator {
+	// What the server itself has posted for an invoice or a refund, which it refers to, only
+	// a refund gives back: it has to know of all that went back.
+	if undone.CreatedBy == SystemCreator && undone.ReferenceObjectID != "" && r.CreatedBy != SystemCreator {
 		return Change{}, Errorf(CodeNotReversible, "entry %s is that of %s; refund the payment instead", undone.ID, undone.ReferenceObjectID)
 	}
 	if err := s.Customer.Freezes.Refuse(undone.Currency, direction); err != nil {
