@@ -80,10 +80,11 @@ func configuredSecret(config Config) ([]byte, error) {
 // configuration gives or names one. It refuses a configuration whose present one cannot be
 // read.
 func oldSecrets(config Config) ([][]byte, error) {
-	key, err := configuredSecret(config)
-	if err != nil {
+	if _, err := configuredSecret(config); err != nil {
 		return nil, err
 	}
+	var key []byte
+	var err error
 	switch {
 	case config.OldSecretKey != "":
 		key, err = parseSecretKey(config.OldSecretKey)

@@ -24,14 +24,6 @@ func paymentBody(customer, product, more string) string {
 		`","quantity":1}]` + more + `}`
 }
 
-// modeOf is the mode of a key.
-func modeOf(key string) ledger.Mode {
-	if strings.HasPrefix(key, "bf_live_") {
-		return ledger.Live
-	}
-	return ledger.Test
-}
-
 // newProduct has a tenant sell something for a price in dollars, or not any more.
 func newProduct(
 	t testing.TB, directory *access.Directory, store catalog.Store, tenant ledger.Tenant, price money.Amount,
