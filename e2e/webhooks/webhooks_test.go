@@ -140,8 +140,13 @@ func (r *trial) killed() {
 		load.Up(r.d.Servers...)
 		r.campaign.Add("kills", 1)
 	}
+	// What is acknowledged may be a repeat, which is no event.
+	const told = "customer.created,wallet.credited,wallet.debited"
+	for len(r.happened(told)) < *eventsFlag {
+		load.Await("acknowledged entries", load.Acknowledged, each)
+	}
 	load.Stop()
-	ids := r.happened("customer.created,wallet.credited,wallet.debited")
+	ids := r.happened(told)
 	r.campaign.Add("events", int64(len(ids)))
 	for _, e := range r.endpoints {
 		if e != dead {
