@@ -14,14 +14,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// A server publishes what GET /events has, byte for byte, once a
-// stream is there, goes on where it was after a restart, and shows the password to nobody.
-func TestEventsArePublished(t *testing.T) {
-	t.Parallel()
-	running, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-		Username: "me", Password: "s3cret",
-	})
+// startNATS starts a server with JetStream, and with what else the options say.
+func startNATS(t *testing.T, options natsserver.Options) *natsserver.Server {
+	t.Helper()
+	options.Host, options.Port = "127.0.0.1", natsserver.RANDOM_PORT
+	options.JetStream, options.StoreDir, options.NoLog, options.NoSigs = true, t.TempDir(), true, true
+	running, err := natsserver.NewServer(&options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +28,14 @@ func TestEventsArePublished(t *testing.T) {
 	if !running.ReadyForConnections(time.Minute) {
 		t.Fatal("the NATS server has not started")
 	}
+	return running
+}
+
+// A server publishes what GET /events has, byte for byte, once a
+// stream is there, goes on where it was after a restart, and shows the password to nobody.
+func TestEventsArePublished(t *testing.T) {
+	t.Parallel()
+	running := startNATS(t, natsserver.Options{Username: "me", Password: "s3cret"})
 	url := strings.Replace(running.ClientURL(), "nats://", "nats://me:s3cret@", 1)
 	environ := []string{"BILLFOLD_NATS_URL=" + url, "BILLFOLD_NATS_SUBJECT=our.wallets"}
 	dir := t.TempDir()
@@ -102,18 +108,7 @@ func TestBrokersOverTLS(t *testing.T) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}
-	running, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-		TLSConfig: config, TLSVerify: true, TLSTimeout: 60,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	running.Start()
-	t.Cleanup(func() { running.Shutdown(); running.WaitForShutdown() })
-	if !running.ReadyForConnections(time.Minute) {
-		t.Fatal("the NATS server has not started")
-	}
+	running := startNATS(t, natsserver.Options{TLSConfig: config, TLSVerify: true, TLSTimeout: 60})
 	conn, err := nats.Connect(running.ClientURL(), nats.RootCAs(certFile), nats.ClientCert(certFile, keyFile))
 	if err != nil {
 		t.Fatal(err)

@@ -137,6 +137,14 @@ func (c *call) appendDuplicate(out []byte) []byte {
 	return c.appendError(out, err, false)
 }
 
+// headerKey is the idempotency key of a request that has one in the header or not at all,
+// empty for none.
+func (c *call) headerKey() (key string, err error) {
+	_, err = c.takeKey(&key)
+	c.keyed = key != ""
+	return key, err
+}
+
 // takeKey merges the Idempotency-Key header into the key of the body and says
 // whether the header was there.
 func (c *call) takeKey(key *string) (byHeader bool, err error) {

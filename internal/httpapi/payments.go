@@ -37,11 +37,10 @@ func (s *Server) handlePaymentCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	var key string
-	if _, err := c.takeKey(&key); err != nil {
+	key, err := c.headerKey()
+	if err != nil {
 		return err
 	}
-	c.keyed = key != ""
 	p := payment{server: s, call: c, request: &request}
 	if request.CustomerID != "" {
 		if !isID(request.CustomerID, "cus_") {

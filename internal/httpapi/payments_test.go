@@ -320,15 +320,7 @@ func TestPaymentList(t *testing.T) {
 		"?page_size=2&page_number=1":                         "10",
 		"?page_size=2&page_number=1&product_id=pdt_tenner00": "0",
 	} {
-		var got string
-		for _, item := range s.get("/payments" + query).items() {
-			for n, id := range ids {
-				if id == item["payment_id"] {
-					got += fmt.Sprint(n)
-				}
-			}
-		}
-		if got != want {
+		if got := s.listed("/payments"+query, "payment_id", ids); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}
@@ -355,6 +347,19 @@ func TestPaymentList(t *testing.T) {
 	if items := s.get("/invoices?state=paid&customer_id=" + s.customer).items(); len(items) != 3 {
 		t.Errorf("got %d paid invoices, want 3", len(items))
 	}
+}
+
+// listed are the numbers of those of some ids that a list has, in its order.
+func (s *shop) listed(path, member string, ids []string) (numbers string) {
+	s.Helper()
+	for _, item := range s.get(path).items() {
+		for n, id := range ids {
+			if id == item[member] {
+				numbers += fmt.Sprint(n)
+			}
+		}
+	}
+	return numbers
 }
 
 // TestInvoicesBecomeVoid has one void that waits for a payment method, and refuses one

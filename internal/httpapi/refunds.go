@@ -24,11 +24,10 @@ func (s *Server) handleRefundCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	var key string
-	if _, err := c.takeKey(&key); err != nil {
+	key, err := c.headerKey()
+	if err != nil {
 		return err
 	}
-	c.keyed = key != ""
 	if !isID(request.PaymentID, collect.PaymentIDPrefix) {
 		return errNotFound
 	}

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -203,15 +202,7 @@ func TestRefundList(t *testing.T) {
 		"?created_at_lte=2026-03-01T12:30:00Z": "0",
 		"?page_size=2&page_number=1":           "0",
 	} {
-		var got string
-		for _, item := range s.get("/refunds" + query).items() {
-			for n, id := range ids {
-				if id == item["refund_id"] {
-					got += fmt.Sprint(n)
-				}
-			}
-		}
-		if got != want {
+		if got := s.listed("/refunds"+query, "refund_id", ids); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}

@@ -100,11 +100,10 @@ func (s *Server) handleTopUpCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	var key string
-	if _, err := c.takeKey(&key); err != nil {
+	key, err := c.headerKey()
+	if err != nil {
 		return err
 	}
-	c.keyed = key != ""
 	id, err := c.customerID()
 	if err != nil {
 		return err
