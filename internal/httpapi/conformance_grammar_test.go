@@ -107,11 +107,12 @@ var weights = map[string]int{
 	"patch_business":                   2,
 	"create_payment":                   8,
 	"create_customer_wallet_top_up":    4,
-	"set_customer_wallet_auto_top_up":  2,
+	"set_customer_wallet_auto_top_up":  8,
+	"get_customer_wallet_auto_top_up":  6,
 	"create_customer_payment_method":   3,
 	"get_payment":                      2,
 	"create_refund":                    8,
-	"get_refund":                       2,
+	"get_refund":                       4,
 }
 
 // operation picks one.
