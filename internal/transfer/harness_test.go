@@ -29,6 +29,8 @@ import (
 	"github.com/billfold/billfold/internal/webhook"
 )
 
+var plantsFlag = flag.Bool("plants-everywhere", false, "plant each bug in a copy in either store, and not in turn in one of the two")
+
 var cutsFlag = flag.Int("cuts", 12, "how often a copy is stopped, in each direction")
 
 var (

@@ -145,8 +145,11 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	first := side{dir: smallInstallation(t)}
 	postgresCopy := emptyDatabase(t)
 	mustTransfer(t, first, postgresCopy)
-	for _, kind := range []string{"embedded", "PostgreSQL"} {
-		for _, plant := range plants {
+	for k, kind := range []string{"embedded", "PostgreSQL"} {
+		for i, plant := range plants {
+			if i%2 != k && !*plantsFlag {
+				continue // what proves a copy is the same over both stores
+			}
 			t.Run(kind+" "+plant.name, func(t *testing.T) {
 				from, to := postgresCopy, emptyDir(t)
 				if kind == "PostgreSQL" {
