@@ -16,6 +16,7 @@ import (
 // --data-dir, data-dir = "…", BILLFOLD_DATA_DIR.
 type Config struct {
 	Addr        string
+	PublicURL   string
 	DataDir     string
 	DatabaseURL string
 
@@ -124,6 +125,8 @@ func (c *Config) serverOptions() []option {
 	return []option{
 		{name: "addr", value: textValue(&c.Addr), kind: "host:port",
 			help: "address to serve the API on"},
+		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
+			help: "address at which customers reach this server, for the links that they get; by default addr"},
 		{name: "data-dir", value: textValue(&c.DataDir), kind: "dir",
 			help: "directory of the embedded database; made if missing"},
 		{name: "database-url", value: textValue(&c.DatabaseURL), kind: "url",
@@ -215,6 +218,9 @@ func (c *Config) Validate() error {
 	}
 	if err := validAddr(c.Addr); err != nil {
 		problem("addr: %w", err)
+	}
+	if err := validPublicURL(c.PublicURL); err != nil {
+		problem("public-url: %w", err)
 	}
 	if c.DataDir == "" {
 		problem("data-dir: must not be empty")
@@ -347,6 +353,34 @@ func validAddr(addr string) error {
 		return fmt.Errorf("%q is not a port", port)
 	}
 	return nil
+}
+
+func validPublicURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	at, err := url.Parse(text)
+	if err != nil || !oneOf(at.Scheme, "http", "https") || at.Host == "" || at.User != nil || strings.ContainsAny(text, "?#") {
+		return fmt.Errorf("%q is not an http or https address, such as https://wallet.example.com", text)
+	}
+	return nil
+}
+
+// publicURL is where customers reach the server, without a slash at its end. What nobody
+// has configured is the address that it listens on, seen from this machine.
+func (c *Config) publicURL() string {
+	if c.PublicURL != "" {
+		return strings.TrimRight(c.PublicURL, "/")
+	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 func oneOf(text string, words ...string) bool {

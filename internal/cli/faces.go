@@ -107,6 +107,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		OldSecrets: from.oldSecrets,
 		Metrics:    from.registry,
 		Ready:      f.ready(from.store),
+		PublicURL:  from.config.publicURL(),
 		Limits: httpapi.Limits{
 			BodyMax: int64(from.config.MaxBody),
 			Rate:    httpapi.Rate(from.config.RateLimit),

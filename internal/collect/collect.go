@@ -83,11 +83,13 @@ type Invoice struct {
 	Collection billing.Collection `json:"collection"`
 
 	// Debit is the id of the entry by which the wallet paid its part, empty where it paid
-	// nothing. PaidAt is when all was paid, and Refunds are those of the payment, oldest
-	// first: whoever makes one sees all others under the lock of the customer.
-	Debit   string           `json:"debit,omitempty"`
-	PaidAt  time.Time        `json:"paid_at,omitzero"`
-	Refunds []billing.Refund `json:"refunds,omitempty"`
+	// nothing, and Promotional what of it came from lots of promotional money. PaidAt is when
+	// all was paid, and Refunds are those of the payment, oldest first: whoever makes one
+	// sees all others under the lock of the customer.
+	Debit       string           `json:"debit,omitempty"`
+	Promotional money.Amount     `json:"promotional,omitempty"`
+	PaidAt      time.Time        `json:"paid_at,omitzero"`
+	Refunds     []billing.Refund `json:"refunds,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -390,7 +392,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, Purpose: spent, ReferenceObjectID: id,
 			CreatedBy: creator,
 		}, m)
-		invoice.Debit = change.Entry.ID
+		if err == nil {
+			invoice.paidBy(&change.Entry, s.Hold.Lots)
+		}
 		return change, err
 	case billing.MoveRelease:
 		return ledger.Release(s, &ledger.ReleaseRequest{
@@ -409,8 +413,25 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		request.Direction, request.Purpose = ledger.Credit, received
 	}
 	change, err := ledger.Post(s, &request, m)
-	if planned.Kind == billing.MoveDebit {
-		invoice.Debit = change.Entry.ID
+	if planned.Kind == billing.MoveDebit && err == nil {
+		invoice.paidBy(&change.Entry, s.Wallet.Lots)
 	}
 	return change, err
+}
+
+// paidBy keeps by which entry the wallet has paid, and what of it was promotional. Lots
+// are those that it took, and maybe others.
+func (i *Invoice) paidBy(entry *ledger.Entry, lots []ledger.Lot) {
+	promotional := make(map[int64]bool, len(entry.Allocations))
+	for _, lot := range lots {
+		if lot.Category == ledger.Promotional {
+			promotional[lot.Seq] = true
+		}
+	}
+	i.Debit, i.Promotional = entry.ID, 0
+	for _, taken := range entry.Allocations {
+		if promotional[taken.LotSeq] {
+			i.Promotional += taken.Amount
+		}
+	}
 }

@@ -39,6 +39,7 @@ type Refund struct {
 	Tenant     ledger.Tenant `json:"-"`
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
+	UpdatedAt  time.Time     `json:"-"` // when it last changed
 	version    int64
 
 	billing.Refund
@@ -104,7 +105,8 @@ func (r *Refund) object() (ledger.Object, error) {
 // RefundOf is the refund that an object keeps.
 func RefundOf(object *ledger.Object) (*Refund, error) {
 	refund := &Refund{
-		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, version: object.Version,
+		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+		version: object.Version,
 	}
 	if err := json.Unmarshal([]byte(object.Data), refund); err != nil {
 		return nil, fmt.Errorf("refund %s does not decode: %w", object.ID, err)

@@ -50,6 +50,7 @@ type shopper struct {
 	invoices  []string
 	refunds   []string
 	rules     []string // paths of automatic top-ups
+	session   string   // of a customer in the portal
 }
 
 // fuzz is one run of the test.
@@ -119,6 +120,7 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			s.webhooks, s.delivered = []string{id}, []string{"/webhooks/" + id + "/deliveries/" + event}
 			s.products = []string{f.product(s.write)}
 			f.refunded(s)
+			s.session = f.rig.session(s.write, s.customers[0])
 			if mode == ledger.Test {
 				for _, currency := range []string{"USD", "INR"} {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
@@ -161,7 +163,13 @@ func (f *fuzz) work(random *rand.Rand, requests int) {
 		if random.IntN(200) == 0 {
 			f.clock.Move(time.Duration(random.IntN(int(time.Hour))))
 		}
-		f.send(client, s, g.next(), key)
+		next := g.next()
+		if strings.HasPrefix(next.path, "/customer-portal/") && random.IntN(20) > 0 {
+			s.mu.Lock()
+			key = s.session
+			s.mu.Unlock()
+		}
+		f.send(client, s, next, key)
 	}
 }
 
@@ -324,6 +332,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, token, _ := strings.Cut(between(body, `"link":"`, `"`), "/portal/"); token != "" {
+		s.session = token
+	}
 	if request.Method == http.MethodPost && path == "/customers" && len(s.customers) < 20 {
 		s.customers = append(s.customers, between(body, `"customer_id":"`, `"`))
 	}

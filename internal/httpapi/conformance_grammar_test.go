@@ -113,6 +113,9 @@ var weights = map[string]int{
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,
+	"get_payment_invoice_no_auth":      2,
+	"get_refund_invoice_no_auth":       4,
+	"create_customer_portal_session":   4,
 }
 
 // operation picks one.

@@ -147,6 +147,8 @@ const retryAfter = time.Second
 // Errors that carry nothing of the request, made once.
 var (
 	errNoRoute       = ledger.Errorf(ledger.CodeNotFound, "There is no such path.")
+	errSession       = ledger.Errorf(CodeUnauthorized, "The session has expired or is not valid; ask for a new link.")
+	errCrossOrigin   = ledger.Errorf(CodeForbidden, "This was asked for by another website.")
 	errForbidden     = ledger.Errorf(CodeForbidden, "This API key may only read.")
 	errTooLarge      = ledger.Errorf(CodeRequestTooLarge, "The body is too large.")
 	errSlowBody      = ledger.Errorf(CodeRequestTimeout, "The body did not arrive in time.")

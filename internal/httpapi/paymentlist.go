@@ -69,7 +69,7 @@ func (s *Server) handlePaymentList(c *call) error {
 		}
 	}
 	return s.replyInvoices(c, &q, filter, keep, func(i *collect.Invoice, customer *ledger.Customer) any {
-		return i.ListItem(customer)
+		return s.paymentItem(i, customer)
 	})
 }
 
@@ -245,6 +245,7 @@ func (s *Server) handlePayment(c *call) error {
 		return err
 	}
 	payment := invoice.Payment(&customer)
+	payment.PaymentListItem = s.paymentItem(invoice, &customer)
 	if payment.Refunds, err = s.collector.RefundsOf(c.r.Context(), invoice); err != nil {
 		return err
 	}

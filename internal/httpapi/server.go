@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -61,7 +62,15 @@ type Config struct {
 	Metrics *prometheus.Registry
 
 	Limits Limits
+
+	// PublicURL is where customers reach this server, for the links that they are given:
+	// an http or https address without a slash at its end. Empty is where an installation
+	// starts by default.
+	PublicURL string
 }
+
+// publicURLDefault is where an installation is reached that nobody has configured.
+const publicURLDefault = "http://127.0.0.1:8080"
 
 // Limits of what a caller may use. Zero fields have the defaults.
 type Limits struct {
@@ -99,9 +108,11 @@ type Server struct {
 	ready     func(context.Context) error
 	limits    Limits
 	startedAt time.Time
+	publicURL string
 
 	router   *router
 	cursors  *sealer
+	tickets  tickets
 	backoff  *access.Backoff
 	rates    *rateLimiter // nil when requests are not limited
 	walks    *walks
@@ -128,7 +139,7 @@ func New(config Config) (*Server, error) {
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
-	return newServer(config, apiRoutes(), "http")
+	return newServer(config, append(apiRoutes(), pageRoutes()...), "http")
 }
 
 // NewAdmin returns the handler of the admin socket. It asks for no key: who may
@@ -153,6 +164,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		version:   config.Version,
 		ready:     config.Ready,
 		limits:    config.Limits,
+		publicURL: cmp.Or(config.PublicURL, publicURLDefault),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -184,7 +196,10 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	var err error
-	if s.cursors, err = newSealer(config.Secret, config.OldSecrets...); err != nil {
+	if s.cursors, err = newSealer(cursorUse, config.Secret, config.OldSecrets...); err != nil {
+		return nil, err
+	}
+	if s.tickets, err = newTickets(config.Secret, config.OldSecrets...); err != nil {
 		return nil, err
 	}
 	if s.router, err = newRouter(routes); err != nil {
@@ -258,10 +273,21 @@ func (s *Server) serve(c *call) error {
 			return err
 		}
 	}
-	if route.access == read || route.access == write {
-		if err := s.admit(c); err != nil {
-			return err
-		}
+	if err := s.let(c); err != nil {
+		return err
 	}
 	return route.handle(s, c)
+}
+
+// let lets the caller in whom the route is for.
+func (s *Server) let(c *call) error {
+	switch c.route.access {
+	case read, write:
+		return s.admit(c)
+	case customer:
+		return s.admitCustomer(c)
+	case reader:
+		return s.admitReader(c)
+	}
+	return nil
 }

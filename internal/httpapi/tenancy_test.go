@@ -30,6 +30,7 @@ type neighbour struct {
 	method   string // empty in live mode, where there is none
 	payment  string
 	refund   string
+	session  string // a token of the customer
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -71,7 +72,16 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
 		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
 		want(h, http.StatusOK)["refund_id"].(string)
+	n.session = h.session(key(n.business), n.customer)
 	return n
+}
+
+// session lets a customer into the portal, and returns the token.
+func (h *house) session(key, customer string) string {
+	h.Helper()
+	made := h.send(request{method: "POST", path: "/customers/" + customer + "/customer-portal/session", key: key}).want(h, http.StatusOK)
+	link := made["link"].(string)
+	return link[strings.LastIndexByte(link, '/')+1:]
 }
 
 // newWebhook makes an endpoint whose every field holds the canary, with one event that
@@ -141,7 +151,12 @@ func TestTenantMatrix(t *testing.T) {
 	h.revoke("revoked")
 	expired := h.newExpiringKey(start.Add(time.Hour))
 	reader := h.newKey("reader", access.Read)
-	h.clock.Move(2 * time.Hour)
+	jane := h.newCustomer()
+	stale := h.session("", jane)
+	h.clock.Move(24 * time.Hour)
+	ended := h.session("", jane)
+	h.send(request{method: "DELETE", path: "/customers/" + jane + "/customer-portal/session"})
+	session := h.session("", jane)
 
 	unauthorized := func(name, key string) caller { return caller{name, key, 401, "UNAUTHORIZED"} }
 	callers := []caller{
@@ -157,6 +172,10 @@ func TestTenantMatrix(t *testing.T) {
 		{"the other mode", theirs.business.LiveKey, 404, "NOT_FOUND"},
 		{"the test mode", live.business.TestKey, 404, "NOT_FOUND"},
 		{"a read key of another business", reader, 404, "NOT_FOUND"},
+		unauthorized("a session that has expired", stale),
+		unauthorized("a session that was ended", ended),
+		unauthorized("a session that is cut", session[:len(session)-1]),
+		{"a session of another customer", session, 401, "UNAUTHORIZED"},
 	}
 	cells := 0
 	for _, route := range httpapi.Routes() {
@@ -199,9 +218,14 @@ func checkCell(t *testing.T, h *house, route httpapi.Route, r request, c caller,
 		t.Errorf("%s: got %s, which tells of the other business", what, got.body)
 	}
 	want := c.status
+	session := c.name == "a session of another customer"
 	switch {
-	case route.Public:
+	case route.Public, route.Customer && session:
 		want = http.StatusOK
+	case route.Reader && session:
+		want = http.StatusNotFound
+	case route.Customer: // no key is one
+		want = http.StatusUnauthorized
 	case c.code == "UNAUTHORIZED":
 	case route.Write && strings.HasPrefix(c.name, "a read key"):
 		want = http.StatusForbidden

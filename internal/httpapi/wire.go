@@ -164,6 +164,12 @@ func appendWallet(out []byte, wallet *ledger.Wallet, available int64) []byte {
 
 // appendEntry appends a ledger entry.
 func appendEntry(out []byte, entry *ledger.Entry) []byte {
+	return appendEntryExtensions(appendPublishedEntry(out, entry), entry)
+}
+
+// appendPublishedEntry appends the members of an entry that the published format has,
+// without the closing brace.
+func appendPublishedEntry(out []byte, entry *ledger.Entry) []byte {
 	out = append(out, `{"id":`...)
 	out = appendString(out, entry.ID)
 	out = append(out, `,"business_id":`...)
@@ -187,8 +193,7 @@ func appendEntry(out []byte, entry *ledger.Entry) []byte {
 	out = append(out, `,"reference_object_id":`...)
 	out = appendOptional(out, entry.ReferenceObjectID)
 	out = append(out, `,"created_at":`...)
-	out = appendTime(out, entry.CreatedAt)
-	return appendEntryExtensions(out, entry)
+	return appendTime(out, entry.CreatedAt)
 }
 
 // appendEntryExtensions appends the members of an entry that the published
