@@ -107,6 +107,7 @@ var contractRows = map[string][]outcome{
 		{422, "INVALID_REQUEST_PARAMETERS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"},
 	},
 	"archived":  {{410, "PRODUCT_IS_DELETED"}},
+	"83":        {{401, "UNAUTHORIZED"}, {404, "NOT_FOUND"}},
 	"invoice":   {{422, "INVOICE_NOT_OPEN"}},
 	"webhook":   {{422, "INVALID_WEBHOOK"}, {422, "INVALID_REQUEST_BODY"}},
 	"product":   {{422, "INVALID_PRODUCT"}, {422, "NOT_OFFERED"}, {410, "PRODUCT_IS_DELETED"}, {422, "INVALID_NAME"}},
@@ -121,7 +122,7 @@ var otherRows = map[string]string{
 	"58": "a refund does not name a currency",
 	"60": "there are no subscriptions", "63": "there are no schedules",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
-	"83": "there is no portal", "84": "there is no dashboard",
+	"84": "there is no dashboard",
 }
 
 // TestBadInputCoversTheContract fails when a row of the error contract is

@@ -45,9 +45,9 @@ type shop struct {
 	customer string
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T, change ...func(*httpapi.Config)) *shop {
 	s := &shop{shelf: &shelf{products: map[string]catalog.Product{}}}
-	s.house = newHouse(t, func(c *httpapi.Config) { c.Products = s.shelf })
+	s.house = newHouse(t, append(change, func(c *httpapi.Config) { c.Products = s.shelf })...)
 	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
 	s.shelf.put(tenant, "pdt_tenner00", billing.Price{Amount: 1000})
 	s.shelf.put(tenant, "pdt_rupees00", billing.Price{Amount: 1000, Currency: "INR"})
