@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/billfold/billfold/internal/hosted"
 )
 
 // Config is everything that can be set. Each field has one name, which is the
@@ -16,7 +18,6 @@ import (
 // --data-dir, data-dir = "…", BILLFOLD_DATA_DIR.
 type Config struct {
 	Addr        string
-	PublicURL   string
 	DataDir     string
 	DatabaseURL string
 
@@ -31,6 +32,8 @@ type Config struct {
 	RateLimit         rateLimit
 	ReadConcurrency   int
 	MemoryLimit       size
+
+	PublicURL string
 
 	TLSCert string
 	TLSKey  string
@@ -125,8 +128,6 @@ func (c *Config) serverOptions() []option {
 	return []option{
 		{name: "addr", value: textValue(&c.Addr), kind: "host:port",
 			help: "address to serve the API on"},
-		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
-			help: "address at which customers reach this server, for the links that they get; by default addr"},
 		{name: "data-dir", value: textValue(&c.DataDir), kind: "dir",
 			help: "directory of the embedded database; made if missing"},
 		{name: "database-url", value: textValue(&c.DatabaseURL), kind: "url",
@@ -153,6 +154,8 @@ func (c *Config) serverOptions() []option {
 			help: "heap size above which the collector works harder; GOMEMLIMIT wins"},
 		{name: "self-audit-percent", value: intValue(&c.SelfAuditPercent), kind: "number",
 			help: "share of one processor that the audit in the background may take, 1 to 100; 0 for none"},
+		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
+			help: "address under which customers reach the pages and links that they get; by default that of addr"},
 		{name: "tls-cert", value: textValue(&c.TLSCert), kind: "file",
 			help: "certificate chain in PEM; with tls-key, serves https"},
 		{name: "tls-key", value: textValue(&c.TLSKey), kind: "file",
@@ -219,9 +222,6 @@ func (c *Config) Validate() error {
 	if err := validAddr(c.Addr); err != nil {
 		problem("addr: %w", err)
 	}
-	if err := validPublicURL(c.PublicURL); err != nil {
-		problem("public-url: %w", err)
-	}
 	if c.DataDir == "" {
 		problem("data-dir: must not be empty")
 	}
@@ -234,6 +234,11 @@ func (c *Config) Validate() error {
 	c.validateLimits(problem)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		problem("tls-cert and tls-key: set both or neither")
+	}
+	if c.PublicURL != "" {
+		if _, err := hosted.BaseURL(c.PublicURL); err != nil {
+			problem("public-url: %w", err)
+		}
 	}
 	c.validateSecrets(problem)
 	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {
@@ -353,34 +358,6 @@ func validAddr(addr string) error {
 		return fmt.Errorf("%q is not a port", port)
 	}
 	return nil
-}
-
-func validPublicURL(text string) error {
-	if text == "" {
-		return nil
-	}
-	at, err := url.Parse(text)
-	if err != nil || !oneOf(at.Scheme, "http", "https") || at.Host == "" || at.User != nil || strings.ContainsAny(text, "?#") {
-		return fmt.Errorf("%q is not an http or https address, such as https://wallet.example.com", text)
-	}
-	return nil
-}
-
-// publicURL is where customers reach the server, without a slash at its end. What nobody
-// has configured is the address that it listens on, seen from this machine.
-func (c *Config) publicURL() string {
-	if c.PublicURL != "" {
-		return strings.TrimRight(c.PublicURL, "/")
-	}
-	scheme := "http"
-	if c.TLSCert != "" {
-		scheme = "https"
-	}
-	host, port, err := net.SplitHostPort(c.Addr)
-	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 func oneOf(text string, words ...string) bool {

@@ -67,6 +67,10 @@ type Invoice struct {
 	Billing  Address         `json:"billing,omitzero"`
 	Metadata json.RawMessage `json:"metadata,omitempty"` // an object in canonical form
 
+	// ReturnURL is where the customer goes on after paying on a hosted page, empty for
+	// nowhere; see [ReturnURL].
+	ReturnURL string `json:"return_url,omitempty"`
+
 	// Method is the customer's payment method as the processor knows it, empty where there
 	// is none. MethodID and Card are what is shown of it.
 	Method   string `json:"method"`
@@ -297,6 +301,9 @@ func decide(
 	}
 	if err != nil {
 		return none, err
+	}
+	if c := &invoice.Collection; c.State == billing.Finalized && c.Tries > before.Tries && !c.MethodBy.IsZero() {
+		invoice.Method = "" // which has failed; the customer may give another one
 	}
 	if err := invoice.put(&change, &s, now); err != nil {
 		return none, err

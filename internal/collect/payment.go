@@ -67,7 +67,7 @@ func (i *Invoice) Status() Status {
 		if c.Tries > 0 {
 			return Failed
 		}
-		if !c.MethodBy.IsZero() {
+		if !c.MethodBy.IsZero() && i.Method == "" {
 			return RequiresMethod
 		}
 	case billing.CardCreated:

@@ -71,6 +71,8 @@ type paymentRequest struct {
 	Currency   money.Currency  `json:"currency,omitempty"`
 	NoWallet   bool            `json:"no_wallet,omitempty"`
 	Purchase   bool            `json:"purchase,omitempty"`
+	Link       bool            `json:"link,omitempty"`
+	ReturnURL  string          `json:"return_url,omitempty"`
 }
 
 type cartLine struct {
@@ -123,6 +125,12 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 	if r.Method != "" && r.CustomerID == "" {
 		return r, badParameter("payment_method_id", "payment_method_id belongs to a customer; name them by customer_id")
 	}
+	r.Link, _, _ = f.boolean(paymentLink)
+	if r.ReturnURL, _, _ = f.text(paymentReturnURL); r.ReturnURL != "" {
+		if err := collect.ReturnURL(r.ReturnURL); err != nil {
+			return r, err
+		}
+	}
 	currency, _, _ := f.text(paymentCurrency)
 	if r.Currency = money.Currency(currency); currency != "" && !r.Currency.Valid() {
 		return r, unsupportedCurrency("billing_currency", r.Currency)
@@ -139,7 +147,7 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 // notOffered refuses what the published format has and Billfold does not offer, unless
 // its value says nothing.
 func (f *fields) notOffered() error {
-	for _, index := range []int{paymentLink, paymentForce3DS, paymentRequirePhone, paymentShortLink} {
+	for _, index := range []int{paymentForce3DS, paymentRequirePhone, paymentShortLink} {
 		if yes, _, _ := f.boolean(index); yes {
 			return badParameter(f.names[index], "%s is not offered; leave it out or false", f.names[index])
 		}

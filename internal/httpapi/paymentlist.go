@@ -249,6 +249,9 @@ func (s *Server) handlePayment(c *call) error {
 	if payment.Refunds, err = s.collector.RefundsOf(c.r.Context(), invoice); err != nil {
 		return err
 	}
+	if at, link := s.linkOf(invoice); link != "" && !at.IsZero() {
+		payment.Link = &link
+	}
 	return c.replyJSON(payment)
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
@@ -95,8 +94,7 @@ func (p *payment) replay() (bool, error) {
 		return false, ledger.KeyReused(at)
 	}
 	p.call.w.Header()["Idempotency-Replayed"] = headerTrue
-	p.call.reply(http.StatusOK, append(p.call.scratch.out[:0], found.Answer...))
-	return true, nil
+	return true, p.server.replyCreated(p.call, found.Answer, p.request.Link)
 }
 
 // prepare makes of the request an invoice that is not kept yet, or refuses it.
@@ -113,7 +111,7 @@ func (p *payment) prepare() error {
 	}
 	p.invoice = collect.Invoice{
 		Tenant: p.call.tenant(), Reason: collect.ForPayment, Billing: p.request.Billing,
-		Metadata: json.RawMessage(p.request.Metadata), DefaultAlerts: p.call.settings.Alerts,
+		Metadata: json.RawMessage(p.request.Metadata), DefaultAlerts: p.call.settings.Alerts, ReturnURL: p.request.ReturnURL,
 	}
 	if err := p.products(); err != nil {
 		return err
@@ -330,11 +328,9 @@ func (p *payment) carryOut() error {
 		if p.replayed {
 			c.w.Header()["Idempotency-Replayed"] = headerTrue
 		}
-		c.reply(http.StatusOK, append(c.scratch.out[:0], found.Answer...))
-		return nil
+		return s.replyCreated(c, found.Answer, p.request.Link)
 	}
-	c.reply(http.StatusOK, append(c.scratch.out[:0], paymentAnswer(p.request.Cart)(&p.invoice, &p.customer)...))
-	return nil
+	return s.replyCreated(c, paymentAnswer(p.request.Cart)(&p.invoice, &p.customer), p.request.Link)
 }
 
 // goOn has an invoice go on until it waits for something, or for as long as a request may
@@ -363,14 +359,14 @@ func paymentAnswer(cart []cartLine) func(*collect.Invoice, *ledger.Customer) []b
 		text, _ := json.Marshal(struct { // texts and numbers
 			PaymentID    string           `json:"payment_id"`
 			ClientSecret string           `json:"client_secret"`
+			ExpiresOn    *string          `json:"expires_on"`
+			Link         *string          `json:"payment_link"`
 			Customer     collect.Customer `json:"customer"`
 			Metadata     json.RawMessage  `json:"metadata"`
 			Total        money.Amount     `json:"total_amount"`
 			Cart         []cartLine       `json:"product_cart"`
 			DiscountID   *string          `json:"discount_id"`
 			DiscountIDs  *string          `json:"discount_ids"`
-			ExpiresOn    *string          `json:"expires_on"`
-			Link         *string          `json:"payment_link"`
 		}{
 			PaymentID: i.PaymentID(), Customer: collect.CustomerOf(customer), Metadata: metadata, Total: i.Collection.Total, Cart: cart,
 		})

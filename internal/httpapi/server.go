@@ -19,6 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -34,6 +35,10 @@ type Config struct {
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
 	Collector *collect.Collector
+
+	// Links leads customers to the pages on which they pay. Nil makes one under the secrets
+	// below, as of a server on this machine.
+	Links *hosted.Links
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -101,6 +106,7 @@ type Server struct {
 	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
+	links     *hosted.Links
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -158,6 +164,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		products:  config.Products,
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
+		links:     config.Links,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -189,6 +196,12 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if config.Secret == nil {
 		config.Secret = make([]byte, 32)
 		crand.Read(config.Secret) // never fails, see crypto/rand
+	}
+	if s.links == nil {
+		var err error
+		if s.links, err = hosted.NewLinks("http://localhost:8080", config.Secret, config.OldSecrets...); err != nil {
+			return nil, err
+		}
 	}
 	registry := config.Metrics
 	if registry == nil {
