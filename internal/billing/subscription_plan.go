@@ -159,6 +159,61 @@ func (d *subscriptionDecision) cancelPlanChange() error {
 	return nil
 }
 
+// moveNext has the next period begin at another time. Those behind it are counted from
+// there.
+func (d *subscriptionDecision) moveNext(at time.Time) error {
+	s := &d.Subscription
+	if s.OnDemand {
+		return ledger.FieldErrorf(CodeInvalidSubscription, "next_billing_date", "subscription %s is on demand and has no billing date", s.ID)
+	}
+	if err := d.wantActive(CodeSubscriptionInactive); err != nil {
+		return err
+	}
+	if err := d.wantSettled(); err != nil {
+		return err
+	}
+	at = at.UTC().Truncate(time.Microsecond)
+	if at.Equal(s.Current.End) {
+		return nil
+	}
+	return d.beginAt(at)
+}
+
+// endOnDemand has periods billed from a time on. Until then it is as in a trial: nothing
+// was paid for.
+func (d *subscriptionDecision) endOnDemand(at time.Time) error {
+	s := &d.Subscription
+	if !s.OnDemand {
+		return ledger.Errorf(CodeNotOnDemand, "subscription %s is not on demand", s.ID)
+	}
+	if err := d.wantActive(CodeSubscriptionInactive); err != nil {
+		return err
+	}
+	if s.CancelAtNext {
+		return ledger.Errorf(CodePlanChangeBeforeCancel, "subscription %s is to be cancelled", s.ID)
+	}
+	if err := d.wantSettled(); err != nil {
+		return err
+	}
+	s.OnDemand, s.Current = false, Served{Number: -1, Start: d.Now}
+	return d.beginAt(at.UTC().Truncate(time.Microsecond))
+}
+
+// beginAt has the next period begin at a time that lies ahead, and within the term.
+func (d *subscriptionDecision) beginAt(at time.Time) error {
+	s := &d.Subscription
+	if !at.After(d.Now) || !s.ExpiresAt.IsZero() && !at.Before(s.ExpiresAt) {
+		return ledger.FieldErrorf(CodeInvalidSubscription, "next_billing_date",
+			"next_billing_date must lie ahead, and before the subscription ends")
+	}
+	s.Anchor, s.Day, s.Base, s.Current.End = at, 0, s.Next, at
+	if _, err := s.schedule(d.Zone); err != nil {
+		return fieldError(err)
+	}
+	d.tell(TellUpdated)
+	return nil
+}
+
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b
