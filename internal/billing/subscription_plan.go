@@ -63,6 +63,13 @@ func (d *subscriptionDecision) changePlan(in ChangePlan) error {
 	return nil
 }
 
+// PreviewPlanBill is what a change of plan would cost at an instant, line by line. That it
+// is allowed is for [DecideSubscription] to say.
+func PreviewPlanBill(s Subscription, in ChangePlan, now time.Time) (PlanBill, error) {
+	d := subscriptionDecision{SubscriptionStep: SubscriptionStep{Subscription: s}}
+	return d.priceOf(in, later(now, s.Current.Start))
+}
+
 // priceOf is what a change costs at once. A trial has not been paid for, so there is
 // nothing to be given back or charged. A plan whose periods are longer or shorter begins
 // a new period at once and is charged whole, unless nothing is billed: then it begins

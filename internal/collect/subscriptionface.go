@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
-	"github.com/billfold/billfold/internal/billing/calendar"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -21,9 +20,9 @@ type SubscriptionListItem struct {
 	Amount        int64                      `json:"recurring_pre_tax_amount"` // of a period
 	TaxInclusive  bool                       `json:"tax_inclusive"`
 	Frequency     int                        `json:"payment_frequency_count"`
-	FrequencyUnit calendar.Unit              `json:"payment_frequency_interval"`
+	FrequencyUnit string                     `json:"payment_frequency_interval"`
 	Term          int                        `json:"subscription_period_count"`
-	TermUnit      calendar.Unit              `json:"subscription_period_interval"`
+	TermUnit      string                     `json:"subscription_period_interval"`
 	TrialDays     int                        `json:"trial_period_days"`
 	TrialAmount   *int64                     `json:"trial_amount"`
 	OnDemand      bool                       `json:"on_demand"`
@@ -86,7 +85,7 @@ func (s *Subscription) ListItem(customer *ledger.Customer) SubscriptionListItem 
 	item := SubscriptionListItem{
 		ID: s.ID, Status: s.Status, ProductID: s.Plan.ProductID, ProductName: text(s.sold(s.Plan.ProductID).Name),
 		Quantity: s.Plan.Quantity, Currency: string(s.Currency), Amount: int64(s.Plan.Total()),
-		Frequency: s.Plan.Payment.Count, FrequencyUnit: s.Plan.Payment.Unit, Term: s.Term.Count, TermUnit: s.Term.Unit,
+		Frequency: s.Plan.Payment.Count, FrequencyUnit: string(s.Plan.Payment.Unit), Term: s.Term.Count, TermUnit: string(s.Term.Unit),
 		TrialDays: s.TrialDays, OnDemand: s.OnDemand, Customer: CustomerOf(customer), Billing: s.Billing,
 		BusinessName: text(s.BusinessName), TaxID: text(s.TaxID), Metadata: object(string(s.Metadata)),
 		HasMethod: s.Method != "", MethodID: text(s.MethodID), Next: Time(s.nextBilling()), Previous: Time(s.Current.Start),
