@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/big"
+	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
@@ -140,4 +141,19 @@ func (s *Subscription) planLine(line billing.Line, before, after *billing.Plan) 
 		Currency: string(s.Currency), UnitPrice: int64(sign * plan.Price), Quantity: plan.Quantity, Factor: json.Number(factor),
 		Amount: int64(line.Amount),
 	}
+}
+
+// FirstBill is what the first invoice of a subscription that is not kept yet would come to,
+// nil where it begins without one. It refuses what the rules refuse.
+func FirstBill(s *Subscription, input billing.Subscribe, now time.Time) (*money.Amount, error) {
+	zone, err := zoneOf(s.Zone)
+	if err != nil {
+		return nil, err
+	}
+	around := billing.Around{Now: now, Zone: zone, InvoiceID: InvoiceIDPrefix}
+	step, err := billing.DecideSubscription(s.Subscription, input, around)
+	if err != nil || step.Bill == nil {
+		return nil, err
+	}
+	return &step.Bill.Total, nil
 }
