@@ -91,7 +91,7 @@ func apiRoutes() []*route {
 		{method: http.MethodPatch, pattern: "/subscriptions/{subscription_id}", access: write, body: true, handle: (*Server).handleSubscriptionUpdate},
 		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/charge", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCharge},
 		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan", access: write, money: true, body: true, handle: (*Server).handlePlanChange},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan/preview", access: read, body: true, handle: (*Server).handlePlanPreview},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan/preview", access: write, body: true, handle: (*Server).handlePlanPreview},
 		{method: http.MethodDelete, pattern: "/subscriptions/{subscription_id}/change-plan/scheduled", access: write, handle: (*Server).handlePlanCancel},
 		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/update-payment-method", access: write, body: true, handle: (*Server).handleSubscriptionMethod},
 		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/retry", access: write, body: true, handle: (*Server).handleSubscriptionRetry},
