@@ -87,7 +87,7 @@ func payWith(
 		return change, err
 	}
 	of.Subscription = next.Subscription
-	return change, of.put(&change, s, next.Events, m)
+	return change, of.put(&change, s, next.Events, nil, m)
 }
 
 // Attended says what a customer who is there can do at the processor of an invoice or of a

@@ -90,6 +90,10 @@ type visited struct {
 	paid            string // a payment that was made
 	refund          string
 	session         string // a token of the customer
+	plan            string // a product that is subscribed to
+	subscription    string // to it
+	charged         string // one on demand
+	used            string // a payment method of the second
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -105,7 +109,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 25, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 29, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -176,6 +180,10 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
 	v.refund = refund["refund_id"].(string)
 	v.session = v.rig.session(v.write, v.customer)
+	v.plan = v.rig.plan(v.write)
+	v.subscription = v.rig.subscribe(v.write, v.friend, v.plan, `,"payment_method_id":"pm_sandbox_ok"`)
+	v.used = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok"}`)["payment_method_id"].(string)
+	v.charged = v.rig.subscribe(v.write, v.customer, v.plan, mandateOnly+`,"payment_method_id":"`+v.used+`"`)
 	return v
 }
 
@@ -231,7 +239,11 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // path fills the ids of the server's customer and entry into a path, and adds the
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
-	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
+	subscription := v.subscription
+	if operation.ID == "create_subscription_charge" {
+		subscription = v.charged
+	}
+	return strings.NewReplacer("{subscription_id}", subscription, "{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
 		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
@@ -249,6 +261,16 @@ func requiredQuery(route string) string {
 func (v *visited) body(operation *apitest.Operation) string {
 	if operation.Request == nil {
 		return ""
+	}
+	if body := map[string]string{
+		"create_subscription":                subscribeBody(v.customer, v.plan, `,"payment_method_id":"pm_sandbox_ok"`),
+		"patch_subscription":                 `{"metadata":{"a":1}}`,
+		"create_subscription_charge":         `{"product_price":500}`,
+		"change_subscription_plan":           planBody(v.plan, ""),
+		"preview_subscription_plan":          planBody(v.plan, ""),
+		"update_subscription_payment_method": `{"type":"existing","payment_method_id":"pm_sandbox_ok"}`,
+	}[operation.ID]; body != "" {
+		return body
 	}
 	body := jsonObject(validBodies[kindOf(operation.Method+" "+operation.Path)])
 	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product, "«paid»", v.paid).Replace(body)
@@ -316,6 +338,12 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	kind := kindOf(operation.Method + " " + operation.Path)
 	var headers []string
 	at.ruled(path, status)
+	if status == http.StatusConflict && strings.Contains(path, "/change-plan") || status == http.StatusNoContent && strings.HasSuffix(path, "/scheduled") {
+		at.do(at.write, "POST", "/subscriptions/"+at.subscription+"/change-plan", planBody(at.plan, atNext))
+		if status == http.StatusConflict {
+			defer at.do(at.write, "DELETE", "/subscriptions/"+at.subscription+"/change-plan/scheduled", "")
+		}
+	}
 	switch status {
 	case http.StatusOK:
 		if kind == "N" || kind == "E" { // what it ends is not there for the next
@@ -346,12 +374,17 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		body = strings.NewReplacer(at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", at.paid, "pay_TV52uJWWXt2yIoBBxpjaa").Replace(body)
 	case http.StatusGone:
 		path = strings.Replace(path, at.product, at.gone, 1)
-		body = strings.Replace(body, at.product, at.gone, 1)
+		body = strings.NewReplacer(at.product, at.gone, at.plan, at.gone).Replace(body)
 	case http.StatusRequestTimeout:
 		v.impatient.dawdle(operation)
 		return
 	case http.StatusConflict:
-		body = at.repeatedBody(kind)
+		if !strings.Contains(path, "/change-plan") {
+			body = at.repeatedBody(kind)
+		}
+		if operation.ID == "delete_customer_payment_method" {
+			path, body = strings.Replace(path, at.method, at.used, 1), ""
+		}
 		if kind == "E" {
 			path = strings.Replace(path, at.hold, at.finished, 1)
 		}
@@ -383,7 +416,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 // usedUp is what an operation is asked with of which no more requests are left.
 func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
 	key, path = v.admitted(operation), v.path(operation)
-	for range 25 {
+	for range 29 {
 		if key == v.session { // of which nothing was used yet
 			v.do(key, operation.Method, path, "")
 		}
@@ -395,7 +428,7 @@ func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
 func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
-		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa")
+		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.
@@ -425,7 +458,7 @@ func TestOptions(t *testing.T) {
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
 			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa", "{subscription_id}", "sub_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {
