@@ -220,6 +220,20 @@ func (s *Server) handlePortalRefunds(c *call) error {
 	return replyPortal(s, c, collect.Refunds, collect.RefundOf, func(r *collect.Refund) any { return r.ListItem() })
 }
 
+// handlePortalSubscriptions lists the customer's subscriptions, newest first.
+func (s *Server) handlePortalSubscriptions(c *call) error {
+	who, err := s.book.Store().Customer(c.r.Context(), c.tenant(), c.session.customerID)
+	if err != nil {
+		return err
+	}
+	who.Metadata = ""
+	return replyPortal(s, c, collect.Subscriptions, collect.SubscriptionOf, func(of *collect.Subscription) any {
+		item := of.ListItem(&who)
+		item.Metadata = json.RawMessage("{}")
+		return item
+	})
+}
+
 // replyPortal answers with a page of the customer's objects of a kind.
 func replyPortal[T any](
 	s *Server, c *call, kind ledger.ObjectKind, of func(*ledger.Object) (*T, error), show func(*T) any,

@@ -88,6 +88,7 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/customer-portal/wallets/ledger-entries", access: customer, handle: (*Server).handlePortalEntries},
 		{method: http.MethodGet, pattern: "/customer-portal/payments", access: customer, handle: (*Server).handlePortalPayments},
 		{method: http.MethodGet, pattern: "/customer-portal/refunds", access: customer, handle: (*Server).handlePortalRefunds},
+		{method: http.MethodGet, pattern: "/customer-portal/subscriptions", access: customer, handle: (*Server).handlePortalSubscriptions},
 		{method: http.MethodGet, pattern: "/customer-portal/payment-methods", access: customer, handle: (*Server).handlePortalMethods},
 		{method: http.MethodGet, pattern: "/payments", access: read, handle: (*Server).handlePaymentList},
 		{method: http.MethodPost, pattern: "/payments", access: write, money: true, body: true, handle: (*Server).handlePaymentCreate},
