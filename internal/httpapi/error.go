@@ -87,6 +87,7 @@ var answers = map[ledger.Code]answer{
 	CodeDuplicateField:               {status: http.StatusUnprocessableEntity},
 	CodeUnknownField:                 {status: http.StatusUnprocessableEntity},
 	ledger.CodeMissingField:          {status: http.StatusUnprocessableEntity},
+	ledger.CodeTestClock:             {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidEmail:          {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidName:           {status: http.StatusUnprocessableEntity},
 	ledger.CodeInvalidPhoneNumber:    {status: http.StatusUnprocessableEntity},
