@@ -38,7 +38,7 @@ const (
 // customerUpdate is what a request says about a customer; nil is nothing.
 type customerUpdate struct {
 	email, name, phone, metadata *string
-	reuse                        bool // the newest customer with this e-mail will do
+	reuse                        bool   // the newest customer with this e-mail will do
 	clock                        string // id of a test clock, empty for none
 }
 
