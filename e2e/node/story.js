@@ -44,11 +44,9 @@ async function until(what, found) {
   return assert.fail(`${what} has not happened within 30 seconds`);
 }
 
-// renew brings the next billing date forward to the next second.
-async function renew(subscription) {
-  await client.subscriptions.update(subscription.subscription_id, {
-    next_billing_date: new Date(Date.now() + 1000).toISOString(),
-  });
+// renew has the clock of the customer go to the next billing date.
+async function renew(clock, subscription) {
+  await client.post(`/test-clocks/${clock}/advance`, { body: { frozen_time: subscription.next_billing_date } });
 }
 
 async function balanceOf(customer) {
@@ -66,7 +64,10 @@ test('a shop and its customer', async t => {
       subscription_period_count: 1, subscription_period_interval: 'Year',
     },
   });
-  const { customer_id: id } = await client.customers.create({ email: 'jane@example.com', name: 'Jane Doe' });
+  const { test_clock_id } = await client.post('/test-clocks', { body: { frozen_time: new Date().toISOString() } });
+  const { customer_id: id } = await client.customers.create({
+    email: 'jane@example.com', name: 'Jane Doe', test_clock: test_clock_id,
+  });
 
   // The customer tops up 10.00 by card.
   await client.post(`/customers/${id}/wallets/top-ups`, {
@@ -88,8 +89,8 @@ test('a shop and its customer', async t => {
   const [first] = await paid();
   assert.deepEqual([first.total_amount, first.wallet_amount, first.card_last_four], [2500, 1000, '4242']);
 
-  // It renews.
-  await renew(subscription);
+  // A month later it renews.
+  await renew(test_clock_id, subscription);
   const [second] = await until('the renewal', async () => {
     const payments = await paid();
     return payments.length === 2 && payments;

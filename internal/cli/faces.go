@@ -53,6 +53,7 @@ type faces struct {
 	sweeper  *sweep.Sweeper
 	payments *collect.Worker
 	topUps   *collect.AutoWorker
+	clocks   *collect.ClockWorker
 	resumer  *sweep.Resumer
 	auditor  *selfaudit.Auditor // nil for none
 
@@ -154,6 +155,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	}
 	f.payments = collect.NewWorker(collector, from.logger)
 	f.topUps = collect.NewAutoWorker(collector, from.directory, from.logger)
+	f.clocks = collect.NewClockWorker(collector, from.directory, from.logger)
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {
 		f.auditor = selfaudit.New(selfaudit.Config{

@@ -156,6 +156,7 @@ func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "transfers", faces.resumer.Run)
 	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "automatic top-ups", faces.topUps.Run)
+	startWorker(started, "test clocks", faces.clocks.Run)
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -54,6 +54,7 @@ type Invoice struct {
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
 	UpdatedAt  time.Time     `json:"-"` // when it last changed
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 
 	Reason Reason `json:"reason"`
 	Items  []Item `json:"items"` // what they are charged sums to the collection's total
@@ -121,6 +122,7 @@ func InvoiceOf(object *ledger.Object) (*Invoice, error) { return decode(object) 
 func decode(object *ledger.Object) (*Invoice, error) {
 	invoice := &Invoice{
 		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+		Clock: object.Clock,
 	}
 	if err := json.Unmarshal([]byte(object.Data), invoice); err != nil {
 		return nil, fmt.Errorf("invoice %s does not decode: %w", object.ID, err)
@@ -153,6 +155,14 @@ func (c *Collector) moment() ledger.Moment {
 	return ledger.Moment{Now: c.now().UTC().Truncate(time.Microsecond), Random: c.random()}
 }
 
+// at is the time that counts for a customer whose test clock stands there, zero for none.
+func (c *Collector) at(clock time.Time) time.Time {
+	if clock.IsZero() {
+		return c.now()
+	}
+	return clock
+}
+
 // Invoice returns an invoice as it is.
 func (c *Collector) Invoice(ctx context.Context, tenant ledger.Tenant, id string) (*Invoice, error) {
 	object, err := c.store.Object(ctx, tenant, ledger.ObjectKey{Kind: Invoices, ID: id})
@@ -169,7 +179,7 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	if err != nil {
 		return false, err
 	}
-	task := billing.Next(&invoice.Collection, c.now())
+	task := billing.Next(&invoice.Collection, c.at(invoice.Clock))
 	var input billing.Input
 	switch task.Do {
 	case billing.DoNothing, billing.DoWait:

@@ -23,6 +23,7 @@ const SubscriptionIDPrefix = "sub_"
 type Subscription struct {
 	Tenant     ledger.Tenant `json:"-"`
 	CustomerID string        `json:"-"`
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 
 	billing.Subscription
 
@@ -127,7 +128,7 @@ func (s *Subscription) put(
 func SubscriptionOf(object *ledger.Object) (*Subscription, error) { return decodeSubscription(object) }
 
 func decodeSubscription(object *ledger.Object) (*Subscription, error) {
-	s := &Subscription{Tenant: object.Tenant, CustomerID: object.CustomerID}
+	s := &Subscription{Tenant: object.Tenant, CustomerID: object.CustomerID, Clock: object.Clock}
 	if err := json.Unmarshal([]byte(object.Data), s); err != nil {
 		return nil, fmt.Errorf("subscription %s does not decode: %w", object.ID, err)
 	}
@@ -278,7 +279,7 @@ func subscriptionOf(s *ledger.Snapshot, invoice *Invoice) (*Subscription, error)
 func (c *Collector) Renew(ctx context.Context, s *Subscription) error {
 	for {
 		due := s.DueAt()
-		if due.IsZero() || c.now().Before(due) {
+		if due.IsZero() || c.at(s.Clock).Before(due) {
 			return nil
 		}
 		after, err := c.DecideSubscription(ctx, s, billing.PeriodDue{})

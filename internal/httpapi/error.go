@@ -147,6 +147,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeLimitReached:            {status: http.StatusUnprocessableEntity},
 	ledger.CodeAtomicNotPossible:       {status: http.StatusUnprocessableEntity},
 	ledger.CodeFeedNotPossible:         {status: http.StatusUnprocessableEntity},
+	ledger.CodeTestClock:               {status: http.StatusUnprocessableEntity},
 
 	ledger.CodeKeyInProgress:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeStorageUnavailable: {status: http.StatusServiceUnavailable, retryable: true},

@@ -125,6 +125,8 @@ func appendCustomer(out []byte, customer ledger.Customer) []byte {
 	out = appendFreezes(out, customer.Freezes)
 	out = append(out, `,"alerts":`...)
 	out = append(out, customer.Alerts.JSON()...)
+	out = append(out, `,"test_clock":`...)
+	out = appendOptional(out, customer.Clock)
 	return append(out, '}')
 }
 
