@@ -115,7 +115,7 @@ func (c *Collector) autoDue(ctx context.Context, rule *AutoTopUp) (bool, error) 
 		invoice, err := c.Invoice(ctx, rule.Tenant, rule.InFlight)
 		return err == nil && invoice.Collection.State.Final(), err
 	}
-	now := c.now()
+	now := c.at(rule.Clock)
 	if !rule.wants(0, now) {
 		return false, nil
 	}

@@ -106,15 +106,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 // goOn does what is to be done about an object until it waits for something. One
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
-	var err error
-	switch object.Kind {
-	case Subscriptions:
-		err = w.renew(ctx, object)
-	case Refunds:
-		err = w.step(ctx, object, w.collector.StepRefund)
-	default:
-		err = w.step(ctx, object, w.collector.Step)
-	}
+	err := w.collector.goOn(ctx, object)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -124,17 +116,19 @@ func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 	w.mu.Unlock()
 }
 
-func (w *Worker) renew(ctx context.Context, object *ledger.Object) error {
-	subscription, err := decodeSubscription(object)
-	if err != nil {
-		return err
+// goOn does what is to be done about an object until it waits for something.
+func (c *Collector) goOn(ctx context.Context, object *ledger.Object) error {
+	step := c.Step
+	switch object.Kind {
+	case Subscriptions:
+		subscription, err := decodeSubscription(object)
+		if err != nil {
+			return err
+		}
+		return c.Renew(ctx, subscription)
+	case Refunds:
+		step = c.StepRefund
 	}
-	return w.collector.Renew(ctx, subscription)
-}
-
-func (w *Worker) step(
-	ctx context.Context, object *ledger.Object, step func(context.Context, ledger.Tenant, string) (more bool, err error),
-) error {
 	for {
 		more, err := step(ctx, object.Tenant, object.ID)
 		if err != nil || !more || ctx.Err() != nil {
