@@ -98,7 +98,8 @@ func onStores(t *testing.T, f func(s *stage)) {
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		db, err := postgres.Open(t.Context(), postgres.Config{URL: cluster.Database(t, ""), Logger: slog.New(slog.DiscardHandler)})
+		url := cluster.Database(t, "")
+		db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +186,9 @@ func (s *stage) path(token string) string {
 func (s *stage) setup(back string) (id, path string) {
 	s.Helper()
 	id = s.book.NewID(collect.SetupIDPrefix)
-	of := collect.Setup{ID: id, Tenant: shop, CustomerID: s.customer, ReturnURL: back, ExpiresAt: s.clock.Now().Add(collect.SetupLives)}
+	of := collect.Setup{
+		ID: id, Tenant: shop, CustomerID: s.customer, ReturnURL: back, ExpiresAt: s.clock.Now().Add(collect.SetupLives),
+	}
 	if err := s.collector.OpenSetup(s.Context(), of); err != nil {
 		s.Fatal(err)
 	}

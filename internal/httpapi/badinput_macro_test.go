@@ -39,9 +39,10 @@ var validBodies = map[string][]jsonMember{
 		{"product_cart", `[{"product_id":"«thing»","quantity":1}]`}, {"customer", `{"customer_id":"«cus»"}`}, {"billing", `{"country":"US"}`},
 		{"payment_method_id", `"pm_sandbox_ok"`},
 	},
-	"Q": {{"token", `"pm_sandbox_ok"`}},
-	"S": {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
-	"I": {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
+	"Q":  {{"token", `"pm_sandbox_ok"`}},
+	"SU": {{"return_url", `"https://shop.example/account"`}},
+	"S":  {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
+	"I":  {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
 	"O": {
 		{"threshold", `500`}, {"payment_method_id", `"pm_sandbox_ok"`}, {"cap", `{"period":"month","count":3}`}, {"target", `2500`},
 	},

@@ -110,6 +110,7 @@ var weights = map[string]int{
 	"set_customer_wallet_auto_top_up":  8,
 	"get_customer_wallet_auto_top_up":  6,
 	"create_customer_payment_method":   3,
+	"create_customer_payment_setup":    2,
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,

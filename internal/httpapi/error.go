@@ -99,7 +99,6 @@ var answers = map[ledger.Code]answer{
 	CodeInvalidParameters:            {status: http.StatusUnprocessableEntity},
 	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
 	collect.CodeTopUpLimit:           {status: http.StatusUnprocessableEntity},
-	collect.CodeInvalidReturnURL:     {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:       {status: http.StatusUnprocessableEntity},
 	catalog.CodeInvalidProduct:       {status: http.StatusUnprocessableEntity},

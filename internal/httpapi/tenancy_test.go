@@ -102,6 +102,7 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"POST /customers/{customer_id}/payment-methods":                           `{"token":"pm_sandbox_ok"}`,
+	"POST /customers/{customer_id}/payment-methods/setup":                     `{}`,
 	"POST /refunds": `{"payment_id":"{payment_id}","amount":1,"destination":"wallet"}`,
 	"POST /customers/{customer_id}/wallets/top-ups":               `{"amount":500,"currency":"USD"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up": autoTopUpBody,
