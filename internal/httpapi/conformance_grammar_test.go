@@ -93,7 +93,7 @@ var weights = map[string]int{
 	"reverse_customer_ledger_entry":    9,
 	"create_customer_transfer":         6,
 	"create_customer_hold":             14,
-	"capture_customer_hold":            5,
+	"capture_customer_hold":            9,
 	"release_customer_hold":            10,
 	"move_customer_lot_expiry":         8,
 	"list_customers":                   6,
