@@ -36,7 +36,8 @@ func HostedContract(t *testing.T, open func(t *testing.T) (p processor.Hosted, e
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := p.LookUpSetUp(t.Context(), made.ID); err != nil || got.Status != processor.SetUpOpen || got.Method != "" {
+		got, err := p.LookUpSetUp(t.Context(), made.ID)
+		if err != nil || got.Status != processor.SetUpOpen || got.Method != "" {
 			t.Errorf("before: got %+v and error %v, want it open", got, err)
 		}
 		enter(made.ID)

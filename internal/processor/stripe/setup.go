@@ -72,8 +72,8 @@ func (a *Adapter) setUp(session *api.CheckoutSession) (s processor.SetUp, err er
 		s.Status = processor.SetUpExpired
 	case api.CheckoutSessionStatusComplete:
 		intent := session.SetupIntent
-		if session.Mode != api.CheckoutSessionModeSetup || intent == nil || intent.PaymentMethod == nil || session.Customer == nil ||
-			intent.Status != api.SetupIntentStatusSucceeded {
+		if session.Mode != api.CheckoutSessionModeSetup || intent == nil || intent.PaymentMethod == nil ||
+			session.Customer == nil || intent.Status != api.SetupIntentStatusSucceeded {
 			return s, nil // its card is not saved yet
 		}
 		s.Status, s.Method = processor.SetUpDone, Method(session.Customer.ID, intent.PaymentMethod.ID)
@@ -136,8 +136,9 @@ func (a *Adapter) ActionURL(ctx context.Context, paymentID, back string) (string
 			return "", explain("ask for authentication", err)
 		}
 	}
-	if intent.Status != api.PaymentIntentStatusRequiresAction || intent.NextAction == nil || intent.NextAction.RedirectToURL == nil {
+	next := intent.NextAction
+	if intent.Status != api.PaymentIntentStatusRequiresAction || next == nil || next.RedirectToURL == nil {
 		return "", nil
 	}
-	return pageOf(intent.NextAction.RedirectToURL.URL)
+	return pageOf(next.RedirectToURL.URL)
 }

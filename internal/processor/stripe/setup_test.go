@@ -90,7 +90,8 @@ func TestSetUpsSayWhatIsSaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.enter(made.ID, "processing")
-	if got, err := adapter.LookUpSetUp(t.Context(), made.ID); err != nil || got.Status != processor.SetUpOpen || got.Method != "" {
+	early, err := adapter.LookUpSetUp(t.Context(), made.ID)
+	if got := early; err != nil || got.Status != processor.SetUpOpen || got.Method != "" {
 		t.Errorf("a card that is not saved yet: got %+v and error %v", got, err)
 	}
 	f.enter(made.ID, "succeeded")
@@ -108,7 +109,8 @@ func TestSetUpsSayWhatIsSaved(t *testing.T) {
 		func(s *fakeSession) { s.status, s.url = "open", "javascript:alert(1)" },
 		func(s *fakeSession) { s.status, s.url = "open", "http://checkout.stripe.com/" },
 	} {
-		again, err := adapter.SetUp(t.Context(), processor.SetUpRequest{Key: made.ID + fmt.Sprint(len(f.sessions)), Reference: "pms_2", Back: "https://x/"})
+		r.Key += "x"
+		again, err := adapter.SetUp(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
