@@ -291,7 +291,8 @@ func TestFirstPayment(t *testing.T) {
 			"Test mode", "2 March 2026, 12:00 UTC", "shop.example", `href="https://shop.example/thanks?a=1&amp;b=2"`)
 		s.posts(path, pay(processor.SandboxOK, true))
 		i := s.invoice(id)
-		if i.Status() != collect.Succeeded || i.Collection.Tender.Wallet != 750 || i.Collection.Tender.Card != 1250 {
+		want := billing.Tender{Wallet: 750, Card: 1250}
+		if i.Status() != collect.Succeeded || i.Collection.Tender != want {
 			t.Errorf("got %s with %+v, want it paid by both", i.Status(), i.Collection.Tender)
 		}
 		s.shows(path, 200, "Paid", "Paid on 1 March 2026", "7.50 USD", "12.50 USD", "ending in 4242")

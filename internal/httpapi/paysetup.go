@@ -78,7 +78,9 @@ func (s *Server) openSetup(c *call, customerID, back string, once *ledger.Once) 
 	if err != nil {
 		return err
 	}
-	setup := collect.Setup{Tenant: c.tenant(), CustomerID: customerID, ReturnURL: back, ExpiresAt: now.Add(collect.SetupLives)}
+	setup := collect.Setup{
+		Tenant: c.tenant(), CustomerID: customerID, ReturnURL: back, ExpiresAt: now.Add(collect.SetupLives),
+	}
 	if first != nil {
 		if err := json.Unmarshal(first, &item); err != nil {
 			return err
