@@ -296,7 +296,8 @@ func TestFirstPayment(t *testing.T) {
 			t.Errorf("got %s with %+v, want it paid by both", i.Status(), i.Collection.Tender)
 		}
 		s.shows(path, 200, "Paid", "Paid on 1 March 2026", "7.50 USD", "12.50 USD", "ending in 4242")
-		if methods := s.methods(); len(methods) != 1 || methods[0].Token != processor.SandboxOK || methods[0].ID != i.MethodID {
+		methods := s.methods()
+		if len(methods) != 1 || methods[0].Token != processor.SandboxOK || methods[0].ID != i.MethodID {
 			t.Errorf("got methods %+v, want the one that paid", methods)
 		}
 		s.posts(path, pay(processor.SandboxOK, false)) // nothing is charged again
