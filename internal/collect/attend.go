@@ -105,7 +105,12 @@ type Attended struct {
 
 // Attended returns what a customer can do at the processor of an invoice.
 func (c *Collector) Attended(i *Invoice) (a Attended) {
-	switch p := c.processors(i).(type) {
+	p := c.processors(i)
+	if several, ok := p.(processor.Several); ok {
+		paymentID, _ := i.openAction()
+		p = several.Attend(paymentID)
+	}
+	switch p := p.(type) {
 	case *processor.Sandbox:
 		if i.Tenant.Mode == ledger.Test {
 			a.Sandbox = p

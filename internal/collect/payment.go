@@ -118,6 +118,9 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000000Z"`)), nil
 }
 
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Time) UnmarshalJSON(text []byte) error { return (*time.Time)(t).UnmarshalJSON(text) }
+
 // Payment is a payment as the published API shows it.
 type Payment struct {
 	PaymentListItem

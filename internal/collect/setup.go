@@ -27,7 +27,7 @@ const SetupLives = 24 * time.Hour
 const CodeSetupNotOpen ledger.Code = "SETUP_NOT_OPEN"
 
 // CodeInvalidReturnURL refuses an address that customers are not to be sent to.
-const CodeInvalidReturnURL ledger.Code = "INVALID_RETURN_URL"
+const CodeInvalidReturnURL ledger.Code = "INVALID_REQUEST_PARAMETERS"
 
 // returnURLMax is how long an address may be, in bytes.
 const returnURLMax = 2048
@@ -137,7 +137,8 @@ func (c *Collector) changeSetup(ctx context.Context, s Setup, change func(*Setup
 			next.Replayed = true
 			return next, nil
 		}
-		return next, next.Put(&snapshot, ledger.Object{ObjectKey: s.key(), State: after.State, Data: string(data)}, "", "", m.Now)
+		object := ledger.Object{ObjectKey: s.key(), State: after.State, Data: string(data)}
+		return next, next.Put(&snapshot, object, "", "", m.Now)
 	})
 	return after, err
 }

@@ -98,7 +98,8 @@ func onStores(t *testing.T, f func(s *stage)) {
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		db, err := postgres.Open(t.Context(), postgres.Config{URL: cluster.Database(t, ""), Logger: slog.New(slog.DiscardHandler)})
+		url := cluster.Database(t, "")
+		db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +186,9 @@ func (s *stage) path(token string) string {
 func (s *stage) setup(back string) (id, path string) {
 	s.Helper()
 	id = s.book.NewID(collect.SetupIDPrefix)
-	of := collect.Setup{ID: id, Tenant: shop, CustomerID: s.customer, ReturnURL: back, ExpiresAt: s.clock.Now().Add(collect.SetupLives)}
+	of := collect.Setup{
+		ID: id, Tenant: shop, CustomerID: s.customer, ReturnURL: back, ExpiresAt: s.clock.Now().Add(collect.SetupLives),
+	}
 	if err := s.collector.OpenSetup(s.Context(), of); err != nil {
 		s.Fatal(err)
 	}
@@ -288,11 +291,13 @@ func TestFirstPayment(t *testing.T) {
 			"Test mode", "2 March 2026, 12:00 UTC", "shop.example", `href="https://shop.example/thanks?a=1&amp;b=2"`)
 		s.posts(path, pay(processor.SandboxOK, true))
 		i := s.invoice(id)
-		if i.Status() != collect.Succeeded || i.Collection.Tender.Wallet != 750 || i.Collection.Tender.Card != 1250 {
+		want := billing.Tender{Wallet: 750, Card: 1250}
+		if i.Status() != collect.Succeeded || i.Collection.Tender != want {
 			t.Errorf("got %s with %+v, want it paid by both", i.Status(), i.Collection.Tender)
 		}
 		s.shows(path, 200, "Paid", "Paid on 1 March 2026", "7.50 USD", "12.50 USD", "ending in 4242")
-		if methods := s.methods(); len(methods) != 1 || methods[0].Token != processor.SandboxOK || methods[0].ID != i.MethodID {
+		methods := s.methods()
+		if len(methods) != 1 || methods[0].Token != processor.SandboxOK || methods[0].ID != i.MethodID {
 			t.Errorf("got methods %+v, want the one that paid", methods)
 		}
 		s.posts(path, pay(processor.SandboxOK, false)) // nothing is charged again

@@ -158,7 +158,7 @@ func (v *visit) goToProcessor(tenant ledger.Tenant, id string) error {
 	}
 	v.w.Header().Set("Refresh", "0; url="+at)
 	return v.show(http.StatusOK, view{
-		State: working, Heading: "You are being sent to the card processor", GoTo: template.URL(at), GoToHost: host(at), //nolint:gosec
+		State: working, Heading: "You are being sent to the card processor", GoTo: template.URL(at), GoToHost: host(at),
 	})
 }
 
@@ -195,35 +195,35 @@ func (v *visit) showInvoice(status int, i *collect.Invoice, notice string) error
 }
 
 // tell says how an invoice stands about which the customer can do nothing here.
-func (p *view) tell(i *collect.Invoice, now time.Time) {
+func (v *view) tell(i *collect.Invoice, now time.Time) {
 	c := &i.Collection
-	switch p.State {
+	switch v.State {
 	case paid:
-		p.Heading, p.Say = "Paid", "Thank you."
+		v.Heading, v.Say = "Paid", "Thank you."
 		if !i.PaidAt.IsZero() {
-			p.Say = "Thank you. Paid on " + i.PaidAt.UTC().Format("2 January 2006") + "."
+			v.Say = "Thank you. Paid on " + i.PaidAt.UTC().Format("2 January 2006") + "."
 		}
 	case working:
-		p.Heading, p.Say, p.Refresh = "Your payment is on its way", "This page looks again by itself.", 2
+		v.Heading, v.Say, v.Refresh = "Your payment is on its way", "This page looks again by itself.", 2
 		if now.Sub(i.UpdatedAt) > time.Minute {
-			p.Refresh = 30
+			v.Refresh = 30
 		}
 	case declined:
-		p.Heading, p.Say = "Not paid", "The payment was not possible. Nothing was charged."
+		v.Heading, v.Say = "Not paid", "The payment was not possible. Nothing was charged."
 		if len(c.Attempts) > 0 {
-			p.Say = "The card was declined. Nothing was charged."
+			v.Say = "The card was declined. Nothing was charged."
 		}
 		if !c.State.Final() {
-			p.Say += " It is tried again on " + c.DueAt.UTC().Format("2 January 2006") + "."
+			v.Say += " It is tried again on " + c.DueAt.UTC().Format("2 January 2006") + "."
 		}
 	case expired:
-		p.Heading, p.Say = "This link has expired", "Nothing was charged. Ask for a new link if you still want to pay."
+		v.Heading, v.Say = "This link has expired", "Nothing was charged. Ask for a new link if you still want to pay."
 	case cancelled:
-		p.Heading, p.Say = "Cancelled", "This is not to be paid any more. Nothing was charged."
+		v.Heading, v.Say = "Cancelled", "This is not to be paid any more. Nothing was charged."
 	}
 	for _, a := range c.Attempts {
 		if a.Outcome == billing.Returning || a.Outcome == billing.Returned {
-			p.Say = "This is not to be paid any more. What the card was charged goes back to it."
+			v.Say = "This is not to be paid any more. What the card was charged goes back to it."
 		}
 	}
 }
@@ -288,7 +288,7 @@ func (v *visit) askToAuthenticate(page *view, i *collect.Invoice) error {
 	}
 	if page.Say = "The card processor waits for your bank."; at != "" {
 		page.Say = ""
-		page.GoTo, page.GoToHost = template.URL(at), host(at) //nolint:gosec
+		page.GoTo, page.GoToHost = template.URL(at), host(at)
 	}
 	return nil
 }

@@ -51,7 +51,9 @@ func TestTokens(t *testing.T) {
 	foreign := s.links.Invoice(ledger.Tenant{BusinessID: "bus_2", Mode: ledger.Test}, id)
 	live := s.links.Invoice(ledger.Tenant{BusinessID: shop.BusinessID, Mode: ledger.Live}, id)
 	crossed := s.links.Setup(shop, id)
-	for _, token := range []string{absent, foreign, live, crossed, "", token + "\n", token[:20], token + "A", strings.Repeat("A", 5000), id, "../x", "assets/x"} {
+	for _, token := range []string{
+		absent, foreign, live, crossed, "", token + "\n", token[:20], token + "A", strings.Repeat("A", 5000), id, "../x", "assets/x",
+	} {
 		got := s.send(http.MethodGet, hosted.Root+strings.ReplaceAll(token, "\n", "%0a"), "")
 		if got.status != 404 || got.body != unknown.body {
 			t.Errorf("%q: got status %d, want the answer to an unknown token", token, got.status)
@@ -93,7 +95,8 @@ func TestLinksUnderAnotherKey(t *testing.T) {
 		other.reopen(links)
 		other.shows(path, test.want)
 	}
-	if s.links.Invoice(shop, "inv_1") != s.links.Invoice(shop, "inv_1") || s.links.Invoice(shop, "inv_1") == s.links.Invoice(shop, "inv_2") {
+	first := s.links.Invoice(shop, "inv_1")
+	if again := s.links.Invoice(shop, "inv_1"); again != first || s.links.Invoice(shop, "inv_2") == first {
 		t.Error("one page has two links, or two have one")
 	}
 	for _, base := range []string{"", "pay.example.com", "ftp://x", "https://", "https://u:p@x/", "https://x/?a", "https://x/#a", "https://x/\"y"} {

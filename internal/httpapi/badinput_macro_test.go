@@ -48,6 +48,7 @@ var validBodies = map[string][]jsonMember{
 	"SG": {{"product_id", `"«plan»"`}, {"quantity", `1`}, {"proration_billing_mode", `"do_not_bill"`}},
 	"SM": {{"type", `"existing"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
 	"Q":  {{"token", `"pm_sandbox_ok"`}},
+	"SU": {{"return_url", `"https://shop.example/account"`}},
 	"S":  {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
 	"I":  {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
 	"O": {

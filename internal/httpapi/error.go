@@ -102,7 +102,6 @@ var answers = map[ledger.Code]answer{
 	webhook.CodeInvalidEndpoint:        {status: http.StatusUnprocessableEntity},
 	CodeInvalidParameters:              {status: http.StatusUnprocessableEntity},
 	CodeEmptyCart:                      {status: http.StatusUnprocessableEntity},
-	collect.CodeInvalidReturnURL:       {status: http.StatusUnprocessableEntity},
 	collect.CodeTopUpLimit:             {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:           {status: http.StatusUnprocessableEntity},
 	billing.CodeInvoiceNotOpen:         {status: http.StatusUnprocessableEntity},

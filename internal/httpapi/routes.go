@@ -79,6 +79,7 @@ func apiRoutes() []*route {
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, handle: (*Server).handleAutoTopUpDrop},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/payment-methods", access: read, handle: (*Server).handleMethodList},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods", access: write, body: true, handle: (*Server).handleMethodCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods/setup", access: write, body: true, handle: (*Server).handleSetupCreate},
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/payment-methods/{payment_method_id}", access: write, handle: (*Server).handleMethodDelete},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/customer-portal/session", access: write, body: true, handle: (*Server).handlePortalSession},
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/customer-portal/session", access: write, handle: (*Server).handlePortalRevoke},

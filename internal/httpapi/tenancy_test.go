@@ -125,6 +125,7 @@ var acceptedBodies = map[string]string{
 	"POST /subscriptions/{subscription_id}/change-plan":                       planBody("pdt_0Tn2lqUn000000bB9wXcP", ""),
 	"POST /subscriptions/{subscription_id}/change-plan/preview":               planBody("pdt_0Tn2lqUn000000bB9wXcP", ""),
 	"POST /subscriptions/{subscription_id}/update-payment-method":             `{"type":"existing","payment_method_id":"pm_sandbox_ok"}`,
+	"POST /customers/{customer_id}/payment-methods/setup":                     `{}`,
 	"POST /refunds": `{"payment_id":"{payment_id}","amount":1,"destination":"wallet"}`,
 	"POST /customers/{customer_id}/wallets/top-ups":               `{"amount":500,"currency":"USD"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up": autoTopUpBody,

@@ -21,8 +21,18 @@ type Hosted interface {
 	LookUpSetUp(ctx context.Context, id string) (SetUp, error)
 
 	// ActionURL is the page on which the customer authenticates a payment, from where they
-	// come back to an address; empty where there is none. It charges nothing by itself.
+	// come back to an address; empty where there is none. Where the bank asks them nothing
+	// after all, the payment is charged.
 	ActionURL(ctx context.Context, paymentID, back string) (string, error)
+}
+
+// Several is a processor that stands for several, such as the sandbox and a real one.
+type Several interface {
+	Processor
+
+	// Attend is the one that a customer meets about a payment, and for a new card where
+	// the id is empty; nil for none.
+	Attend(paymentID string) Processor
 }
 
 // SetUpRequest asks for a card to be saved.
