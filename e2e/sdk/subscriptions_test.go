@@ -35,6 +35,7 @@ func TestGoSubscriptions(t *testing.T) {
 		Customer: dodo.F[dodo.CustomerRequestUnionParam](dodo.AttachExistingCustomerParam{CustomerID: dodo.F(customer)}),
 		Quantity: dodo.F(int64(1)), PaymentMethodID: dodo.F("pm_sandbox_ok"),
 	}
+	//lint:ignore SA1019 the client calls it deprecated, and people call it
 	made, err := c.Subscriptions.New(c.ctx, create)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ func TestGoSubscriptions(t *testing.T) {
 		t.Errorf("got %+v and error %v", ended, err)
 	}
 	create.OnDemand = dodo.F(dodo.OnDemandSubscriptionParam{MandateOnly: dodo.F(true)})
+	//lint:ignore SA1019 as above
 	if made, err = c.Subscriptions.New(c.ctx, create); err != nil {
 		t.Fatal(err)
 	}
