@@ -53,10 +53,7 @@ func (w *ClockWorker) Run(ctx context.Context) {
 		if moved > 0 && err == nil {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		}
+		pause(ctx, lookEvery)
 	}
 }
 

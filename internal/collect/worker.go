@@ -40,7 +40,12 @@ func NewWorker(c *Collector, logger *slog.Logger) *Worker {
 
 // Run works until ctx is cancelled.
 func (w *Worker) Run(ctx context.Context) {
+	var readings ledger.Readings
 	for ctx.Err() == nil {
+		if !w.collector.believes(&readings, w.logger) {
+			pause(ctx, lookEvery)
+			continue
+		}
 		worked, err := w.Round(ctx)
 		if err != nil && ctx.Err() == nil {
 			w.logger.Error("what is due cannot be read", "error", err)
@@ -48,11 +53,27 @@ func (w *Worker) Run(ctx context.Context) {
 		if worked > 0 && err == nil {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		}
+		pause(ctx, lookEvery)
 	}
+}
+
+// pause waits for a while, or until ctx is cancelled.
+func pause(ctx context.Context, long time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(long):
+	}
+}
+
+// believes takes a reading of the clock, and says whether what is due by it may be done:
+// not where the clock has jumped and no second reading has confirmed it (law Q4).
+func (c *Collector) believes(readings *ledger.Readings, logger *slog.Logger) bool {
+	now := c.now()
+	before, believed := readings.Believe(now)
+	if !believed {
+		logger.Warn("the clock has jumped; what is due is billed once a second reading confirms it", "from", before, "to", now)
+	}
+	return believed
 }
 
 // Round has what is due go on, as far as it goes now, and says how many invoices and
