@@ -109,7 +109,9 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 	}
 	w.mu.Unlock()
 	if failure != "" {
-		_, err := w.collector.store.UpdateTestClock(ctx, s.Tenant, s.Clock, func(k ledger.TestClock) (ledger.TestClock, error) {
+		_, err := w.collector.store.UpdateTestClock(ctx, s.Tenant, s.Clock, func(
+			k ledger.TestClock,
+		) (ledger.TestClock, error) {
 			k.Failure = failure
 			return k, nil
 		})

@@ -51,7 +51,9 @@ func methodOf(object *ledger.Object) (Method, error) {
 
 // AddMethod keeps a payment method of a customer. The same one is kept once.
 func (c *Collector) AddMethod(ctx context.Context, tenant ledger.Tenant, customerID string, method Method) error {
-	return c.putMethod(ctx, tenant, customerID, method.ID, func(_ *ledger.Snapshot, old *ledger.Object) (*ledger.Object, error) {
+	return c.putMethod(ctx, tenant, customerID, method.ID, func(
+		_ *ledger.Snapshot, old *ledger.Object,
+	) (*ledger.Object, error) {
 		if old != nil {
 			return nil, nil
 		}

@@ -226,7 +226,9 @@ func (r *restarting) TestClock(ctx context.Context, tenant ledger.Tenant, id str
 	return r.read().TestClock(ctx, tenant, id)
 }
 
-func (r *restarting) TestClocks(ctx context.Context, tenant ledger.Tenant, page ledger.Page) (ledger.TestClockList, error) {
+func (r *restarting) TestClocks(
+	ctx context.Context, tenant ledger.Tenant, page ledger.Page,
+) (ledger.TestClockList, error) {
 	return r.read().TestClocks(ctx, tenant, page)
 }
 
@@ -240,6 +242,8 @@ func (r *restarting) Stragglers(ctx context.Context, limit int) ([]ledger.Stragg
 	return r.read().Stragglers(ctx, limit)
 }
 
-func (r *restarting) CustomerDue(ctx context.Context, tenant ledger.Tenant, customer string) (ledger.CustomerDue, error) {
+func (r *restarting) CustomerDue(
+	ctx context.Context, tenant ledger.Tenant, customer string,
+) (ledger.CustomerDue, error) {
 	return r.read().CustomerDue(ctx, tenant, customer)
 }

@@ -74,7 +74,9 @@ func (m *Model) TestClock(_ context.Context, tenant ledger.Tenant, id string) (l
 }
 
 // TestClocks implements [ledger.Store]. Its cursor is the place in the order of creation.
-func (m *Model) TestClocks(_ context.Context, tenant ledger.Tenant, page ledger.Page) (list ledger.TestClockList, _ error) {
+func (m *Model) TestClocks(
+	_ context.Context, tenant ledger.Tenant, page ledger.Page,
+) (list ledger.TestClockList, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	skip, last := page.Skip, 0
@@ -126,7 +128,9 @@ func (m *Model) Stragglers(_ context.Context, limit int) (behind []ledger.Stragg
 }
 
 // CustomerDue implements [ledger.Store].
-func (m *Model) CustomerDue(_ context.Context, tenant ledger.Tenant, customerID string) (due ledger.CustomerDue, _ error) {
+func (m *Model) CustomerDue(
+	_ context.Context, tenant ledger.Tenant, customerID string,
+) (due ledger.CustomerDue, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.customer(tenant, customerID)
