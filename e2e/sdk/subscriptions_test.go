@@ -35,13 +35,15 @@ func TestGoSubscriptions(t *testing.T) {
 		Customer: dodo.F[dodo.CustomerRequestUnionParam](dodo.AttachExistingCustomerParam{CustomerID: dodo.F(customer)}),
 		Quantity: dodo.F(int64(1)), PaymentMethodID: dodo.F("pm_sandbox_ok"),
 	}
+	//lint:ignore SA1019 the client calls it deprecated, and people call it
 	made, err := c.Subscriptions.New(c.ctx, create)
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := made.SubscriptionID
 	read, err := c.Subscriptions.Get(c.ctx, id)
-	if err != nil || read.Status != dodo.SubscriptionStatusActive || read.RecurringPreTaxAmount != 1000 || read.NextBillingDate.IsZero() {
+	if err != nil || read.Status != dodo.SubscriptionStatusActive ||
+		read.RecurringPreTaxAmount != 1000 || read.NextBillingDate.IsZero() {
 		t.Errorf("got %+v and error %v", read, err)
 	}
 	list := c.Subscriptions.ListAutoPaging(c.ctx, dodo.SubscriptionListParams{CustomerID: dodo.F(customer)})
@@ -56,15 +58,18 @@ func TestGoSubscriptions(t *testing.T) {
 		ProductID: dodo.F(pro), Quantity: dodo.F(int64(1)),
 		ProrationBillingMode: dodo.F(dodo.UpdateSubscriptionPlanReqProrationBillingModeDifferenceImmediately),
 	}
-	preview, err := c.Subscriptions.PreviewChangePlan(c.ctx, id, dodo.SubscriptionPreviewChangePlanParams{UpdateSubscriptionPlanReq: plan})
+	previewed := dodo.SubscriptionPreviewChangePlanParams{UpdateSubscriptionPlanReq: plan}
+	preview, err := c.Subscriptions.PreviewChangePlan(c.ctx, id, previewed)
 	if err != nil || preview.ImmediateCharge.Summary.SettlementAmount != 2000 || preview.NewPlan.ProductID != pro {
 		t.Errorf("got %+v and error %v", preview, err)
 	}
-	if err := c.Subscriptions.ChangePlan(c.ctx, id, dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan}); err != nil {
+	change := dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan}
+	if err := c.Subscriptions.ChangePlan(c.ctx, id, change); err != nil {
 		t.Error(err)
 	}
 	plan.EffectiveAt = dodo.F(dodo.UpdateSubscriptionPlanReqEffectiveAtNextBillingDate)
-	if err := c.Subscriptions.ChangePlan(c.ctx, id, dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan}); err != nil {
+	change.UpdateSubscriptionPlanReq = plan
+	if err := c.Subscriptions.ChangePlan(c.ctx, id, change); err != nil {
 		t.Error(err)
 	}
 	if err := c.Subscriptions.CancelChangePlan(c.ctx, id); err != nil {
@@ -78,22 +83,36 @@ func TestGoSubscriptions(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	ended, err := c.Subscriptions.Update(c.ctx, id, dodo.SubscriptionUpdateParams{Status: dodo.F(dodo.SubscriptionStatusCancelled)})
+	cancel := dodo.SubscriptionUpdateParams{Status: dodo.F(dodo.SubscriptionStatusCancelled)}
+	ended, err := c.Subscriptions.Update(c.ctx, id, cancel)
 	if err != nil || ended.Status != dodo.SubscriptionStatusCancelled || ended.ProductID != pro {
 		t.Errorf("got %+v and error %v", ended, err)
 	}
 	create.OnDemand = dodo.F(dodo.OnDemandSubscriptionParam{MandateOnly: dodo.F(true)})
-	if made, err = c.Subscriptions.New(c.ctx, create); err != nil {
-		t.Fatal(err)
-	}
-	charge, err := c.Subscriptions.Charge(c.ctx, made.SubscriptionID, dodo.SubscriptionChargeParams{ProductPrice: dodo.F(int64(700))})
+	c.onDemand(create)
+}
+
+// onDemand subscribes on demand and charges, and reads what is not counted.
+func (c *client) onDemand(create dodo.SubscriptionNewParams) {
+	c.t.Helper()
+	t := c.t
+	//lint:ignore SA1019 as above
+	made, err := c.Subscriptions.New(c.ctx, create)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if paid, err := c.Payments.Get(c.ctx, charge.PaymentID); err != nil || paid.TotalAmount != 700 || paid.SubscriptionID != made.SubscriptionID {
+	id := made.SubscriptionID
+	price := dodo.SubscriptionChargeParams{ProductPrice: dodo.F(int64(700))}
+	charge, err := c.Subscriptions.Charge(c.ctx, made.SubscriptionID, price)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paid, err := c.Payments.Get(c.ctx, charge.PaymentID)
+	if err != nil || paid.TotalAmount != 700 || paid.SubscriptionID != made.SubscriptionID {
 		t.Errorf("got %+v and error %v", paid, err)
 	}
-	if usage, err := c.Subscriptions.GetUsageHistory(c.ctx, id, dodo.SubscriptionGetUsageHistoryParams{}); err != nil || len(usage.Items) != 0 {
+	usage, err := c.Subscriptions.GetUsageHistory(c.ctx, id, dodo.SubscriptionGetUsageHistoryParams{})
+	if err != nil || len(usage.Items) != 0 {
 		t.Errorf("got %+v and error %v", usage, err)
 	}
 	if usage, err := c.Subscriptions.GetCreditUsage(c.ctx, id); err != nil || len(usage.Items) != 0 {

@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"time"
 
@@ -99,7 +100,8 @@ func (c *Collector) PreviewPlan(
 		effective = s.nextBilling()
 		next.Plan, next.Waiting = change.Plan, nil
 	}
-	preview := &PlanPreview{Charge: PlanCharge{EffectiveAt: Time(effective), Lines: []PlanLine{}}, Plan: next.Face(customer)}
+	preview := &PlanPreview{Plan: next.Face(customer)}
+	preview.Charge.EffectiveAt, preview.Charge.Lines = Time(effective), []PlanLine{}
 	summary := &preview.Charge.Summary
 	summary.Currency, summary.SettlementIn = string(s.Currency), string(s.Currency)
 	summary.Credits = int64(step.Credit)
@@ -134,13 +136,22 @@ func (s *Subscription) planLine(line billing.Line, before, after *billing.Plan) 
 	product := s.sold(line.ID)
 	factor := "0"
 	if whole := plan.Total(); whole > 0 {
-		factor = new(big.Rat).SetFrac64(int64(sign*line.Amount), int64(whole)).FloatString(9)
+		factor = ratio(sign*line.Amount, whole)
 	}
 	return PlanLine{
 		Type: "subscription", ID: line.ID, ProductID: line.ID, Name: text(product.Name), Description: text(product.Description),
 		Currency: string(s.Currency), UnitPrice: int64(sign * plan.Price), Quantity: plan.Quantity, Factor: json.Number(factor),
 		Amount: int64(line.Amount),
 	}
+}
+
+// ratio writes a part of a whole, 0 to 1, with nine decimals, cut off.
+func ratio(part, whole money.Amount) string {
+	billionths := new(big.Int).Mul(big.NewInt(int64(part)), big.NewInt(1_000_000_000))
+	billionths.Quo(billionths, big.NewInt(int64(whole)))
+	one := big.NewInt(1_000_000_000)
+	units, rest := new(big.Int).QuoRem(billionths, one, new(big.Int))
+	return fmt.Sprintf("%d.%09d", units, rest)
 }
 
 // FirstBill is what the first invoice of a subscription that is not kept yet would come to,

@@ -392,7 +392,8 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if id := between(body, `{"refund_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/refunds" {
 		s.refunds = append(s.refunds, id)
 	}
-	if id := between(body, `"subscription_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/subscriptions" && len(s.subscriptions) < 100 {
+	subscribes := request.Method == http.MethodPost && path == "/subscriptions" && len(s.subscriptions) < 100
+	if id := between(body, `"subscription_id":"`, `"`); id != "" && subscribes {
 		s.subscriptions = append(s.subscriptions, id)
 		s.charged = append(s.charged, "/subscriptions/"+id+"/charge")
 		s.scheduled = append(s.scheduled, "/subscriptions/"+id+"/change-plan/scheduled")

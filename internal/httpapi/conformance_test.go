@@ -313,6 +313,40 @@ func (v *visited) ruled(path string, status int) {
 	}
 }
 
+// scheduled has a change of plan wait, where an operation takes it back or is refused for
+// it, and returns what ends that.
+func (v *visited) scheduled(operation *apitest.Operation, status int) (end func()) {
+	change := "/subscriptions/" + v.subscription + "/change-plan"
+	plans := operation.ID == "change_subscription_plan" || operation.ID == "preview_subscription_plan"
+	takesBack := operation.ID == "cancel_scheduled_plan_change" && status == http.StatusNoContent
+	if takesBack || plans && status == http.StatusConflict {
+		v.do(v.write, "POST", change, planBody(v.plan, atNext))
+	}
+	if takesBack || !plans || status != http.StatusConflict {
+		return func() {}
+	}
+	return func() { v.do(v.write, "DELETE", change+"/scheduled", "") }
+}
+
+// ended gives what an operation ends another object than the one that others need.
+func (v *visited) ended(operation *apitest.Operation, kind, path string) string {
+	switch {
+	case kind == "N" || kind == "E":
+		return strings.Replace(path, v.hold, v.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
+	case operation.ID == "void_invoice":
+		_, another := v.rig.payment(v.write, v.friend, v.product)
+		return strings.Replace(path, v.invoice, another, 1)
+	case operation.ID == "delete_webhook":
+		another, _ := v.rig.webhook(v.write, v.customer)
+		return strings.Replace(path, v.webhook, another, 1)
+	case operation.ID == "delete_product":
+		return strings.Replace(path, v.product, v.rig.product(v.write), 1)
+	case kind == "M":
+		return strings.TrimSuffix(path, v.moved) + v.lot(v.write, v.customer)
+	}
+	return path
+}
+
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
@@ -322,31 +356,10 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	bulk := kind == "K"
 	var headers []string
 	at.ruled(path, status)
-	if status == http.StatusConflict && strings.Contains(path, "/change-plan") || status == http.StatusNoContent && strings.HasSuffix(path, "/scheduled") {
-		at.do(at.write, "POST", "/subscriptions/"+at.subscription+"/change-plan", planBody(at.plan, atNext))
-		if status == http.StatusConflict {
-			defer at.do(at.write, "DELETE", "/subscriptions/"+at.subscription+"/change-plan/scheduled", "")
-		}
-	}
+	defer at.scheduled(operation, status)()
 	switch status {
 	case http.StatusOK:
-		if kind == "N" || kind == "E" { // what it ends is not there for the next
-			path = strings.Replace(path, at.hold, at.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
-		}
-		if operation.ID == "void_invoice" { // which others want to see open
-			_, another := at.rig.payment(at.write, at.friend, at.product)
-			path = strings.Replace(path, at.invoice, another, 1)
-		}
-		if operation.ID == "delete_webhook" {
-			another, _ := at.rig.webhook(at.write, at.customer)
-			path = strings.Replace(path, at.webhook, another, 1)
-		}
-		if operation.ID == "delete_product" {
-			path = strings.Replace(path, at.product, at.rig.product(at.write), 1)
-		}
-		if kind == "M" {
-			path = strings.TrimSuffix(path, at.moved) + at.lot(at.write, at.customer)
-		}
+		path = at.ended(operation, kind, path)
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
 	case http.StatusUnauthorized:

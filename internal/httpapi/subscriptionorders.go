@@ -200,7 +200,9 @@ func (s *Server) handlePlanCancel(c *call) error {
 // The fields of another payment method. Of a new one none but the first is offered.
 var subscriptionMethodFields = []string{"type", "payment_method_id", "return_url", "allowed_payment_method_types"}
 
-var subscriptionMethodKinds = [...]strictjson.Kind{strictjson.String, strictjson.String, strictjson.String, strictjson.Array}
+var subscriptionMethodKinds = [...]strictjson.Kind{
+	strictjson.String, strictjson.String, strictjson.String, strictjson.Array,
+}
 
 // handleSubscriptionMethod has a subscription paid by another payment method. What it owes
 // is tried with it at once.
@@ -337,6 +339,7 @@ func (s *Server) handleSubscriptionList(c *call) error {
 			return !other && (product == "" || of.Plan.ProductID == product) && (cancels == nil || of.CancelAtNext == *cancels)
 		}
 	}
-	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, func(of *collect.Subscription) string { return of.CustomerID },
-		func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) })
+	whose := func(of *collect.Subscription) string { return of.CustomerID }
+	show := func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) }
+	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, whose, show)
 }

@@ -100,7 +100,9 @@ func (f *fields) patchTexts(input billing.SubscriptionInput) (amend []func(*coll
 	next, later := input.(billing.CancelAtNextBilling)
 	cancels := now || later && !next.Undo
 	if later && next.Undo {
-		amend = append(amend, func(s *collect.Subscription) { s.CancelReason, s.CancelFeedback, s.CancelComment = "", "", "" })
+		amend = append(amend, func(s *collect.Subscription) {
+			s.CancelReason, s.CancelFeedback, s.CancelComment = "", "", ""
+		})
 	}
 	for index, into := range map[int]func(*collect.Subscription) *string{
 		patchTaxID:        func(s *collect.Subscription) *string { return &s.TaxID },

@@ -32,7 +32,8 @@ func newClub(t *testing.T) *club {
 		price.Kind, price.Payment, price.Subscription = billing.RecurringPrice, month, year
 		c.shelf.put(tenant, id, price)
 	}
-	collector := collect.NewFor(c.model, collect.TestProcessors(c.model, c.clock.Now, rand.Uint64), c.clock.Now, rand.Uint64)
+	processors := collect.TestProcessors(c.model, c.clock.Now, rand.Uint64)
+	collector := collect.NewFor(c.model, processors, c.clock.Now, rand.Uint64)
 	c.worker = collect.NewWorker(collector, slog.New(slog.DiscardHandler))
 	return c
 }
