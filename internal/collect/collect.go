@@ -277,6 +277,7 @@ func decide(
 				return none, err
 			}
 			begin.Method = of.Method // which may be another one by now
+			invoice.Method, invoice.MethodID, invoice.Card = of.Method, of.MethodID, of.Card
 		}
 		input = begin
 	}

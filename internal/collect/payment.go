@@ -235,7 +235,7 @@ func (i *Invoice) Payment(customer *ledger.Customer) Payment {
 // cart is what of the invoice are products.
 func (i *Invoice) cart() (cart []CartItem) {
 	for _, item := range i.Items {
-		if item.ProductID != "" {
+		if item.ProductID != "" && item.Amount >= 0 { // not what is given back of an old plan
 			cart = append(cart, CartItem{item.ProductID, item.Quantity})
 		}
 	}

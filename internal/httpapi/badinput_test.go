@@ -198,10 +198,16 @@ var routeNames = map[string]string{
 	"D": "POST /payments",
 	"Q": "POST /customers/«cus»/payment-methods",
 	"S": "POST /refunds",
-	"I": "POST /customers/«cus»/wallets/top-ups",
-	"O": "PUT /customers/«cus»/wallets/USD/auto-top-up",
-	"G": "POST /products",
-	"J": "PATCH /products/«product»",
+
+	"SN": "POST /subscriptions",
+	"SP": "PATCH /subscriptions/«sub»",
+	"SC": "POST /subscriptions/«demand»/charge",
+	"SG": "POST /subscriptions/«sub»/change-plan",
+	"SM": "POST /subscriptions/«sub»/update-payment-method",
+	"I":  "POST /customers/«cus»/wallets/top-ups",
+	"O":  "PUT /customers/«cus»/wallets/USD/auto-top-up",
+	"G":  "POST /products",
+	"J":  "PATCH /products/«product»",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -220,6 +226,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
 			routeNames["G"], routeNames["J"], routeNames["S"], routeNames["I"], routeNames["O"],
+			routeNames["SN"], routeNames["SP"], routeNames["SC"], routeNames["SG"], routeNames["SM"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -249,6 +256,16 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 // kindOf returns the short name of the write route that a route is like.
 func kindOf(route string) string {
 	switch {
+	case strings.HasSuffix(route, "/charge"):
+		return "SC"
+	case strings.HasSuffix(route, "/change-plan"):
+		return "SG"
+	case strings.HasSuffix(route, "/update-payment-method"):
+		return "SM"
+	case strings.HasPrefix(route, "PATCH /subscriptions"):
+		return "SP"
+	case strings.HasPrefix(route, "POST /subscriptions"):
+		return "SN"
 	case strings.HasSuffix(route, "/reverse"):
 		return "R"
 	case strings.HasSuffix(route, "/alerts"):

@@ -113,6 +113,15 @@ var weights = map[string]int{
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,
+	"create_subscription":              6,
+	"create_subscription_charge":       4,
+	"change_subscription_plan":         6,
+	"preview_subscription_plan":        3,
+	"cancel_scheduled_plan_change":     5,
+	"retry_subscription":               2,
+	"patch_subscription":               4,
+
+	"update_subscription_payment_method": 3,
 }
 
 // operation picks one.
@@ -144,6 +153,12 @@ func (g *grammar) path(pattern string) string {
 	if strings.Contains(pattern, "{hold_id}") && !g.bad() {
 		_, below, _ := strings.Cut(pattern, "{hold_id}")
 		return g.texts["hold_path"](g) + below
+	}
+	if strings.HasSuffix(pattern, "/change-plan/scheduled") && !g.bad() {
+		return g.texts["scheduled_path"](g)
+	}
+	if strings.HasSuffix(pattern, "/charge") && !g.bad() {
+		return g.texts["charge_path"](g)
 	}
 	if strings.HasSuffix(pattern, "/auto-top-up") && !g.bad() {
 		return g.texts["rule_path"](g)

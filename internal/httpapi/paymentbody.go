@@ -116,8 +116,11 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := f.notOffered(); err != nil {
+	if err := f.refuseOffers(paymentDiscount); err != nil {
 		return r, err
+	}
+	if f.given(paymentLink) && !isNothing(f.values[paymentLink]) {
+		return r, notOffered("payment_link", "payment_link")
 	}
 	r.Method, _, _ = f.text(paymentMethod)
 	if r.Method != "" && r.CustomerID == "" {
@@ -134,28 +137,6 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 		r.Metadata = ""
 	}
 	return r, err
-}
-
-// notOffered refuses what the published format has and Billfold does not offer, unless
-// its value says nothing.
-func (f *fields) notOffered() error {
-	for _, index := range []int{paymentLink, paymentForce3DS, paymentRequirePhone, paymentShortLink} {
-		if yes, _, _ := f.boolean(index); yes {
-			return badParameter(f.names[index], "%s is not offered; leave it out or false", f.names[index])
-		}
-	}
-	for _, index := range []int{paymentDiscounts, paymentAllowed} {
-		if f.given(index) && f.values[index].Len() > 0 {
-			return badParameter(f.names[index], "%s is not offered; leave it out or empty", f.names[index])
-		}
-	}
-	if text, _, _ := f.text(paymentDiscount); text != "" {
-		return badParameter("discount_code", "discount_code is not offered; leave it out")
-	}
-	if f.given(paymentAdaptive) {
-		return badParameter(f.names[paymentAdaptive], "%s is not offered; leave it out", f.names[paymentAdaptive])
-	}
-	return nil
 }
 
 var (

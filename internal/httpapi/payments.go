@@ -54,8 +54,8 @@ func (s *Server) handlePaymentCreate(c *call) error {
 		return errKeyRequired
 	}
 	if c.keyed {
-		fingerprint := request.fingerprint()
-		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(fingerprint[:])}
+		p.print = request.fingerprint()
+		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(p.print[:])}
 		if done, err := p.replay(); done || err != nil {
 			return err
 		}
@@ -75,6 +75,7 @@ type payment struct {
 	call    *call
 	request *paymentRequest
 	kept    *collect.Request // nil: it has no idempotency key
+	print   ledger.Fingerprint
 
 	customer ledger.Customer // without an id: it is to be made
 	invoice  collect.Invoice
@@ -99,17 +100,24 @@ func (p *payment) replay() (bool, error) {
 	return true, nil
 }
 
+// findCustomer finds the newest customer with the e-mail address, where the request names
+// nobody by an id.
+func (p *payment) findCustomer() error {
+	if p.customer.ID != "" {
+		return nil
+	}
+	filter := ledger.CustomerFilter{Email: p.request.Email}
+	found, err := p.server.book.Store().Customers(p.ctx(), p.call.tenant(), filter, ledger.Page{Limit: 1})
+	if err == nil && len(found.Customers) > 0 {
+		p.customer = found.Customers[0]
+	}
+	return err
+}
+
 // prepare makes of the request an invoice that is not kept yet, or refuses it.
 func (p *payment) prepare() error {
-	if p.customer.ID == "" {
-		filter := ledger.CustomerFilter{Email: p.request.Email}
-		found, err := p.server.book.Store().Customers(p.ctx(), p.call.tenant(), filter, ledger.Page{Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(found.Customers) > 0 {
-			p.customer = found.Customers[0]
-		}
+	if err := p.findCustomer(); err != nil {
+		return err
 	}
 	p.invoice = collect.Invoice{
 		Tenant: p.call.tenant(), Reason: collect.ForPayment, Billing: p.request.Billing,
@@ -226,19 +234,13 @@ func (p *payment) use(method collect.Method) {
 func (p *payment) payable() error {
 	c := &p.invoice.Collection
 	var available money.Amount
+	var err error
 	if p.customer.ID != "" {
-		now := p.server.book.Now()
-		list, err := p.server.book.Store().Wallets(p.ctx(), p.call.tenant(), p.customer.ID, now)
-		if err != nil {
+		if available, err = p.server.collector.Available(p.ctx(), p.call.tenant(), p.customer.ID, c.Currency); err != nil {
 			return err
 		}
-		for i := range list.Wallets {
-			if list.Wallets[i].Currency == c.Currency {
-				available = list.Wallets[i].Available(list.Chain.At(now))
-			}
-		}
 	}
-	_, err := billing.PlanTender(c.Total, available, c.Policy.Tender)
+	_, err = billing.PlanTender(c.Total, available, c.Policy.Tender)
 	return err
 }
 
@@ -257,7 +259,7 @@ func (p *payment) claim() error {
 	var once *ledger.Once
 	if p.kept != nil {
 		once = &ledger.Once{
-			Tenant: p.call.tenant(), Route: p.kept.Route, Key: p.kept.Key, Fingerprint: p.request.fingerprint(),
+			Tenant: p.call.tenant(), Route: p.kept.Route, Key: p.kept.Key, Fingerprint: p.print,
 			At: p.server.book.Now(),
 			Answer: func(customer ledger.Customer) []byte {
 				text, _ := json.Marshal(claimed{customer.ID, id}) // two texts
