@@ -128,8 +128,9 @@ campaign/collections: ## Take WALKS (1000000) random walks of an invoice from wa
 	$(GOTEST) -count=1 -timeout=0 ./internal/billing -run TestWalks -walks=$(or $(WALKS),1000000) -walk-seed=$(or $(SEED),1)
 
 .PHONY: campaign/payments
-campaign/payments: ## Kill the server KILLS times (100) while payments from wallet and card run
+campaign/payments: ## Kill the server KILLS times (100) while payments run, and ten times at each step of one
 	$(GOTEST) -count=1 -timeout=0 ./internal/cli -run TestPaymentsSurviveKills -payments.kills=$(or $(KILLS),100)
+	$(GOTEST) -count=10 -timeout=0 ./e2e/saga -run TestEveryStepSurvivesAKill
 
 .PHONY: campaign/properties
 campaign/properties: ## Try CHECKS (20000) random cases of every property

@@ -140,6 +140,7 @@ func New(store ledger.Store, p processor.Processor, now func() time.Time, random
 // NewFor returns a collector with a processor for each invoice. Where that is nil, the
 // card is not reached.
 func NewFor(store ledger.Store, p Processors, now func() time.Time, random func() uint64) *Collector {
+	store, p = failpoints(store, p)
 	return &Collector{store: store, book: ledger.NewBook(store, now, random), processors: p, now: now, random: random}
 }
 

@@ -179,6 +179,7 @@ var rooms = map[string]room{
 	"e2e/crash":    {},
 	"e2e/power":    {tests: []string{"internal/access", "internal/ledger", "internal/sqlite", "internal/verify"}},
 	"e2e/races":    {},
+	"e2e/saga":     {tests: []string{"internal/module", "internal/mutant"}, modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"}},
 	"e2e/mutants":  {},
 	"e2e/postgres": {},
 	"e2e/copy":     {},
