@@ -82,7 +82,7 @@ func TestFuzz(t *testing.T) {
 	onEachStore(t, func(t *testing.T, open func(testing.TB) storetest.Stores) {
 		requests := *fuzzRequests / raceSlowdown
 		if strings.HasSuffix(t.Name(), "/model") {
-			requests /= 4 // the model has few ways to go wrong
+			requests /= 2 // the model has few ways to go wrong
 		}
 		t.Logf("seed %d; again with: go test ./internal/httpapi -run %s -api-seed %d -api-requests %d", seed, t.Name(), seed, *fuzzRequests)
 		f := newFuzz(t, open(t))
