@@ -400,7 +400,7 @@ func TestMistakesAreNoticed(t *testing.T) {
 		command := exec.CommandContext(t.Context(), self, "-test.run=^TestMistake$", "-test.v")
 		command.Env = append(os.Environ(), mistakeVariable+"="+binary+"|"+name)
 		command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if output, err := command.CombinedOutput(); err == nil || !bytes.Contains(output, []byte("card")) {
+		if output, err := command.CombinedOutput(); err == nil || !bytes.Contains(output, []byte("the card")) {
 			t.Errorf("%s: got %v, want it noticed\n%s", name, err, output)
 		}
 	}

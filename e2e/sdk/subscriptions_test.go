@@ -58,18 +58,18 @@ func TestGoSubscriptions(t *testing.T) {
 		ProductID: dodo.F(pro), Quantity: dodo.F(int64(1)),
 		ProrationBillingMode: dodo.F(dodo.UpdateSubscriptionPlanReqProrationBillingModeDifferenceImmediately),
 	}
-	preview, err := c.Subscriptions.PreviewChangePlan(c.ctx, id,
-		dodo.SubscriptionPreviewChangePlanParams{UpdateSubscriptionPlanReq: plan})
+	previewed := dodo.SubscriptionPreviewChangePlanParams{UpdateSubscriptionPlanReq: plan}
+	preview, err := c.Subscriptions.PreviewChangePlan(c.ctx, id, previewed)
 	if err != nil || preview.ImmediateCharge.Summary.SettlementAmount != 2000 || preview.NewPlan.ProductID != pro {
 		t.Errorf("got %+v and error %v", preview, err)
 	}
-	err = c.Subscriptions.ChangePlan(c.ctx, id, dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan})
-	if err != nil {
+	change := dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan}
+	if err := c.Subscriptions.ChangePlan(c.ctx, id, change); err != nil {
 		t.Error(err)
 	}
 	plan.EffectiveAt = dodo.F(dodo.UpdateSubscriptionPlanReqEffectiveAtNextBillingDate)
-	err = c.Subscriptions.ChangePlan(c.ctx, id, dodo.SubscriptionChangePlanParams{UpdateSubscriptionPlanReq: plan})
-	if err != nil {
+	change.UpdateSubscriptionPlanReq = plan
+	if err := c.Subscriptions.ChangePlan(c.ctx, id, change); err != nil {
 		t.Error(err)
 	}
 	if err := c.Subscriptions.CancelChangePlan(c.ctx, id); err != nil {
@@ -83,18 +83,27 @@ func TestGoSubscriptions(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	ended, err := c.Subscriptions.Update(c.ctx, id,
-		dodo.SubscriptionUpdateParams{Status: dodo.F(dodo.SubscriptionStatusCancelled)})
+	cancel := dodo.SubscriptionUpdateParams{Status: dodo.F(dodo.SubscriptionStatusCancelled)}
+	ended, err := c.Subscriptions.Update(c.ctx, id, cancel)
 	if err != nil || ended.Status != dodo.SubscriptionStatusCancelled || ended.ProductID != pro {
 		t.Errorf("got %+v and error %v", ended, err)
 	}
 	create.OnDemand = dodo.F(dodo.OnDemandSubscriptionParam{MandateOnly: dodo.F(true)})
+	c.onDemand(create)
+}
+
+// onDemand subscribes on demand and charges, and reads what is not counted.
+func (c *client) onDemand(create dodo.SubscriptionNewParams) {
+	c.t.Helper()
+	t := c.t
 	//lint:ignore SA1019 as above
-	if made, err = c.Subscriptions.New(c.ctx, create); err != nil {
+	made, err := c.Subscriptions.New(c.ctx, create)
+	if err != nil {
 		t.Fatal(err)
 	}
-	charge, err := c.Subscriptions.Charge(c.ctx, made.SubscriptionID,
-		dodo.SubscriptionChargeParams{ProductPrice: dodo.F(int64(700))})
+	id := made.SubscriptionID
+	price := dodo.SubscriptionChargeParams{ProductPrice: dodo.F(int64(700))}
+	charge, err := c.Subscriptions.Charge(c.ctx, made.SubscriptionID, price)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,15 +51,14 @@ func methodOf(object *ledger.Object) (Method, error) {
 
 // AddMethod keeps a payment method of a customer. The same one is kept once.
 func (c *Collector) AddMethod(ctx context.Context, tenant ledger.Tenant, customerID string, method Method) error {
-	return c.putMethod(ctx, tenant, customerID, method.ID, func(
-		_ *ledger.Snapshot, old *ledger.Object,
-	) (*ledger.Object, error) {
+	next := func(_ *ledger.Snapshot, old *ledger.Object) (*ledger.Object, error) {
 		if old != nil {
 			return nil, nil
 		}
 		data, err := encode(method)
 		return &ledger.Object{State: methodActive, Data: string(data)}, err
-	})
+	}
+	return c.putMethod(ctx, tenant, customerID, method.ID, next)
 }
 
 // CodeMethodInUse refuses to remove a payment method that a subscription is paid by.

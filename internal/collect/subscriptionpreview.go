@@ -100,9 +100,8 @@ func (c *Collector) PreviewPlan(
 		effective = s.nextBilling()
 		next.Plan, next.Waiting = change.Plan, nil
 	}
-	preview := &PlanPreview{
-		Charge: PlanCharge{EffectiveAt: Time(effective), Lines: []PlanLine{}}, Plan: next.Face(customer),
-	}
+	preview := &PlanPreview{Plan: next.Face(customer)}
+	preview.Charge.EffectiveAt, preview.Charge.Lines = Time(effective), []PlanLine{}
 	summary := &preview.Charge.Summary
 	summary.Currency, summary.SettlementIn = string(s.Currency), string(s.Currency)
 	summary.Credits = int64(step.Credit)

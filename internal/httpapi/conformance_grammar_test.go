@@ -94,6 +94,7 @@ var weights = map[string]int{
 	"create_customer_transfer":         6,
 	"create_customer_hold":             14,
 	"capture_customer_hold":            9,
+	"void_invoice":                     6,
 	"release_customer_hold":            10,
 	"move_customer_lot_expiry":         8,
 	"list_customers":                   6,

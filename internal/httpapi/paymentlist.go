@@ -128,8 +128,8 @@ func (s *Server) replyInvoices(
 	c *call, q *query, filter ledger.ObjectFilter, keep func(*collect.Invoice) bool,
 	show func(*collect.Invoice, *ledger.Customer) any,
 ) error {
-	return replyObjects(s, c, q, filter, collect.InvoiceOf, keep,
-		func(i *collect.Invoice) string { return i.CustomerID }, show)
+	whose := func(i *collect.Invoice) string { return i.CustomerID }
+	return replyObjects(s, c, q, filter, collect.InvoiceOf, keep, whose, show)
 }
 
 // replyObjects answers with a page of objects that pass the filter and are kept.

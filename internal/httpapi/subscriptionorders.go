@@ -339,7 +339,7 @@ func (s *Server) handleSubscriptionList(c *call) error {
 			return !other && (product == "" || of.Plan.ProductID == product) && (cancels == nil || of.CancelAtNext == *cancels)
 		}
 	}
-	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep,
-		func(of *collect.Subscription) string { return of.CustomerID },
-		func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) })
+	whose := func(of *collect.Subscription) string { return of.CustomerID }
+	show := func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) }
+	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, whose, show)
 }

@@ -90,7 +90,7 @@ func (c *checker) invoice(owner *customer, row *billedRow) {
 	for _, line := range in.Items {
 		lines.add(line.Amount)
 	}
-	if len(in.Items) > 0 && lines != sumOf(k.Total) || k.Total < 0 {
+	if lines != sumOf(k.Total) || k.Total < 0 {
 		report(LawTenders, "invoice %s is of %d, its lines of %s", row.id, k.Total, lines)
 	}
 	in.checkMoney(row.id, money, report)
