@@ -57,18 +57,51 @@ func (s *stage) payments(random *rand.Rand, customers []string, count int) (ids 
 			invoice.Items = append(invoice.Items, collect.Item{Line: line})
 			invoice.Collection.Total += line.Amount
 		}
-		if err := c.Open(s.Context(), invoice); err != nil {
-			s.Fatal(err)
-		}
-		for more := true; more; {
-			var err error
-			if more, err = c.Step(s.Context(), shop, invoice.Collection.InvoiceID); err != nil {
-				s.Fatal(err)
-			}
-		}
+		s.pay(c, invoice)
 		ids = append(ids, invoice.Collection.InvoiceID)
 	}
 	return ids
+}
+
+// pay has an invoice made and paid.
+func (s *stage) pay(c *collect.Collector, invoice collect.Invoice) {
+	s.Helper()
+	if err := c.Open(s.Context(), invoice); err != nil {
+		s.Fatal(err)
+	}
+	for more := true; more; {
+		var err error
+		if more, err = c.Step(s.Context(), shop, invoice.Collection.InvoiceID); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// eachMethod has one refund made to the card that paid by each method, of a customer who
+// has no wallet, and the processor asked for it once without a fault. So what can become
+// of a refund has become of one, whatever else was drawn.
+func (s *stage) eachMethod(u *unreliable, faults refundFaults) (customer string, ids []string) {
+	s.Helper()
+	u.calm = true
+	defer func() { u.calm = false }()
+	c := collect.New(s.store, &mistaken{Processor: u, faults: faults}, s.clock.Now, s.random)
+	customer = "cus_card"
+	s.makeCustomer(customer)
+	for n, method := range refundMethods {
+		invoice := collect.Invoice{
+			Tenant: shop, CustomerID: customer, Method: method, Items: oneLine(1000),
+			Collection: billing.Collection{InvoiceID: "inv_of_" + method, Currency: "USD", Total: 1000},
+		}
+		s.pay(c, invoice)
+		o := collect.RefundOrder{InvoiceID: invoice.Collection.InvoiceID}
+		o.ID, o.Destination, o.Amount = fmt.Sprintf("ref_9_%02d", n), billing.ToOriginal, 300
+		if _, err := c.Refund(s.Context(), shop, o, nil, nil); err != nil {
+			s.Fatal(err)
+		}
+		_, _ = c.StepRefund(s.Context(), shop, o.ID) // one is not answered: the worker asks again
+		ids = append(ids, o.InvoiceID)
+	}
+	return customer, ids
 }
 
 // order is some refund of an invoice.
@@ -148,6 +181,8 @@ func (s *stage) refund(faults refundFaults) (problems []string) {
 		})
 	}
 	running.Wait()
+	customer, more := s.eachMethod(u, faults)
+	customers, ids = append(customers, customer), append(ids, more...)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
 	for range 80 {
 		if _, err := worker.Round(s.Context()); err != nil {
@@ -171,16 +206,20 @@ func again(err error) bool {
 func (s *stage) customers(count int) (ids []string) {
 	s.Helper()
 	for n := range count {
-		customer := ledger.Customer{
-			Tenant: shop, ID: fmt.Sprintf("cus_%02d", n), Email: "a@example.com", Name: "A", Metadata: "{}",
-			CreatedAt: epoch, UpdatedAt: epoch,
-		}
-		if _, err := s.store.CreateCustomer(s.Context(), customer, nil); err != nil {
-			s.Fatal(err)
-		}
-		ids = append(ids, customer.ID)
+		ids = append(ids, fmt.Sprintf("cus_%02d", n))
+		s.makeCustomer(ids[n])
 	}
 	return ids
+}
+
+func (s *stage) makeCustomer(id string) {
+	s.Helper()
+	customer := ledger.Customer{
+		Tenant: shop, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch,
+	}
+	if _, err := s.store.CreateCustomer(s.Context(), customer, nil); err != nil {
+		s.Fatal(err)
+	}
 }
 
 // reverse undoes a part of what the wallet paid of an invoice as nobody can who has a
