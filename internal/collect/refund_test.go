@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,29 +78,43 @@ func (s *stage) pay(c *collect.Collector, invoice collect.Invoice) {
 	}
 }
 
-// eachMethod has one refund made to the card that paid by each method, of a customer who
-// has no wallet, and the processor asked for it once without a fault. So what can become
-// of a refund has become of one, whatever else was drawn.
-func (s *stage) eachMethod(u *unreliable, faults refundFaults) (customer string, ids []string) {
+// certain has what is wanted of a run happen in each, whatever else was drawn: payments by
+// card of each method, and one by wallet and card, each given back by two refunds that
+// meet the fault of the run, if it has one, and no other.
+func (s *stage) certain(u *unreliable, f *forgetful, faults refundFaults) (customer string, ids []string) {
 	s.Helper()
-	u.calm = true
-	defer func() { u.calm = false }()
-	c := collect.New(s.store, &mistaken{Processor: u, faults: faults}, s.clock.Now, s.random)
-	customer = "cus_card"
+	u.calm, f.calm = true, true
+	defer func() { u.calm, f.calm = false, false }()
+	c := collect.New(f, &mistaken{Processor: u, faults: faults}, s.clock.Now, s.random)
+	customer = "cus_sure"
 	s.makeCustomer(customer)
-	for n, method := range refundMethods {
-		invoice := collect.Invoice{
+	for n, method := range append(slices.Clone(refundMethods), processor.SandboxOK) {
+		if n == len(refundMethods) {
+			credit := ledger.PostRequest{
+				Tenant: shop, CustomerID: customer, Currency: "USD", Direction: ledger.Credit, Amount: 500, CreatedBy: "key_1",
+				CurrencyEnabled: true,
+			}
+			if _, err := s.book.Post(s.Context(), credit); err != nil {
+				s.Fatal(err)
+			}
+		}
+		id := fmt.Sprint("inv_sure_", n)
+		s.pay(collect.New(s.store, u, s.clock.Now, s.random), collect.Invoice{
 			Tenant: shop, CustomerID: customer, Method: method, Items: oneLine(1000),
-			Collection: billing.Collection{InvoiceID: "inv_of_" + method, Currency: "USD", Total: 1000},
+			Collection: billing.Collection{InvoiceID: id, Currency: "USD", Total: 1000},
+		})
+		for part, amount := range []money.Amount{300, 700} {
+			o := collect.RefundOrder{InvoiceID: id}
+			o.ID, o.Destination, o.Amount = fmt.Sprintf("ref_%d_%02d", 8+part, n), billing.ToOriginal, amount
+			if _, err := c.Refund(s.Context(), shop, o, nil, nil); err != nil {
+				s.Fatal(err)
+			}
+			if faults.reversals && part == 1 { // while the card is asked
+				s.reverse(id)
+			}
+			_, _ = c.StepRefund(s.Context(), shop, o.ID) // what is not answered the worker asks again
 		}
-		s.pay(c, invoice)
-		o := collect.RefundOrder{InvoiceID: invoice.Collection.InvoiceID}
-		o.ID, o.Destination, o.Amount = fmt.Sprintf("ref_9_%02d", n), billing.ToOriginal, 300
-		if _, err := c.Refund(s.Context(), shop, o, nil, nil); err != nil {
-			s.Fatal(err)
-		}
-		_, _ = c.StepRefund(s.Context(), shop, o.ID) // one is not answered: the worker asks again
-		ids = append(ids, o.InvoiceID)
+		ids = append(ids, id)
 	}
 	return customer, ids
 }
@@ -181,7 +196,7 @@ func (s *stage) refund(faults refundFaults) (problems []string) {
 		})
 	}
 	running.Wait()
-	customer, more := s.eachMethod(u, faults)
+	customer, more := s.certain(u, failing, faults)
 	customers, ids = append(customers, customer), append(ids, more...)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
 	for range 80 {
