@@ -131,6 +131,7 @@ campaign/collections: ## Take WALKS (1000000) random walks of an invoice from wa
 campaign/payments: ## Kill the server KILLS times (100) while payments run, and ten times at each step of one
 	$(GOTEST) -count=1 -timeout=0 ./internal/cli -run TestPaymentsSurviveKills -payments.kills=$(or $(KILLS),100)
 	$(GOTEST) -count=10 -timeout=0 ./e2e/saga -run TestEveryStepSurvivesAKill
+	$(GOTEST) -count=1 -timeout=0 ./e2e/saga -run TestMistake -mistakes=2
 
 .PHONY: campaign/properties
 campaign/properties: ## Try CHECKS (20000) random cases of every property
