@@ -115,6 +115,10 @@ campaign/linear: deps ## Record OPERATIONS (500000) on every deployment, and his
 campaign/mutants: deps ## Build the store with every mistake that the tests must notice, ROUNDS times (10)
 	$(GOTEST) -count=$(or $(ROUNDS),10) -timeout=0 ./e2e/mutants
 
+.PHONY: campaign/audit
+campaign/audit: ## Plant every mistake in how a server audits itself
+	$(GOTEST) -count=1 -timeout=0 ./internal/selfaudit -run TestEachMistakeIsNoticed -audit.mistakes
+
 .PHONY: campaign/year
 campaign/year: ## Renew SUBSCRIPTIONS (10000) for a year, and take FAULTY (60) through one in which everything fails
 	$(GOTEST) -count=1 -timeout=0 -v ./internal/collect -run 'TestYear|TestSubscriptionsAre' \
