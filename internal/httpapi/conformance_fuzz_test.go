@@ -49,6 +49,7 @@ type shopper struct {
 	payments  []string
 	invoices  []string
 	refunds   []string
+	disputes  []string
 	rules     []string // paths of automatic top-ups
 }
 
@@ -120,6 +121,7 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			s.products = []string{f.product(s.write)}
 			f.refunded(s)
 			if mode == ledger.Test {
+				f.disputed(s)
 				for _, currency := range []string{"USD", "INR"} {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
 					f.must(http.StatusOK, s.write, "PUT", rule, autoTopUpBody)
@@ -138,6 +140,14 @@ func (f *fuzz) refunded(s *shopper) {
 	id := f.must(http.StatusOK, s.write, "POST", "/payments", paymentBody(s.customers[0], s.products[0], ""))["payment_id"].(string)
 	made := f.must(http.StatusOK, s.write, "POST", "/refunds", `{"payment_id":"`+id+`","amount":1}`)
 	s.payments, s.refunds = []string{id}, []string{made["refund_id"].(string)}
+}
+
+// disputed has another customer of a tenant pay by card, and dispute it.
+func (f *fuzz) disputed(s *shopper) {
+	f.Helper()
+	body := paymentBody(f.customer(s.write, s.canary), s.products[0], `,"payment_method_id":"pm_sandbox_ok"`)
+	id := f.must(http.StatusOK, s.write, "POST", "/payments", body)["payment_id"].(string)
+	s.disputes = []string{disputed(f, f.stores.Ledger, f.clock, s.tenant, id, s.canary)}
 }
 
 // work sends requests one after the other.
@@ -242,6 +252,7 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"method_path":       own(func(s *shopper) []string { return s.methods }),
 		"payment_id":        own(func(s *shopper) []string { return s.payments }),
 		"rule_path":         own(func(s *shopper) []string { return s.rules }),
+		"dispute_id":        own(func(s *shopper) []string { return s.disputes }),
 		"refund_id":         own(func(s *shopper) []string { return s.refunds }),
 		"destination":       func(g *grammar) string { return g.pick([]string{"original", "wallet"}) },
 		"invoice_id":        own(func(s *shopper) []string { return s.invoices }),

@@ -113,6 +113,7 @@ var weights = map[string]int{
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,
+	"get_dispute":                      8,
 }
 
 // operation picks one.

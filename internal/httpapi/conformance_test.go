@@ -89,6 +89,7 @@ type visited struct {
 	invoice         string // the same
 	paid            string // a payment that was made
 	refund          string
+	dispute         string
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -174,6 +175,7 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.paid = v.must(200, v.write, "POST", "/payments", byCard)["payment_id"].(string)
 	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
 	v.refund = refund["refund_id"].(string)
+	v.dispute = disputed(v, model, v.clock, ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}, v.paid, "fraudulent")
 	return v
 }
 
@@ -216,7 +218,7 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 func (v *visited) path(operation *apitest.Operation) string {
 	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{dispute_id}", v.dispute).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -367,7 +369,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
-		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa")
+		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.dispute, "dsp_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.
@@ -397,7 +399,7 @@ func TestOptions(t *testing.T) {
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
 			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa", "{dispute_id}", "dsp_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

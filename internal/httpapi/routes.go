@@ -85,6 +85,8 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/refunds", access: read, handle: (*Server).handleRefundList},
 		{method: http.MethodPost, pattern: "/refunds", access: write, money: true, body: true, handle: (*Server).handleRefundCreate},
 		{method: http.MethodGet, pattern: "/refunds/{refund_id}", access: read, handle: (*Server).handleRefund},
+		{method: http.MethodGet, pattern: "/disputes", access: read, handle: (*Server).handleDisputeList},
+		{method: http.MethodGet, pattern: "/disputes/{dispute_id}", access: read, handle: (*Server).handleDispute},
 		{method: http.MethodGet, pattern: "/invoices", access: read, handle: (*Server).handleInvoiceList},
 		{method: http.MethodGet, pattern: "/invoices/{invoice_id}", access: read, handle: (*Server).handleInvoice},
 		{method: http.MethodPost, pattern: "/invoices/{invoice_id}/void", access: write, body: true, handle: (*Server).handleInvoiceVoid},

@@ -64,7 +64,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
-		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
+		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams, "disputes": disputeListParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)

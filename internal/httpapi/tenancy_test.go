@@ -30,6 +30,7 @@ type neighbour struct {
 	method   string // empty in live mode, where there is none
 	payment  string
 	refund   string
+	dispute  string
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -71,6 +72,15 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
 		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
 		want(h, http.StatusOK)["refund_id"].(string)
+	n.dispute = "dsp_0Tn2lqUn000000bB9wXcY"
+	if key(n.business) == n.business.TestKey {
+		poor := h.send(request{method: "POST", path: "/customers", key: key(n.business), body: `{"email":"p@example.com","name":"P"}`}).
+			want(h, http.StatusOK)["customer_id"].(string)
+		byCard := h.send(request{method: "POST", path: "/payments", key: key(n.business),
+			body: paymentBody(poor, n.product, `,"payment_method_id":"pm_sandbox_ok"`)}).want(h, http.StatusOK)["payment_id"].(string)
+		tenant := ledger.Tenant{BusinessID: n.business.Business.ID, Mode: ledger.Test}
+		n.dispute = disputed(h, h.book.Store(), h.clock, tenant, byCard, canary)
+	}
 	return n
 }
 
@@ -163,13 +173,13 @@ func TestTenantMatrix(t *testing.T) {
 		for _, n := range []neighbour{theirs, live} {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund).Replace(route.Pattern)
+				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund, "{dispute_id}", n.dispute).Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
 				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
 			query := requiredQuery(route.Method + " " + route.Pattern)
 			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
 				"{id}", "pdt_0Tn2lqUn000000bB9wXcP", "{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP").
+				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP", "{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP").
 				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {
