@@ -173,7 +173,8 @@ func TestTenantMatrix(t *testing.T) {
 		for _, n := range []neighbour{theirs, live} {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund, "{dispute_id}", n.dispute).Replace(route.Pattern)
+				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund,
+				"{dispute_id}", n.dispute).Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
 				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
 			query := requiredQuery(route.Method + " " + route.Pattern)
