@@ -21,9 +21,9 @@ import (
 	"github.com/billfold/billfold/internal/verify"
 )
 
-// toppedUp has a wallet topped up by card under a policy, and returns its invoice's id.
+// toppedUp has a wallet topped up by a card under a policy, and returns its invoice's id.
 func (s *stage) toppedUp(
-	n int, customer string, amount money.Amount, expires time.Time, debt bool, grace time.Duration,
+	n int, customer, method string, amount money.Amount, expires time.Time, debt bool, grace time.Duration,
 ) string {
 	s.Helper()
 	c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
@@ -34,7 +34,7 @@ func (s *stage) toppedUp(
 	settings.ReversalGraceSeconds = int64(grace / time.Second)
 	invoice := collect.TopUpInvoice(&settings, shop, customer, "USD", amount)
 	id := fmt.Sprintf("inv_%04d", n)
-	invoice.Collection.InvoiceID, invoice.Method, invoice.TopUp.ExpiresAt = id, processor.SandboxOK, expires
+	invoice.Collection.InvoiceID, invoice.Method, invoice.TopUp.ExpiresAt = id, method, expires
 	if _, err := c.OpenTopUp(s.Context(), invoice, nil); err != nil {
 		s.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestDisputeOfATopUp(t *testing.T) {
 			}
 		}
 		post(ledger.Credit, 200)
-		id := s.toppedUp(1, customer, 1000, time.Time{}, true, 0)
+		id := s.toppedUp(1, customer, processor.SandboxOK, 1000, time.Time{}, true, 0)
 		post(ledger.Credit, 50)
 		post(ledger.Debit, 500) // 200 of the first lot, and 300 of the top-up
 		c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
@@ -175,7 +175,7 @@ func (s *stage) disputes(faults disputeFaults) (problems []string) {
 			expires = s.clock.Now().Add(time.Duration(1+random.IntN(60)) * time.Minute)
 		}
 		grace := time.Duration(random.IntN(2)) * time.Hour
-		story.invoice = s.toppedUp(n, customer, story.amount, expires, random.IntN(3) > 0, grace)
+		story.invoice = s.toppedUp(n, customer, processor.SandboxOK, story.amount, expires, random.IntN(3) > 0, grace)
 		stories = append(stories, story)
 	}
 	failing := &forgetful{Store: s.store, random: rand.New(rand.NewPCG(seed, 3))}
