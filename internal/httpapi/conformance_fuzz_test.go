@@ -57,6 +57,7 @@ type shopper struct {
 	subscriptions []string
 	charged       []string // paths of charges on demand
 	scheduled     []string // paths of changes of plan that wait
+	clocks        []string // none in live mode
 }
 
 // fuzz is one run of the test.
@@ -134,6 +135,9 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
 					f.must(http.StatusOK, s.write, "PUT", rule, autoTopUpBody)
 					s.rules = append(s.rules, rule)
+				}
+				for range 4 {
+					s.clocks = append(s.clocks, f.testClock(s.write))
 				}
 			}
 			f.shoppers = append(f.shoppers, s)
@@ -293,6 +297,9 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
 		"charge_path":       own(func(s *shopper) []string { return s.charged }),
 		"scheduled_path":    own(func(s *shopper) []string { return s.scheduled }),
+		"test_clock_id":     own(func(s *shopper) []string { return s.clocks }),
+		"test_clock":        own(func(s *shopper) []string { return s.clocks }),
+		"frozen_time":       func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 330+g.IntN(300)).Format(time.RFC3339Nano) },
 		"zone":              func(g *grammar) string { return g.pick([]string{"UTC", "Asia/Kolkata"}) },
 		"product_currency":  func(*grammar) string { return "USD" },
 		"start_date":        func(*grammar) string { return "2026-03-01T12:00:00Z" },
@@ -343,7 +350,8 @@ func (f *fuzz) send(client *http.Client, s *shopper, r fuzzed, key string) {
 		}
 	}
 	if response.StatusCode == http.StatusOK && request.Header.Get("Authorization") == "Bearer "+key {
-		f.remember(s, request, response, string(body))
+		f.count(request, response, string(body))
+		s.remember(request, string(body))
 	}
 }
 
@@ -354,11 +362,16 @@ func (f *fuzz) judgeUnsent(r fuzzed, err error) {
 	}
 }
 
-// remember keeps ids and cursors for later requests, and counts new entries.
-func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Response, body string) {
+// writes reports whether a request makes one entry.
+func writes(request *http.Request) bool {
 	path := request.URL.Path
-	created := request.Method == http.MethodPost && (strings.Contains(path, "/wallets/ledger-entries") || strings.HasSuffix(path, "/capture"))
-	if created && response.Header.Get("Idempotency-Replayed") == "" {
+	return request.Method == http.MethodPost && (strings.Contains(path, "/wallets/ledger-entries") || strings.HasSuffix(path, "/capture"))
+}
+
+// count counts the entries that an answer acknowledges as new.
+func (f *fuzz) count(request *http.Request, response *http.Response, body string) {
+	path := request.URL.Path
+	if writes(request) && response.Header.Get("Idempotency-Replayed") == "" {
 		f.mu.Lock()
 		f.posted++
 		f.mu.Unlock()
@@ -374,6 +387,11 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		f.posted += applied
 		f.mu.Unlock()
 	}
+}
+
+// remember keeps ids and cursors for later requests.
+func (s *shopper) remember(request *http.Request, body string) {
+	path := request.URL.Path
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, token, _ := strings.Cut(between(body, `"link":"`, `"`), "/portal/"); token != "" {
@@ -400,7 +418,7 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if id := between(body, `{"event_id":"`, `"`); id != "" && strings.HasSuffix(path, "/deliveries") && len(s.delivered) < 100 {
 		s.delivered = append(s.delivered, path+"/"+id)
 	}
-	if seq := between(body, `"seq":`, `,`); created && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
+	if seq := between(body, `"seq":`, `,`); writes(request) && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
 		wallets := strings.TrimSuffix(path, "ledger-entries")
 		s.lots = append(s.lots, wallets+between(body, `"currency":"`, `"`)+"/lots/"+strings.TrimRight(seq, "}"))
 	}
@@ -419,6 +437,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		s.subscriptions = append(s.subscriptions, id)
 		s.charged = append(s.charged, "/subscriptions/"+id+"/charge")
 		s.scheduled = append(s.scheduled, "/subscriptions/"+id+"/change-plan/scheduled")
+	}
+	if id := between(body, `{"test_clock_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/test-clocks" {
+		s.clocks = append(s.clocks, id)
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)
