@@ -96,8 +96,10 @@ type Invoice struct {
 	PaidAt      time.Time        `json:"paid_at,omitzero"`
 	Refunds     []billing.Refund `json:"refunds,omitempty"`
 
-	// Disputes are those of the payment, oldest first, for the same reason.
+	// Disputes are those of the payment, oldest first, for the same reason. Told is how much
+	// of what the sandbox says of one was carried out.
 	Disputes []Disputed `json:"disputes,omitempty"`
+	Told     int        `json:"told,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -111,6 +113,9 @@ func (i *Invoice) object(now time.Time) (ledger.Object, error) {
 	object := ledger.Object{ObjectKey: i.key(), State: string(i.Collection.State), Data: string(data)}
 	switch task := billing.Next(&i.Collection, now); task.Do {
 	case billing.DoNothing:
+		if next, at := i.toTell(); next != nil {
+			object.DueAt = at
+		}
 	case billing.DoWait:
 		object.DueAt = task.At
 	default:
@@ -186,7 +191,9 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	task := billing.Next(&invoice.Collection, c.at(invoice.Clock))
 	var input billing.Input
 	switch task.Do {
-	case billing.DoNothing, billing.DoWait:
+	case billing.DoNothing:
+		return c.tellDispute(ctx, invoice)
+	case billing.DoWait:
 		return false, nil
 	case billing.DoBegin:
 		input = billing.Begin{Method: invoice.Method} // what is available is looked at in the decision
