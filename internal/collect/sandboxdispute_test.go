@@ -50,7 +50,8 @@ func TestSandboxDisputes(t *testing.T) {
 				if err != nil || len(invoice.Disputes) != 1 || invoice.Disputes[0].Status != want.status {
 					s.Errorf("got disputes %+v, %v, want one that is %s", invoice.Disputes, err, want.status)
 				}
-				if due, err := s.store.DueObjects(s.Context(), collect.Invoices, s.clock.Now().AddDate(1, 0, 0), 9); err != nil || len(due) > 0 {
+				due, err := s.store.DueObjects(s.Context(), collect.Invoices, s.clock.Now().AddDate(1, 0, 0), 9)
+				if err != nil || len(due) > 0 {
 					s.Errorf("got %v, %v, want nothing to be done", due, err)
 				}
 				s.wantClean()
