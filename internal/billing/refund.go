@@ -21,6 +21,7 @@ const (
 	CodeLineRefunded        ledger.Code = "LINE_ITEM_FULLY_REFUNDED"
 	CodeLineTooHigh         ledger.Code = "LINE_ITEM_REFUND_AMOUNT_TOO_HIGH"
 	CodeLineTooLow          ledger.Code = "LINE_ITEM_REFUND_AMOUNT_TOO_LOW"
+	CodeNothingToRefund     ledger.Code = "NOTHING_TO_REFUND"
 )
 
 // Destination is where a refund goes.
@@ -50,6 +51,11 @@ type Refundable struct {
 
 	// Disputed is what a dispute has taken of the card's part, see [Dispute].
 	Disputed money.Amount
+
+	// TopUp says that the payment went to the wallet, of which Unspent is left in the very
+	// lot, that is neither held nor expired. No more goes back, and to the card only.
+	TopUp   bool
+	Unspent money.Amount
 
 	Refunds []Refund // oldest first
 }
@@ -101,6 +107,9 @@ func (p *Refundable) Left() (card, wallet money.Amount) {
 	for i := range p.Refunds {
 		fromCard, fromWallet := p.Refunds[i].takes()
 		card, wallet = card-fromCard, wallet-fromWallet
+	}
+	if p.TopUp { // a refund under way holds its amount, so that it is not among what is unspent
+		card = min(card, p.Unspent)
 	}
 	return max(card, 0), wallet
 }
@@ -168,6 +177,13 @@ type RefundRequest struct {
 type RefundMove struct {
 	Restore money.Amount // of the wallet's part, by a reversal: to the very lots
 	Credit  money.Amount // of the card's part, as paid money, against refunds
+
+	// Of a top-up, what is held of its lot while the card has not answered, then debited
+	// against cash or given back; and what comes to the lot again, by a reversal of that debit.
+	Hold    money.Amount
+	Capture money.Amount
+	Release money.Amount
+	Undo    money.Amount
 }
 
 // RefundStep is everything that is committed together.
@@ -184,13 +200,15 @@ type RefundStep struct {
 //  3. nothing was paid                   ZERO_AMOUNT_PAYMENT_REFUND_NOT_ALLOWED
 //  4. nothing is left, and a refund is
 //     pending that may fail              EXISTING_REFUND_REQUEST_PROCESSING
-//  5. nothing is left                    PAYMENT_ALREADY_REFUNDED
-//  6. a line named twice                 DUPLICATE_LINE_ITEMS_IN_REQUEST
-//  7. no such line                       LINE_ITEM_NOT_FOUND
-//  8. nothing is left of a line          LINE_ITEM_FULLY_REFUNDED
-//  9. below one of a line                LINE_ITEM_REFUND_AMOUNT_TOO_LOW
-//  10. more than is left of a line       LINE_ITEM_REFUND_AMOUNT_TOO_HIGH
-//  11. more than is left of the payment  REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT
+//  5. a top-up of which nothing is left
+//     in its lot, or to the wallet       NOTHING_TO_REFUND
+//  6. nothing is left                    PAYMENT_ALREADY_REFUNDED
+//  7. a line named twice                 DUPLICATE_LINE_ITEMS_IN_REQUEST
+//  8. no such line                       LINE_ITEM_NOT_FOUND
+//  9. nothing is left of a line          LINE_ITEM_FULLY_REFUNDED
+//  10. below one of a line               LINE_ITEM_REFUND_AMOUNT_TOO_LOW
+//  11. more than is left of a line       LINE_ITEM_REFUND_AMOUNT_TOO_HIGH
+//  12. more than is left of the payment  REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT
 //
 // A part of a payment is taken of its two parts in proportion to what is left of
 // each, so that all refunds together take exactly both (laws F1, F2):
@@ -198,7 +216,12 @@ type RefundStep struct {
 //	paid 6.00 by wallet and 4.00 by card, refund 5.00    3.00 to the lots, 2.00 to the card
 //
 // A refund with a part of the card is pending until the processor has answered, and
-// holds both parts until then. What is asked for under an id that was used gets that
+// holds both parts until then. Of a top-up it is what the lot has left, which is held in
+// the commit that decides it:
+//
+//	top-up 1000, of which 700 are left    700 to the card at the most, and nobody spends them
+//
+// What is asked for under an id that was used gets that
 // refund.
 func MakeRefund(p Refundable, q RefundRequest) (RefundStep, error) {
 	if at := p.find(q.ID); at >= 0 {
@@ -214,11 +237,8 @@ func MakeRefund(p Refundable, q RefundRequest) (RefundStep, error) {
 		return RefundStep{}, ledger.Errorf(CodeNothingPaid, "payment %s is of nothing", p.PaymentID)
 	}
 	card, wallet := p.Left()
-	if card+wallet == 0 {
-		if slices.ContainsFunc(p.Refunds, func(r Refund) bool { return r.State == RefundPending }) {
-			return RefundStep{}, ledger.Errorf(CodeRefundProcessing, "a refund of all that is left of payment %s is under way", p.PaymentID)
-		}
-		return RefundStep{}, ledger.Errorf(CodeAlreadyRefunded, "nothing of payment %s is left to refund", p.PaymentID)
+	if card+wallet == 0 || p.TopUp && q.Destination == ToWallet {
+		return RefundStep{}, p.nothing(q.Destination)
 	}
 	amount, lines, err := p.wanted(q, card+wallet)
 	if err != nil {
@@ -236,13 +256,33 @@ func MakeRefund(p Refundable, q RefundRequest) (RefundStep, error) {
 	case refund.Destination == ToWallet:
 		step.RefundMove = RefundMove{Restore: refund.Wallet, Credit: refund.Card}
 	case refund.Card > 0:
-		step.Refund.State = RefundPending
+		if step.Refund.State = RefundPending; p.TopUp {
+			step.Hold = refund.Card
+		}
 	default:
 		step.Restore = refund.Wallet
 	}
 	p.Refunds = append(slices.Clip(p.Refunds), step.Refund)
 	step.Refundable = p
 	return step, nil
+}
+
+// nothing says why nothing can be refunded.
+func (p *Refundable) nothing(destination Destination) error {
+	if p.TopUp && destination == ToWallet {
+		return ledger.Errorf(CodeNothingToRefund, "payment %s went to the wallet; it can go back to the card only", p.PaymentID)
+	}
+	if slices.ContainsFunc(p.Refunds, func(r Refund) bool { return r.State == RefundPending }) {
+		return ledger.Errorf(CodeRefundProcessing, "a refund of all that is left of payment %s is under way", p.PaymentID)
+	}
+	of := *p
+	if of.TopUp = false; p.TopUp {
+		if card, _ := of.Left(); card > 0 {
+			return ledger.Errorf(CodeNothingToRefund,
+				"payment %s went to the wallet, and nothing of it is left there that could be given back", p.PaymentID)
+		}
+	}
+	return ledger.Errorf(CodeAlreadyRefunded, "nothing of payment %s is left to refund", p.PaymentID)
 }
 
 // wanted is how much a request asks for, and of which lines.
@@ -308,11 +348,17 @@ func AnswerRefund(p Refundable, id string, succeeded bool) RefundStep {
 	var move RefundMove
 	switch {
 	case r.State == RefundPending && succeeded:
-		r.State, move.Restore = RefundSucceeded, r.Wallet
+		if r.State, move.Restore = RefundSucceeded, r.Wallet; p.TopUp {
+			move.Capture = r.Card
+		}
 	case r.State == RefundPending:
-		r.State = RefundFailed
+		if r.State = RefundFailed; p.TopUp {
+			move.Release = r.Card
+		}
 	case r.State == RefundSucceeded && !succeeded && r.Destination == ToOriginal && r.Card > 0:
-		r.State = RefundReversed
+		if r.State = RefundReversed; p.TopUp {
+			move.Undo = r.Card
+		}
 	}
 	return RefundStep{Refundable: p, Refund: *r, RefundMove: move}
 }

@@ -95,6 +95,11 @@ type Invoice struct {
 	Promotional money.Amount     `json:"promotional,omitempty"`
 	PaidAt      time.Time        `json:"paid_at,omitzero"`
 	Refunds     []billing.Refund `json:"refunds,omitempty"`
+
+	// Disputes are those of the payment, oldest first, for the same reason. Told is how much
+	// of what the sandbox says of one was carried out.
+	Disputes []Disputed `json:"disputes,omitempty"`
+	Told     int        `json:"told,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -108,6 +113,9 @@ func (i *Invoice) object(now time.Time) (ledger.Object, error) {
 	object := ledger.Object{ObjectKey: i.key(), State: string(i.Collection.State), Data: string(data)}
 	switch task := billing.Next(&i.Collection, now); task.Do {
 	case billing.DoNothing:
+		if next, at := i.toTell(); next != nil {
+			object.DueAt = at
+		}
 	case billing.DoWait:
 		object.DueAt = task.At
 	default:
@@ -183,7 +191,9 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	task := billing.Next(&invoice.Collection, c.at(invoice.Clock))
 	var input billing.Input
 	switch task.Do {
-	case billing.DoNothing, billing.DoWait:
+	case billing.DoNothing:
+		return c.tellDispute(ctx, invoice)
+	case billing.DoWait:
 		return false, nil
 	case billing.DoBegin:
 		input = billing.Begin{Method: invoice.Method} // what is available is looked at in the decision
@@ -421,7 +431,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		}, m)
 	}
 	if planned.Kind == moveTopUp {
-		return ledger.Post(s, invoice.credit(), m)
+		change, err := ledger.Post(s, invoice.credit(), m)
+		invoice.TopUp.LotSeq = change.Entry.Seq
+		return change, err
 	}
 	request := ledger.PostRequest{
 		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, Amount: planned.Amount,

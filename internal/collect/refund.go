@@ -10,7 +10,6 @@ import (
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
-	"github.com/billfold/billfold/internal/processor"
 )
 
 // Refunds is the kind of object that a refund is. What it takes of its payment is kept
@@ -28,11 +27,8 @@ const RefundsMax = 50
 // answer can be kept.
 const refundSpare = 4 << 10
 
-// The codes of refused refunds, beside those of package billing.
-const (
-	CodeRefundWindow    ledger.Code = "REFUND_WINDOW_EXPIRED"
-	CodeNothingToRefund ledger.Code = "NOTHING_TO_REFUND"
-)
+// CodeRefundWindow is the code of a refused refund, beside those of package billing.
+const CodeRefundWindow ledger.Code = "REFUND_WINDOW_EXPIRED"
 
 // Refund is a refund as it is kept.
 type Refund struct {
@@ -54,6 +50,8 @@ type Refund struct {
 
 	// Grace is the business's setting when it was made, see [ledger.ReverseRequest].
 	Grace time.Duration `json:"grace,omitempty"`
+
+	Pinned
 
 	// Looks is how often in a row the processor gave no definite answer, and DueAt when
 	// it is asked next.
@@ -116,12 +114,16 @@ func RefundOf(object *ledger.Object) (*Refund, error) {
 	return refund, nil
 }
 
-// Refundable is the invoice's payment as far as it can be refunded.
+// Refundable is the invoice's payment as far as it can be refunded. What the lot of a top-up
+// has left is not known here: nothing counts as spent.
 func (i *Invoice) Refundable() billing.Refundable {
 	c := &i.Collection
 	p := billing.Refundable{
 		PaymentID: i.PaymentID(), Currency: c.Currency, Succeeded: c.State == billing.Paid, Wallet: c.Tender.Wallet,
-		Card: c.Tender.Card - c.Tender.Surplus, Refunds: i.Refunds,
+		Card: c.Tender.Card - c.Tender.Surplus, Disputed: i.disputed(), Refunds: i.Refunds,
+	}
+	if i.Reason == ForTopUp {
+		p.TopUp, p.Unspent = true, p.Card
 	}
 	for _, item := range i.Items {
 		p.Lines = append(p.Lines, item.Line)
@@ -162,19 +164,21 @@ func (c *Collector) FindRefund(ctx context.Context, tenant ledger.Tenant, id str
 	return RefundOf(&object)
 }
 
-// Check says why a refund would be refused as the invoice is now, nil where it would not.
-func (o *RefundOrder) Check(invoice *Invoice, now time.Time) error {
-	_, err := o.plan(invoice, now)
+// Check says why a refund would be refused as the invoice and its lot are now, nil where it
+// would not.
+func (c *Collector) Check(ctx context.Context, order *RefundOrder, invoice *Invoice) error {
+	p, err := c.Refundable(ctx, invoice)
+	if err == nil {
+		_, err = order.plan(invoice, p.Unspent, c.at(invoice.Clock))
+	}
 	return err
 }
 
-// plan decides the refund and what it moves. It is pure.
-func (o *RefundOrder) plan(invoice *Invoice, now time.Time) (billing.RefundStep, error) {
+// plan decides the refund and what it moves. Unspent is what the lot of a top-up has left. It
+// is pure.
+func (o *RefundOrder) plan(invoice *Invoice, unspent money.Amount, now time.Time) (billing.RefundStep, error) {
 	p := invoice.Refundable()
-	if invoice.Reason == ForTopUp && p.Succeeded {
-		return billing.RefundStep{}, ledger.Errorf(CodeNothingToRefund,
-			"payment %s went to the wallet, and bought nothing that could be given back", p.PaymentID)
-	}
+	p.Unspent = min(p.Unspent, unspent)
 	if p.Succeeded && o.Window > 0 && now.After(invoice.PaidAt.Add(o.Window)) {
 		return billing.RefundStep{}, ledger.Errorf(CodeRefundWindow,
 			"payment %s was made more than %d days ago", p.PaymentID, o.Window/(24*time.Hour))
@@ -229,11 +233,20 @@ func (c *Collector) Refund(
 type refunded struct {
 	invoice *Invoice
 	refund  *Refund           // nil: there is none yet
-	debit   ledger.Reversible // by which the wallet paid, the zero value for nothing
+	debit   ledger.Reversible // what is to be undone, see [Invoice.undoes]; the zero value for nothing
 }
 
-// about has a decision made about an invoice and a refund of it, with the wallet's part
-// of the payment at hand, which never changes once it is paid.
+// undoes is the entry that a refund gives back: that by which the wallet paid, or of a
+// top-up that by which the refund itself has taken of the lot.
+func (i *Invoice) undoes(refund *Refund) string {
+	if i.Reason != ForTopUp {
+		return i.Debit
+	}
+	return refund.Debit
+}
+
+// about has a decision made about an invoice and a refund of it, with what can be undone
+// and what is held at hand.
 func (c *Collector) about(
 	ctx context.Context, tenant ledger.Tenant, invoiceID, refundID string, m ledger.Moment, request *Request,
 	decide func(ledger.Snapshot, *refunded) (ledger.Change, error),
@@ -250,33 +263,31 @@ func (c *Collector) about(
 		if request != nil {
 			scope.Objects = append(scope.Objects, request.object())
 		}
+		seen := &Refund{}
+		if invoice.Reason == ForTopUp {
+			scope.Moves = invoice.TopUp.LotSeq
+			if seen, err = c.FindRefund(ctx, tenant, refundID); ledger.CodeOf(err) == ledger.CodeNotFound {
+				seen, err = &Refund{}, nil
+			}
+			if err != nil {
+				return err
+			}
+			scope.Hold = seen.HoldID
+		}
 		var debit ledger.Reversible
-		if invoice.Debit != "" {
-			if debit, err = c.book.Reversible(ctx, tenant, invoice.CustomerID, invoice.Debit); err != nil {
+		if id := invoice.undoes(seen); id != "" {
+			if debit, err = c.book.Reversible(ctx, tenant, invoice.CustomerID, id); err != nil {
 				return err
 			}
 			scope.Reverses, scope.Returns = debit.Entry.ID, debit.Lots
 		}
 		_, err = c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-			of := refunded{debit: debit}
-			none := ledger.Change{Replayed: true, Wallet: s.Wallet}
-			object := s.Object(scope.Objects[0])
-			if object == nil {
-				return none, ledger.Errorf(ledger.CodeNotFound, "there is no such payment")
+			of, err := refundedOf(&s, &scope)
+			if err != nil {
+				return ledger.Change{Replayed: true, Wallet: s.Wallet}, err
 			}
-			var err error
-			if of.invoice, err = decode(object); err != nil {
-				return none, err
-			}
-			if of.invoice.Debit != debit.Entry.ID {
-				return none, errMoved
-			}
-			if object = s.Object(scope.Objects[1]); object != nil {
-				if of.refund, err = RefundOf(object); err != nil {
-					return none, err
-				}
-			}
-			return decide(s, &of)
+			of.debit = debit
+			return decide(s, of)
 		})
 		if !errors.Is(err, errMoved) {
 			return err
@@ -285,18 +296,46 @@ func (c *Collector) about(
 	return ledger.Errorf(ledger.CodeOverloaded, "invoice %s changes all the time; try again", invoiceID)
 }
 
+// refundedOf is what a decision about a refund looks at, if that is what the scope asks for.
+func refundedOf(s *ledger.Snapshot, scope *ledger.Scope) (of *refunded, err error) {
+	of = &refunded{}
+	object := s.Object(scope.Objects[0])
+	if object == nil {
+		return of, ledger.Errorf(ledger.CodeNotFound, "there is no such payment")
+	}
+	if of.invoice, err = decode(object); err != nil {
+		return of, err
+	}
+	now := &Refund{}
+	if object = s.Object(scope.Objects[1]); object != nil {
+		if of.refund, err = RefundOf(object); err != nil {
+			return of, err
+		}
+		now = of.refund
+	}
+	if of.invoice.undoes(now) != scope.Reverses || now.HoldID != scope.Hold || of.invoice.TopUp.LotSeq != scope.Moves {
+		err = errMoved
+	}
+	return of, err
+}
+
 // makeRefund is pure.
 func makeRefund(s *ledger.Snapshot, order *RefundOrder, of *refunded, m ledger.Moment) (ledger.Change, *Refund, error) {
 	none := ledger.Change{Replayed: true, Wallet: s.Wallet}
 	now := s.Chain.At(m.Now)
 	invoice := of.invoice
-	step, err := order.plan(invoice, now)
+	step, err := order.plan(invoice, s.Wallet.LotLeft(invoice.TopUp.LotSeq, now), now)
 	if err != nil {
 		return none, nil, err
 	}
-	// What cannot be given to the wallet later is not asked of the card now.
-	if err := s.Customer.Freezes.Refuse(invoice.Collection.Currency, ledger.Credit); err != nil {
+	// What cannot be given to the wallet later is not asked of the card now. What is taken of
+	// a lot is refused by its hold.
+	err = s.Customer.Freezes.Refuse(invoice.Collection.Currency, ledger.Credit)
+	if err != nil && step.Hold == 0 {
 		return none, nil, err
+	}
+	if !invoice.fitsBack(s.Wallet.Balance, &step.Refund) {
+		return none, nil, ledger.FieldErrorf(ledger.CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
 	}
 	created := now // as [ledger.Change.Put] keeps it
 	if created.Before(s.ObjectHead.LastAt) {
@@ -353,6 +392,9 @@ func moveRefund(
 	s ledger.Snapshot, of *refunded, refund *Refund, move billing.RefundMove, m ledger.Moment,
 ) (ledger.Change, error) {
 	change := ledger.Change{Wallet: s.Wallet}
+	if of.invoice.Reason == ForTopUp {
+		return refund.moveLot(s, of, move, m)
+	}
 	if move.Restore > 0 {
 		var err error
 		change, err = ledger.Reverse(s, &ledger.ReverseRequest{
@@ -381,68 +423,33 @@ func moveRefund(
 	return change.Then(&next), nil
 }
 
-// StepRefund has the processor asked about a refund that is pending and due, and reports
-// whether there is more to do at once. What it does not answer for certain is asked again
-// later under the same key.
-func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
-	refund, err := c.FindRefund(ctx, tenant, id)
-	if err != nil || refund.State != billing.RefundPending || c.at(refund.Clock).Before(refund.DueAt) {
+// fitsBack reports whether a wallet with a balance has room for what a refund brings it.
+func (i *Invoice) fitsBack(balance money.Amount, r *billing.Refund) bool {
+	brings := r.Wallet
+	if r.Destination == billing.ToWallet {
+		brings += r.Card
+	}
+	sum, ok := balance.Add(brings)
+	return ok && sum <= money.BalanceMax
+}
+
+// takesBack reports whether the wallet can take now what a refund brings it.
+func (c *Collector) takesBack(ctx context.Context, invoice *Invoice, r *Refund) (bool, error) {
+	if r.Wallet == 0 {
+		return true, nil
+	}
+	customer, err := c.store.Customer(ctx, r.Tenant, r.CustomerID)
+	if err != nil || customer.Freezes.Refuse(r.Currency, ledger.Credit) != nil {
 		return false, err
 	}
-	invoice, err := c.Invoice(ctx, tenant, refund.InvoiceID)
+	list, err := c.store.Wallets(ctx, r.Tenant, r.CustomerID, c.now())
 	if err != nil {
 		return false, err
 	}
-	var status processor.RefundStatus
-	if p := c.processors(invoice); p != nil {
-		status, err = p.Refund(ctx, processor.RefundRequest{
-			Key: refund.Key(), PaymentID: invoice.charged(), Amount: refund.Card, Currency: refund.Currency,
-		})
-	}
-	switch {
-	case err == nil && status == processor.RefundSucceeded:
-		return true, c.AnswerRefund(ctx, refund, true)
-	case err == nil && status == processor.RefundFailed:
-		return true, c.AnswerRefund(ctx, refund, false)
-	}
-	return true, c.askLater(ctx, refund)
-}
-
-// AnswerRefund carries out what becomes of a refund when the processor says whether its
-// part of the card went back. It may say so twice and in any order.
-func (c *Collector) AnswerRefund(ctx context.Context, refund *Refund, succeeded bool) error {
-	m := c.moment()
-	decide := func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
-		none := ledger.Change{Replayed: true, Wallet: s.Wallet}
-		if of.refund == nil {
-			return none, ledger.Errorf(ledger.CodeNotFound, "there is no such refund")
+	for i := range list.Wallets {
+		if w := &list.Wallets[i]; w.Currency == r.Currency {
+			return invoice.fitsBack(w.Balance, &r.Refund), nil
 		}
-		step := billing.AnswerRefund(of.invoice.Refundable(), of.refund.ID, succeeded)
-		if step.Refund.State == of.refund.State {
-			return none, nil
-		}
-		return keepRefund(&s, of, of.refund, &step, m)
 	}
-	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, decide)
-}
-
-// askLater has the processor asked about a refund again after a while, unless somebody
-// else has had it go on meanwhile.
-func (c *Collector) askLater(ctx context.Context, refund *Refund) error {
-	m := c.moment()
-	decide := func(s ledger.Snapshot, of *refunded) (ledger.Change, error) {
-		change := ledger.Change{Wallet: s.Wallet}
-		if of.refund == nil || of.refund.version != refund.version || of.refund.State != billing.RefundPending {
-			change.Replayed = true
-			return change, nil
-		}
-		of.refund.Looks++
-		of.refund.DueAt = s.Chain.At(m.Now).Add(billing.RefundWait(of.refund.Looks))
-		object, err := of.refund.object()
-		if err != nil {
-			return change, err
-		}
-		return change, change.Put(&s, object, "", "", m.Now)
-	}
-	return c.about(ctx, refund.Tenant, refund.InvoiceID, refund.ID, m, nil, decide)
+	return true, nil
 }

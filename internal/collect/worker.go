@@ -110,7 +110,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Subscriptions} {
+	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Disputes, Subscriptions} {
 		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
 		if err != nil {
 			return nil, err
@@ -149,6 +149,8 @@ func (c *Collector) goOn(ctx context.Context, object *ledger.Object) error {
 		return c.Renew(ctx, subscription)
 	case Refunds:
 		step = c.StepRefund
+	case Disputes:
+		step = c.StepDispute
 	}
 	for {
 		more, err := step(ctx, object.Tenant, object.ID)

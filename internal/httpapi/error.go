@@ -65,7 +65,7 @@ var answers = map[ledger.Code]answer{
 	billing.CodeLineTooHigh:         {status: http.StatusBadRequest},
 	billing.CodeLineTooLow:          {status: http.StatusBadRequest},
 	collect.CodeRefundWindow:        {status: http.StatusBadRequest},
-	collect.CodeNothingToRefund:     {status: http.StatusBadRequest},
+	billing.CodeNothingToRefund:     {status: http.StatusBadRequest},
 
 	CodeUnauthorized:                  {status: http.StatusUnauthorized},
 	CodeForbidden:                     {status: http.StatusForbidden},

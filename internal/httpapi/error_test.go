@@ -50,7 +50,7 @@ var ofRefunds = map[ledger.Code]bool{
 	billing.CodePaymentNotSucceeded: true, billing.CodeAlreadyRefunded: true, billing.CodeRefundExceeds: true,
 	billing.CodeRefundProcessing: true, billing.CodeNothingPaid: true, billing.CodeLineNotFound: true,
 	billing.CodeLineTwice: true, billing.CodeLineRefunded: true, billing.CodeLineTooHigh: true, billing.CodeLineTooLow: true,
-	collect.CodeRefundWindow: true, collect.CodeNothingToRefund: true,
+	collect.CodeRefundWindow: true, billing.CodeNothingToRefund: true,
 }
 
 // inTheWay are the codes of what another thing stands in the way of, which the published

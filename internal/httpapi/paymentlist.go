@@ -290,7 +290,11 @@ func (s *Server) handlePaymentLines(c *call) error {
 	if err != nil {
 		return err
 	}
-	items, refundable := []lineItem{}, invoice.Refundable()
+	refundable, err := s.collector.Refundable(c.r.Context(), invoice)
+	if err != nil {
+		return err
+	}
+	items := []lineItem{}
 	for _, item := range invoice.Items {
 		line := lineItem{ID: item.ID, Amount: item.Amount, Name: optional(item.Name), Description: optional(item.Description)}
 		if invoice.Status() == collect.Succeeded {

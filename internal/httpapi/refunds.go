@@ -55,7 +55,7 @@ func (s *Server) handleRefundCreate(c *call) error {
 		Window: time.Duration(c.settings.RefundWindowDays) * 24 * time.Hour,
 		Grace:  time.Duration(c.settings.ReversalGraceSeconds) * time.Second,
 	}
-	if err := order.Check(invoice, s.book.Now()); err != nil { // what is refused does not use the key up
+	if err := s.collector.Check(c.r.Context(), &order, invoice); err != nil { // what is refused does not use the key up
 		return err
 	}
 	replayed := false

@@ -31,6 +31,9 @@ const (
 	SandboxRefundFails      = "pm_sandbox_refund_fails"      // succeeds, and every refund of it fails
 	SandboxRefundTimeout    = "pm_sandbox_refund_timeout"    // succeeds; the first call of a refund is not answered, and has its effect
 	SandboxRefundPending    = "pm_sandbox_refund_pending"    // succeeds; a refund succeeds an hour later
+	SandboxDisputeWon       = "pm_sandbox_dispute_won"       // succeeds, is disputed an hour later, and the business wins in another
+	SandboxDisputeLost      = "pm_sandbox_dispute_lost"      // succeeds, is disputed an hour later, and the business loses in another
+	SandboxDisputeInquiry   = "pm_sandbox_dispute_inquiry"   // succeeds; the bank asks an hour later, and is content in another
 )
 
 // sandboxMethods are what a confirmation makes of a payment.
@@ -55,6 +58,9 @@ var sandboxMethods = map[string]struct {
 	SandboxRefundFails:      {status: billing.ChargeSucceeded},
 	SandboxRefundTimeout:    {status: billing.ChargeSucceeded},
 	SandboxRefundPending:    {status: billing.ChargeSucceeded},
+	SandboxDisputeWon:       {status: billing.ChargeSucceeded},
+	SandboxDisputeLost:      {status: billing.ChargeSucceeded},
+	SandboxDisputeInquiry:   {status: billing.ChargeSucceeded},
 }
 
 // sandboxMinimum is the least that the sandbox charges, in minor units of any
@@ -377,5 +383,8 @@ func SandboxCards() []SandboxChoice {
 		{SandboxRefundFails, "Refunds fail", "succeeds; every refund of it fails", false},
 		{SandboxRefundTimeout, "Refund without an answer", "succeeds; the first call of a refund is not answered", false},
 		{SandboxRefundPending, "Slow refund", "succeeds; a refund of it succeeds an hour later", false},
+		{SandboxDisputeWon, "Dispute, won", "succeeds; it is disputed an hour later, and won in another", false},
+		{SandboxDisputeLost, "Dispute, lost", "succeeds; it is disputed an hour later, and lost in another", false},
+		{SandboxDisputeInquiry, "Inquiry", "succeeds; the bank asks an hour later, and takes nothing", false},
 	}
 }

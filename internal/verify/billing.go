@@ -23,13 +23,15 @@ const (
 	invoiceKind      = "invoice"
 	refundKind       = "refund"
 	subscriptionKind = "subscription"
+	disputeKind      = "dispute"
 
 	invoicePrefix = "inv_"
 	paymentPrefix = "pay_"
 	refundPrefix  = "ref_"
+	disputePrefix = "dsp_"
 )
 
-const billedKinds = `kind in ('invoice', 'refund', 'subscription')`
+const billedKinds = `kind in ('invoice', 'refund', 'subscription', 'dispute')`
 
 const billedColumns = `
 	select customer,
@@ -53,9 +55,12 @@ func (r *reader) readBilled(b *batch, stmt *sqlite.Stmt) {
 type bills struct {
 	paid     map[string]*billMoney // by id of the invoice without its prefix
 	returned map[string]*billMoney // by id of the refund
+	disputed map[string]*billMoney // by id of the dispute
 	held     map[string]*billHold  // active holds, by id
+	ranOut   map[string]string     // for what were those that have expired, by id
 
 	refunds       map[string]*refundPart // in the lists of invoices, by id, or as objects
+	disputes      map[string]*disputePart
 	subscriptions map[string]*billedSubscription
 }
 
@@ -79,27 +84,28 @@ type billMoney struct {
 	restoresOthers bool
 }
 
-// billHold is an active hold for an invoice.
+// billHold is an active hold for an invoice, a refund or a dispute.
 type billHold struct {
-	invoice, currency string
-	left              int64
+	of, currency string
+	left         int64
 }
 
 // billing makes the customer's notes about what entries and holds say.
 func (o *customer) billing() *bills {
 	if o.bills == nil {
 		o.bills = &bills{
-			paid: map[string]*billMoney{}, returned: map[string]*billMoney{}, held: map[string]*billHold{},
-			refunds: map[string]*refundPart{}, subscriptions: map[string]*billedSubscription{},
+			paid: map[string]*billMoney{}, returned: map[string]*billMoney{}, disputed: map[string]*billMoney{},
+			held: map[string]*billHold{}, ranOut: map[string]string{}, refunds: map[string]*refundPart{}, disputes: map[string]*disputePart{},
+			subscriptions: map[string]*billedSubscription{},
 		}
 	}
 	return o.bills
 }
 
-// noteBilled notes what an entry moved for an invoice or a refund. What a caller's entry
+// noteBilled notes what an entry moved for an invoice, a refund or a dispute. What a caller's entry
 // names means nothing to us, so only those of the system count.
 func (o *customer) noteBilled(e *entryRow) {
-	if string(e.createdBy) != "system" || len(e.reference) < len(invoicePrefix) || string(e.account) == "disputes" || e.isDebt() {
+	if string(e.createdBy) != "system" || len(e.reference) < len(invoicePrefix) || e.isDebt() {
 		return
 	}
 	var of map[string]*billMoney
@@ -110,6 +116,8 @@ func (o *customer) noteBilled(e *entryRow) {
 		of, id = o.billing().paid, id[len(prefix):]
 	case refundPrefix:
 		of = o.billing().returned
+	case disputePrefix:
+		of = o.billing().disputed
 	default:
 		return
 	}
@@ -127,6 +135,13 @@ func (o *customer) noteBilled(e *entryRow) {
 
 func (m *billMoney) note(prefix string, e *entryRow) {
 	switch account := string(e.account); {
+	case prefix == disputePrefix:
+		if e.isCredit {
+			m.restored += e.amount
+		} else {
+			m.debited += e.amount
+		}
+		m.mixed = m.mixed || account != "disputes"
 	case e.reverses != nil:
 		m.reversals++
 		m.restored += e.amount
@@ -135,10 +150,15 @@ func (m *billMoney) note(prefix string, e *entryRow) {
 		}
 		m.restores = string(e.reverses)
 		m.mixed = m.mixed || prefix != refundPrefix || !e.isCredit
+	case prefix == refundPrefix && !e.isCredit: // of a top-up, from its lot
+		m.debits++
+		m.debited += e.amount
+		m.debit = string(e.id)
+		m.mixed = m.mixed || account != "cash"
 	case prefix == refundPrefix:
 		m.credits++
 		m.credited += e.amount
-		m.mixed = m.mixed || !e.isCredit || account != "refunds"
+		m.mixed = m.mixed || account != "refunds"
 	case prefix == paymentPrefix:
 		m.topUps++
 		m.toppedUp += e.amount
@@ -155,16 +175,40 @@ func (m *billMoney) note(prefix string, e *entryRow) {
 	}
 }
 
-// noteHeld notes the active holds that the system made for invoices.
+// noteHeld notes the active holds that the system made for invoices, refunds and disputes.
 func (o *customer) noteHeld() {
 	for _, hold := range o.holds {
 		row := hold.row
-		if row.state != holdActive || row.createdBy != "system" || !strings.HasPrefix(row.reference, invoicePrefix) {
+		isOurs := strings.HasPrefix(row.reference, invoicePrefix) || row.pinsLot()
+		if row.createdBy != "system" || !isOurs {
 			continue
 		}
-		o.billing().held[row.id] = &billHold{
-			invoice: row.reference, currency: row.currency, left: row.amount - row.captured - row.released,
+		switch row.state {
+		case holdActive:
+			o.billing().held[row.id] = &billHold{
+				of: row.reference, currency: row.currency, left: row.amount - row.captured - row.released,
+			}
+		case holdExpired:
+			o.billing().ranOut[row.id] = row.reference
 		}
+	}
+}
+
+// claim takes a hold for a refund or a dispute, and says what is wrong with that. One that has
+// run out, after a year, holds nothing until what it was for goes on.
+func (b *bills) claim(holdID, of, currency string, amount int64, report reporter) {
+	h := b.held[holdID]
+	switch {
+	case h == nil && b.ranOut[holdID] == of:
+		return
+	case h == nil:
+		report(LawOwnedHold, "%s is to hold %d %s, and its hold %s is not active", of, amount, currency, holdID)
+		return
+	case h.of != of || h.currency != currency || h.left != amount:
+		report(LawOwnedHold, "%s is to hold %d %s; hold %s has %d %s for %s", of, amount, currency, holdID, h.left, h.currency, h.of)
+	}
+	if h.of == of {
+		delete(b.held, holdID)
 	}
 }
 
@@ -181,6 +225,8 @@ func (c *checker) billed(owner *customer, row *billedRow) {
 		c.refund(owner, row)
 	case subscriptionKind:
 		c.subscription(owner, row)
+	case disputeKind:
+		c.dispute(owner, row)
 	}
 }
 
@@ -222,8 +268,13 @@ func (c *checker) finishBilling(owner *customer) {
 	for _, id := range slices.Sorted(maps.Keys(b.held)) {
 		h := b.held[id]
 		report := c.about(owner, h.currency, nil)
-		report(LawOwnedHold, "hold %s has %d for invoice %s, which is paid, given up or not there", id, h.left, h.invoice)
+		report(LawOwnedHold, "hold %s has %d for %s, which is done, given up or not there", id, h.left, h.of)
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.disputed)) {
+		m := b.disputed[id]
+		c.about(owner, m.currency, m)(LawDisputes, "names dispute %s, which does not exist", id)
 	}
 	c.finishRefunds(owner)
+	c.finishDisputes(owner)
 	c.finishSubscriptions(owner)
 }

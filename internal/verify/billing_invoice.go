@@ -25,6 +25,8 @@ type invoiceData struct {
 
 	Debit   string       `json:"debit"`
 	Refunds []refundData `json:"refunds"`
+
+	Disputes []disputeData `json:"disputes"`
 }
 
 type lineData struct {
@@ -97,6 +99,7 @@ func (c *checker) invoice(owner *customer, row *billedRow) {
 	in.checkAttempts(row.id, report)
 	in.checkHold(row.id, b, report)
 	c.noteRefunds(owner, &in, row.id, report)
+	b.noteDisputes(&in, row.id, report)
 	if in.SubscriptionID != "" {
 		b.noteInvoice(&in, row.id, report)
 	}
@@ -202,11 +205,11 @@ func (in *invoiceData) checkHold(id string, b *bills, report reporter) {
 	case h == nil:
 		report(LawOwnedHold, "invoice %s is %s, and its hold %s is not active", id, k.State, k.HoldID)
 		return
-	case h.invoice != id || h.currency != k.Currency || h.left != k.Tender.Wallet:
+	case h.of != id || h.currency != k.Currency || h.left != k.Tender.Wallet:
 		report(LawOwnedHold, "invoice %s is to hold %d %s; hold %s has %d %s for %s", id, k.Tender.Wallet, k.Currency, k.HoldID,
-			h.left, h.currency, h.invoice)
+			h.left, h.currency, h.of)
 	}
-	if h.invoice == id {
+	if h.of == id {
 		delete(b.held, k.HoldID)
 	}
 }

@@ -14,14 +14,20 @@ type refundData struct {
 	Wallet      int64      `json:"wallet"`
 	Lines       []lineData `json:"lines"`
 
-	InvoiceID string `json:"invoice_id"` // of the object only
-	Currency  string `json:"currency"`   // the same
+	InvoiceID string `json:"invoice_id"` // of the object only, as what follows
+	Currency  string `json:"currency"`
+
+	// What a refund of a top-up has of the lot, see [collect.Pinned].
+	HoldID string `json:"hold_id"`
+	Debit  string `json:"debit"`
+	Short  int64  `json:"short"`
 }
 
 // refundPart is a refund of which one of its two places was met.
 type refundPart struct {
 	invoice, currency, state, destination string
 	card, wallet                          int64
+	ofLot                                 bool // it is of a top-up, and has something of its lot
 	isObject                              bool
 }
 
@@ -69,8 +75,11 @@ func (c *checker) noteRefunds(owner *customer, in *invoiceData, id string, repor
 				ofLine[line.ID] += line.Amount
 			}
 		}
-		c.checkReturned(owner, r, in, id)
-		b.meetRefund(r.ID, r.part(id, k.Currency), report)
+		part := r.part(id, k.Currency)
+		if part.ofLot = in.Reason == "top_up" && r.State != refundFailed; !part.ofLot {
+			c.checkReturned(owner, r, in, id)
+		}
+		b.meetRefund(r.ID, part, report)
 	}
 	if len(in.Refunds) == 0 {
 		return
@@ -150,7 +159,43 @@ func (c *checker) refund(owner *customer, row *billedRow) {
 	}
 	part := r.part(r.InvoiceID, r.Currency)
 	part.isObject = true
+	if part.ofLot = r.HoldID != "" || r.Debit != "" || r.Short > 0; part.ofLot {
+		c.checkLotRefund(owner, &r)
+	}
 	owner.billing().meetRefund(row.id, part, report)
+}
+
+// checkLotRefund holds a refund of a top-up against what it holds, and what it took of the
+// lot.
+func (c *checker) checkLotRefund(owner *customer, r *refundData) {
+	b := owner.billing()
+	money := b.returned[r.ID]
+	delete(b.returned, r.ID)
+	report := c.about(owner, r.Currency, money)
+	if money == nil {
+		money = &billMoney{currency: r.Currency}
+	}
+	of := r.Card - r.Short
+	if r.Wallet != 0 || r.Destination != "original" || r.Short < 0 || of < 0 || r.HoldID != "" && r.State != refundPending {
+		report(LawRefundOnce, "refund %s of a top-up is %s with %d of the card, %d of them missing, and %d of the wallet (%s), and hold %q",
+			r.ID, r.State, r.Card, r.Short, r.Wallet, r.Destination, r.HoldID)
+	}
+	if r.HoldID != "" {
+		b.claim(r.HoldID, r.ID, r.Currency, of, report)
+	}
+	var taken, restored int64
+	if r.State == succeeded || r.State == refundReversed {
+		taken = of
+	}
+	if r.State == refundReversed {
+		restored = of
+	}
+	if money.mixed || money.currency != r.Currency || money.debit != r.Debit || money.debits != countOf(taken) ||
+		money.debited != taken || money.restored != restored || money.reversals != countOf(restored) || money.credits > 0 ||
+		money.restoresOthers || restored > 0 && money.restores != r.Debit {
+		report(LawRefundOnce, "refund %s of a top-up is %s, takes %d of the lot by entry %q and gives %d back; %d entries took %d, %d gave %d",
+			r.ID, r.State, taken, r.Debit, restored, money.debits, money.debited, money.reversals, money.restored)
+	}
 }
 
 func (c *checker) finishRefunds(owner *customer) {

@@ -36,9 +36,10 @@ const (
 	LawHoldEnd     Law = "H3" // a hold ends once
 	LawTenders     Law = "S1" // an invoice that is paid is what the wallet and the card paid; of no other anything was taken
 	LawCardOnce    Law = "S2" // the card is charged for an invoice once, and no attempt is made beside one that is open
-	LawOwnedHold   Law = "S5" // what is held for an invoice is held by one that is to be paid
+	LawOwnedHold   Law = "S5" // what is held for an invoice, a refund or a dispute is held by one that is under way
 	LawRefunds     Law = "F1" // refunds of an invoice give back no more than was paid, of each of its parts
 	LawRefundOnce  Law = "F2" // a refund is kept with its invoice, and gives back once what it says
+	LawDisputes    Law = "F5" // a dispute is kept with its invoice, and holds and takes what it says
 	LawPeriods     Law = "Q2" // a period of a subscription is billed once
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 	LawEvents      Law = "E1" // the feed tells of each fact once
@@ -47,8 +48,8 @@ const (
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
-	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawPeriods,
-	LawAudit, LawEvents,
+	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawDisputes,
+	LawPeriods, LawAudit, LawEvents,
 }
 
 // Laws lists every law that verify checks, in the order of a report.
