@@ -21,6 +21,7 @@ import (
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
 	"github.com/billfold/billfold/internal/vault"
@@ -51,6 +52,7 @@ type faces struct {
 	payments *collect.Worker
 	topUps   *collect.AutoWorker
 	resumer  *sweep.Resumer
+	reports  *report.Job
 	auditor  *selfaudit.Auditor // nil for none
 
 	pumps []*bus.Pump // of the message brokers
@@ -137,6 +139,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	}
 	f.payments = collect.NewWorker(collector, from.logger)
 	f.topUps = collect.NewAutoWorker(collector, from.directory, from.logger)
+	f.reports = report.NewJob(from.store, from.logger)
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {
 		f.auditor = selfaudit.New(selfaudit.Config{

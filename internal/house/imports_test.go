@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/report", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
@@ -45,13 +45,18 @@ var rooms = map[string]room{
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
-			"internal/collect", "internal/ledger", "internal/money", "internal/processor", "internal/statement",
+			"internal/collect", "internal/ledger", "internal/money", "internal/processor", "internal/report", "internal/statement",
 			"internal/strictjson", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
 	"internal/statement": {
 		imports: []string{"internal/ledger", "internal/money"},
+		modules: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/dejavu"},
+	},
+	"internal/report": {
+		imports: []string{"internal/ledger", "internal/money"},
+		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
 		modules: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/dejavu"},
 	},
 	"api":                 {},
@@ -117,13 +122,13 @@ var rooms = map[string]room{
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/report", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/billing", "internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/report", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
