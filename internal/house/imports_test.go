@@ -166,7 +166,7 @@ var rooms = map[string]room{
 	},
 	"internal/storetest": {
 		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
-			"internal/ledger", "internal/money", "internal/webhook"},
+			"internal/ledger", "internal/money", "internal/report", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},

@@ -225,6 +225,9 @@ func requiredQuery(route string) string {
 	return map[string]string{
 		"GET /customers/{customer_id}/wallets/{currency}/history":   "?from=2026-03-01&to=2026-03-02",
 		"GET /customers/{customer_id}/wallets/{currency}/statement": "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/liability":                                    "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/trial-balance":                                "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/journal":                                      "?from=2026-03-01&to=2026-03-02",
 	}[route]
 }
 

@@ -65,6 +65,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
+		"liability": liabilityParams, "trial balance": trialBalanceParams, "journal": journalParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)

@@ -19,6 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 	Directory *access.Directory
 	Products  catalog.Store
 	Webhooks  *webhook.Endpoints
+
+	// Reports is where reports are read, nil for the ledger's store.
+	Reports report.Store
 
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
@@ -92,6 +96,7 @@ type Server struct {
 	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
+	reports   report.Store
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -147,6 +152,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		products:  config.Products,
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
+		reports:   config.Reports,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -166,6 +172,12 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.collector == nil && s.book != nil {
 		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
 		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
+	}
+	if s.reports == nil && s.book != nil {
+		var makes bool
+		if s.reports, makes = s.book.Store().(report.Store); !makes {
+			return nil, errors.New("the API needs a store that makes reports")
+		}
 	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)

@@ -1,0 +1,313 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billfold/billfold/internal/report"
+)
+
+const (
+	paramZone = "zone"
+	paramBy   = "by"
+)
+
+var (
+	liabilityParams    = []string{paramFrom, paramTo, paramZone, paramBy, paramCurrency, paramFormat}
+	trialBalanceParams = []string{paramFrom, paramTo, paramZone, paramCurrency, paramFormat}
+	journalParams      = []string{paramFrom, paramTo, paramZone, paramCurrency}
+)
+
+var headerCSV, headerPDF = []string{"text/csv; charset=utf-8"}, []string{"application/pdf"}
+
+// handleLiability answers with what was owed to customers and how it changed.
+func (s *Server) handleLiability(c *call) error {
+	q, err := c.query(liabilityParams...)
+	if err != nil {
+		return err
+	}
+	edges, err := q.reportEdges(q.get(paramBy))
+	if err != nil {
+		return err
+	}
+	return s.report(c, &q, edges, func(a *report.Activity) (*report.Table, error) {
+		rows, err := a.Liability()
+		return report.LiabilityTable(rows), err
+	})
+}
+
+// handleTrialBalance answers with what all accounts have.
+func (s *Server) handleTrialBalance(c *call) error {
+	q, err := c.query(trialBalanceParams...)
+	if err != nil {
+		return err
+	}
+	edges, err := q.reportEdges("")
+	if err != nil {
+		return err
+	}
+	return s.report(c, &q, edges, func(a *report.Activity) (*report.Table, error) {
+		lines, err := a.TrialBalance()
+		return report.TrialBalanceTable(lines), err
+	})
+}
+
+// report answers with a table that is made of what was moved between edges. It is a walk:
+// what a part of a quarter of an hour has is read entry by entry.
+func (s *Server) report(
+	c *call, q *query, edges []time.Time, table func(*report.Activity) (*report.Table, error),
+) error {
+	currency, err := q.currency(paramCurrency)
+	if err != nil {
+		return err
+	}
+	format, err := c.reportFormat(q)
+	if err != nil {
+		return err
+	}
+	var t *report.Table
+	err = s.inTurn(c, true, func() error {
+		a, err := report.Read(c.r.Context(), s.reports, c.tenant(), edges)
+		if err == nil {
+			t, err = table(a)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	t.Keep(currency)
+	t.Made = s.book.Now()
+	from, to := edges[0], edges[len(edges)-1]
+	switch format {
+	case "csv":
+		file, err := t.CSV()
+		return s.replyFile(c, headerCSV, t.Name, format, edges, file, err)
+	case "pdf":
+		if len(t.Rows) > report.PDFRowsMax {
+			return queryError(paramFormat, "The report has %d rows, and as PDF it may have %d; ask for csv.", len(t.Rows), report.PDFRowsMax)
+		}
+		business, err := s.directory.Business(c.r.Context(), c.tenant().BusinessID)
+		if err != nil {
+			return err
+		}
+		t.Facts = [][2]string{
+			{"Business", business.Name + ", " + string(c.tenant().Mode) + " mode"},
+			{"Period", from.Format(time.RFC3339Nano) + " to " + to.Format(time.RFC3339Nano)},
+			{"Made", t.Made.Format(time.RFC3339)},
+		}
+		file, err := t.PDF()
+		return s.replyFile(c, headerPDF, t.Name, format, edges, file, err)
+	}
+	out := append(c.scratch.out[:0], `{"from":`...)
+	out = append(appendTime(out, from.UTC()), `,"to":`...)
+	out = append(appendTime(out, to.UTC()), `,"items":[`...)
+	return s.replyList(c, append(appendTable(out, t), "]}"...))
+}
+
+// appendTable appends the rows of a table as objects. Amounts are in minor units.
+func appendTable(out []byte, t *report.Table) []byte {
+	for i := range t.Rows {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		for k, field := range t.Fields {
+			out = append(out, "{,"[min(k, 1)])
+			out = append(appendString(out, field.Name), ':')
+			switch cell := t.Rows[i].Cells[k]; {
+			case cell.Null:
+				out = append(out, "null"...)
+			case field.Kind == report.Amount:
+				out = strconv.AppendInt(out, int64(cell.Amount), 10)
+			case field.Kind == report.Number:
+				out = strconv.AppendInt(out, cell.Number, 10)
+			default:
+				out = appendString(out, cell.Text)
+			}
+		}
+		out = append(out, '}')
+	}
+	return out
+}
+
+// replyFile answers with a file to keep.
+func (s *Server) replyFile(
+	c *call, contentType []string, name, format string, edges []time.Time, file []byte, err error,
+) error {
+	if err != nil {
+		return err
+	}
+	c.w.Header()["Content-Disposition"] = []string{fmt.Sprintf(`attachment; filename="%s_%s_%s.%s"`,
+		name, edges[0].Format(time.DateOnly), edges[len(edges)-1].Format(time.DateOnly), format)}
+	return s.replyLong(c, contentType, file)
+}
+
+// reportFormat is how a report is wanted: by its parameter, or else by Accept.
+func (c *call) reportFormat(q *query) (string, error) {
+	switch format := q.get(paramFormat); format {
+	case "json", "csv", "pdf":
+		return format, nil
+	case "":
+	default:
+		return "", queryError(paramFormat, "format must be one of [json csv pdf].")
+	}
+	for _, accept := range c.r.Header["Accept"] {
+		for kind := range strings.SplitSeq(accept, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			switch strings.ToLower(strings.TrimSpace(kind)) {
+			case "text/csv":
+				return "csv", nil
+			case "application/pdf":
+				return "pdf", nil
+			}
+		}
+	}
+	return "json", nil
+}
+
+// reportPeriodsMax is how many periods a report may have.
+const reportPeriodsMax = 366
+
+// reportEdges returns where the periods of a report begin, and where the last ends. By is
+// how they are parted: by day, by month, or not at all.
+func (q *query) reportEdges(by string) ([]time.Time, error) {
+	zone, err := q.zone()
+	if err != nil {
+		return nil, err
+	}
+	from, err := q.moment(paramFrom, zone)
+	if err != nil {
+		return nil, err
+	}
+	to, err := q.moment(paramTo, zone)
+	if err != nil {
+		return nil, err
+	}
+	if !from.Before(to) {
+		return nil, queryError(paramTo, "to must be after from; it is the first moment that is not asked for.")
+	}
+	next := func(time.Time) time.Time { return to }
+	switch by {
+	case "":
+	case "day":
+		next = func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone) }
+	case "month":
+		next = func(t time.Time) time.Time { return time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, zone) }
+	default:
+		return nil, queryError(paramBy, "by must be one of [day month].")
+	}
+	edges := []time.Time{from}
+	for at := from; at.Before(to); {
+		// Where a day or a month begins in an hour that there is not, the clocks have gone on.
+		if at = next(at); !at.After(edges[len(edges)-1]) || at.After(to) {
+			at = to
+		}
+		if edges = append(edges, at); len(edges) > reportPeriodsMax+1 {
+			return nil, queryError(paramTo, "The report has more than %d periods; ask for a shorter time.", reportPeriodsMax)
+		}
+	}
+	return edges, nil
+}
+
+// zone returns the time zone in which days are meant, UTC without one.
+func (q *query) zone() (*time.Location, error) {
+	name := q.get(paramZone)
+	if name == "" {
+		return time.UTC, nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, queryError(paramZone, "zone must be a time zone of the IANA database, such as Asia/Kolkata.")
+	}
+	return zone, nil
+}
+
+// moment returns a time, or the begin of a day in a zone, that must be given.
+func (q *query) moment(name string, zone *time.Location) (time.Time, error) {
+	if len(q.get(name)) == len(time.DateOnly) {
+		day, err := q.day(name)
+		return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone), err
+	}
+	if q.get(name) == "" {
+		return time.Time{}, queryError(name, "%s must be given: a day such as 2026-01-02, or a time with a zone.", name)
+	}
+	t, err := q.since(name)
+	return t.In(zone), err
+}
+
+// handleJournal answers with the entries of a period in double entry, as CSV. It is sent
+// while it is read, so that it may be of any length; where it cannot be finished the
+// connection breaks, and nobody takes a part for the whole.
+func (s *Server) handleJournal(c *call) error {
+	q, err := c.query(journalParams...)
+	if err != nil {
+		return err
+	}
+	edges, err := q.reportEdges("")
+	if err != nil {
+		return err
+	}
+	currency, err := q.currency(paramCurrency)
+	if err != nil {
+		return err
+	}
+	connection := http.NewResponseController(c.w)
+	var journal *report.JournalWriter
+	for place, more := int64(0), true; more; {
+		var page report.JournalPage
+		err := s.inTurn(c, true, func() (err error) {
+			page, err = s.reports.Journal(c.r.Context(), c.tenant(), edges[0], edges[1], place)
+			return err
+		})
+		if err == nil && journal == nil {
+			c.journalHead(edges)
+			journal, err = report.NewJournalWriter(c.w)
+		} else if err != nil && journal != nil {
+			s.logger.Warn("a journal broke off", "request_id", c.requestID[0], "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		if err != nil {
+			return err
+		}
+		deadline := time.Now().Add(journalWriteWithin)
+		if err := connection.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			panic(http.ErrAbortHandler)
+		}
+		if err := journal.Write(kept(page.Lines, string(currency))); err != nil {
+			panic(http.ErrAbortHandler) // the caller is gone
+		}
+		place, more = page.Next, page.More
+	}
+	return nil
+}
+
+// journalWriteWithin is how long a page of a journal may take to be sent.
+const journalWriteWithin = 30 * time.Second
+
+func (c *call) journalHead(edges []time.Time) {
+	header := c.w.Header()
+	header["Content-Type"], header["Cache-Control"] = headerCSV, headerNoStore
+	header["X-Content-Type-Options"] = headerNoSniff
+	header["Content-Disposition"] = []string{fmt.Sprintf(`attachment; filename="journal_%s_%s.csv"`,
+		edges[0].Format(time.DateOnly), edges[1].Format(time.DateOnly))}
+	c.status, c.streamed = http.StatusOK, true
+	c.w.WriteHeader(http.StatusOK)
+}
+
+// kept are the lines of a currency, all without one.
+func kept(lines []report.Line, currency string) []report.Line {
+	if currency == "" {
+		return lines
+	}
+	var found []report.Line
+	for i := range lines {
+		if string(lines[i].Currency) == currency {
+			found = append(found, lines[i])
+		}
+	}
+	return found
+}
