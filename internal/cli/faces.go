@@ -100,6 +100,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Book:       book,
 		Directory:  from.directory,
 		Products:   from.store,
+		Reports:    from.store,
 		Collector:  collector,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,

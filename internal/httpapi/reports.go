@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/report"
 )
 
@@ -310,4 +312,21 @@ func kept(lines []report.Line, currency string) []report.Line {
 		}
 	}
 	return found
+}
+
+// noReports is a store that makes none.
+type noReports struct{}
+
+var errNoReports = ledger.Errorf(ledger.CodeStorageUnavailable, "The store makes no reports.")
+
+func (noReports) FoldReports(context.Context, int) (bool, error) { return false, nil }
+
+func (noReports) ReadReports(context.Context, ledger.Tenant, func(report.Source) error) error {
+	return errNoReports
+}
+
+func (noReports) Journal(
+	context.Context, ledger.Tenant, time.Time, time.Time, int64,
+) (report.JournalPage, error) {
+	return report.JournalPage{}, errNoReports
 }
