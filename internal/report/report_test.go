@@ -82,7 +82,9 @@ func newWorld(t *testing.T, db store) *world {
 			t.Fatal(err)
 		}
 		for n := range customers {
-			c := ledger.Customer{Tenant: tenant, ID: customer(n), Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch}
+			c := ledger.Customer{
+				Tenant: tenant, ID: customer(n), Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch,
+			}
 			if _, err := db.CreateCustomer(t.Context(), c, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +124,8 @@ func (w *world) act(random *rand.Rand, tenant ledger.Tenant) {
 			post.Category, post.Purpose = ledger.Promotional, ledger.Purpose{}
 		}
 		if random.IntN(2) == 0 {
-			post.ExpiresAt = epoch.Add(time.Duration(w.ticks.Load())*time.Microsecond + time.Duration(2+random.IntN(200))*time.Hour)
+			hours := time.Duration(2+random.IntN(200)) * time.Hour
+			post.ExpiresAt = epoch.Add(time.Duration(w.ticks.Load())*time.Microsecond + hours)
 		}
 		_, _ = w.book.Post(ctx, post)
 	case action < 6:
@@ -207,7 +210,8 @@ func (w *world) entries(tenant ledger.Tenant) (all naive) {
 	all.credits = make(map[string]*ledger.Entry)
 	for n := range customers {
 		for before := int64(0); ; {
-			list, err := w.db.Entries(w.Context(), tenant, customer(n), ledger.EntryFilter{}, ledger.Page{Limit: 100, Before: before})
+			page := ledger.Page{Limit: 100, Before: before}
+			list, err := w.db.Entries(w.Context(), tenant, customer(n), ledger.EntryFilter{}, page)
 			if err != nil {
 				w.Fatal(err)
 			}
