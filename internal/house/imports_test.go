@@ -56,7 +56,7 @@ var rooms = map[string]room{
 	},
 	"internal/report": {
 		imports: []string{"internal/ledger", "internal/money"},
-		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
+		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite"},
 		modules: []string{"codeberg.org/go-pdf/fpdf", "github.com/go-fonts/dejavu"},
 	},
 	"api":                 {},
