@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/paper"
 	"github.com/billfold/billfold/internal/report"
 )
 
@@ -24,7 +25,7 @@ var (
 	journalParams      = []string{paramFrom, paramTo, paramZone, paramCurrency}
 )
 
-var headerCSV, headerPDF = []string{"text/csv; charset=utf-8"}, []string{"application/pdf"}
+var headerCSV = []string{"text/csv; charset=utf-8"}
 
 // handleLiability answers with what was owed to customers and how it changed.
 func (s *Server) handleLiability(c *call) error {
@@ -97,10 +98,10 @@ func (s *Server) report(
 		if err != nil {
 			return err
 		}
-		t.Facts = [][2]string{
-			{"Business", business.Name + ", " + string(c.tenant().Mode) + " mode"},
-			{"Period", from.Format(time.RFC3339Nano) + " to " + to.Format(time.RFC3339Nano)},
-			{"Made", t.Made.Format(time.RFC3339)},
+		t.Facts = []paper.Fact{
+			{Name: "Business", Text: business.Name + ", " + string(c.tenant().Mode) + " mode"},
+			{Name: "Period", Text: from.Format(time.RFC3339Nano) + " to " + to.Format(time.RFC3339Nano)},
+			{Name: "Made", Text: t.Made.Format(time.RFC3339)},
 		}
 		file, err := t.PDF()
 		return s.replyFile(c, headerPDF, t.Name, format, edges, file, err)

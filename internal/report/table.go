@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/paper"
 )
 
 // Kind says what the cells of a column hold.
@@ -18,11 +19,13 @@ const (
 	Number
 )
 
-// Field is a column of a table. Programs know its name; the title is for people.
+// Field is a column of a table. Programs know its name; the title is for people. On paper
+// one that wraps may take several lines; no more than one does.
 type Field struct {
 	Name  string
 	Title string
 	Kind  Kind
+	Wraps bool
 }
 
 // Cell is one value.
@@ -43,7 +46,7 @@ type Row struct {
 type Table struct {
 	Name   string // of the file
 	Title  string
-	Facts  [][2]string // what stands above it on paper
+	Facts  []paper.Fact // what stands above it on paper
 	Fields []Field
 	Rows   []Row
 	Made   time.Time
@@ -61,11 +64,11 @@ const timeForm = "2006-01-02T15:04:05.000000Z"
 // LiabilityTable shows a roll-forward.
 func LiabilityTable(rows []RollForward) *Table {
 	t := &Table{Name: "liability", Title: "Liability roll-forward", Fields: []Field{
-		{"from", "From", Text}, {"to", "To", Text}, {"currency", "Currency", Text}, {"category", "Category", Text},
-		{"opening", "Opening", Amount}, {"funded", "Funded", Amount}, {"promoted", "Promoted", Amount},
-		{"spent", "Spent", Amount}, {"refunded", "Refunded", Amount}, {"expired", "Expired", Amount},
-		{"disputed", "Disputed", Amount}, {"adjusted", "Adjusted", Amount}, {"closing", "Closing", Amount},
-		{"entries", "Entries", Number},
+		{Name: "from", Title: "From", Kind: Text}, {Name: "to", Title: "To", Kind: Text}, {Name: "currency", Title: "Currency", Kind: Text}, {Name: "category", Title: "Category", Kind: Text},
+		{Name: "opening", Title: "Opening", Kind: Amount}, {Name: "funded", Title: "Funded", Kind: Amount}, {Name: "promoted", Title: "Promoted", Kind: Amount},
+		{Name: "spent", Title: "Spent", Kind: Amount}, {Name: "refunded", Title: "Refunded", Kind: Amount}, {Name: "expired", Title: "Expired", Kind: Amount},
+		{Name: "disputed", Title: "Disputed", Kind: Amount}, {Name: "adjusted", Title: "Adjusted", Kind: Amount}, {Name: "closing", Title: "Closing", Kind: Amount},
+		{Name: "entries", Title: "Entries", Kind: Number},
 	}}
 	for _, r := range rows {
 		cells := []Cell{instant(r.From), instant(r.To), currency(r.Currency), text(r.Category), amount(r.Opening)}
@@ -80,8 +83,8 @@ func LiabilityTable(rows []RollForward) *Table {
 // TrialBalanceTable shows a trial balance.
 func TrialBalanceTable(lines []Balance) *Table {
 	t := &Table{Name: "trial_balance", Title: "Trial balance", Fields: []Field{
-		{"currency", "Currency", Text}, {"account", "Account", Text}, {"opening", "Opening", Amount},
-		{"debit", "Debit", Amount}, {"credit", "Credit", Amount}, {"closing", "Closing", Amount},
+		{Name: "currency", Title: "Currency", Kind: Text}, {Name: "account", Title: "Account", Kind: Text}, {Name: "opening", Title: "Opening", Kind: Amount},
+		{Name: "debit", Title: "Debit", Kind: Amount}, {Name: "credit", Title: "Credit", Kind: Amount}, {Name: "closing", Title: "Closing", Kind: Amount},
 	}}
 	for _, l := range lines {
 		t.Rows = append(t.Rows, Row{l.Currency, []Cell{
