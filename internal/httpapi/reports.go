@@ -74,7 +74,7 @@ func (s *Server) report(
 	}
 	var t *report.Table
 	err = s.inTurn(c, true, func() error {
-		a, err := report.Read(c.r.Context(), s.reports, c.tenant(), edges)
+		a, err := report.Read(c.r.Context(), s.reports, c.tenant(), edges, currency)
 		if err == nil {
 			t, err = table(a)
 		}
@@ -83,7 +83,6 @@ func (s *Server) report(
 	if err != nil {
 		return err
 	}
-	t.Keep(currency)
 	t.Made = s.book.Now()
 	from, to := edges[0], edges[len(edges)-1]
 	switch format {

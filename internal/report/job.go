@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 )
 
 const (
@@ -66,10 +67,12 @@ func CatchUp(ctx context.Context, store Store) error {
 	}
 }
 
-// Read reads the activity of a tenant around edges.
-func Read(ctx context.Context, store Store, tenant ledger.Tenant, edges []time.Time) (a *Activity, err error) {
+// Read reads the activity of a tenant around edges, see [ReadActivity].
+func Read(
+	ctx context.Context, store Store, tenant ledger.Tenant, edges []time.Time, only money.Currency,
+) (a *Activity, err error) {
 	err = store.ReadReports(ctx, tenant, func(src Source) (err error) {
-		a, err = ReadActivity(src, edges)
+		a, err = ReadActivity(src, edges, only)
 		return err
 	})
 	return a, err

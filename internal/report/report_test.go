@@ -185,7 +185,7 @@ func (w *world) storm(actions int) {
 					w.Errorf("add up: got error %v, want none", err)
 				}
 				edge := epoch.Add(time.Duration(rand.Int64N(w.ticks.Load()+1)) * time.Microsecond)
-				a, err := report.Read(w.Context(), w.db, shop, []time.Time{epoch, edge})
+				a, err := report.Read(w.Context(), w.db, shop, []time.Time{epoch, edge}, "")
 				if err == nil {
 					_, err = a.Liability()
 				}
@@ -317,7 +317,7 @@ func (w *world) compare(tenant ledger.Tenant) {
 	}
 	for _, edge := range edges {
 		edge[0], edge[1] = edge[0].Truncate(time.Microsecond), edge[1].Truncate(time.Microsecond)
-		a, err := report.Read(w.Context(), w.db, tenant, edge)
+		a, err := report.Read(w.Context(), w.db, tenant, edge, "")
 		if err != nil {
 			w.Fatal(err)
 		}

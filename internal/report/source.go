@@ -81,6 +81,7 @@ type JournalPage struct {
 // Activity is what was moved before, between and behind points in time.
 type Activity struct {
 	edges []int64
+	only  money.Currency // empty: all
 
 	// moved has one more than there are edges.
 	moved   []map[movementKey]*Sum
@@ -93,10 +94,11 @@ type movementKey struct {
 }
 
 // ReadActivity adds up everything that a tenant's entries moved, parted at the
-// edges, which must be in rising order: what was made at an edge comes behind it. It
-// fails where this is not, to the cent, what the wallets have.
-func ReadActivity(src Source, edges []time.Time) (*Activity, error) {
-	a := &Activity{moved: make([]map[movementKey]*Sum, len(edges)+1)}
+// edges, which must be in rising order: what was made at an edge comes behind it. Only is
+// the one currency that is asked for, empty for all. It fails where this is not, to the
+// cent, what the wallets have.
+func ReadActivity(src Source, edges []time.Time, only money.Currency) (*Activity, error) {
+	a := &Activity{only: only, moved: make([]map[movementKey]*Sum, len(edges)+1)}
 	for i := range a.moved {
 		a.moved[i] = make(map[movementKey]*Sum)
 	}
@@ -188,6 +190,9 @@ func (a *Activity) line(line *Line) {
 }
 
 func (a *Activity) count(at int64, key movementKey, sum Sum) {
+	if a.only != "" && a.only != key.currency {
+		return
+	}
 	moved := a.moved[a.interval(at)]
 	if moved[key] == nil {
 		moved[key] = new(Sum)
@@ -225,6 +230,9 @@ func (a *Activity) check() error {
 		}
 	}
 	for currency, has := range a.wallets {
+		if a.only != "" && a.only != currency {
+			continue
+		}
 		if sums[currency] == nil && has.Balance != 0 {
 			return fmt.Errorf("report: the wallets in %s have %d and no entries", currency, has.Balance)
 		}

@@ -94,20 +94,6 @@ func TrialBalanceTable(lines []Balance) *Table {
 	return t
 }
 
-// Keep leaves the rows of one currency, all without one.
-func (t *Table) Keep(currency money.Currency) {
-	if currency == "" {
-		return
-	}
-	kept := t.Rows[:0]
-	for _, row := range t.Rows {
-		if row.Currency == currency {
-			kept = append(kept, row)
-		}
-	}
-	t.Rows = kept
-}
-
 // shown is a cell for people and their programs: amounts in whole currency with a point.
 func (r *Row) shown(field Field, cell Cell) string {
 	switch {
