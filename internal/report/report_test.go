@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
@@ -22,6 +23,7 @@ import (
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/sqlite"
+	"github.com/billfold/billfold/internal/verify"
 )
 
 var cluster *pgtest.Cluster
@@ -41,7 +43,8 @@ type store interface {
 	Close() error
 }
 
-func onStores(t *testing.T, f func(t *testing.T, db store)) {
+// onStores runs a test on each store. Where says verify what to look at.
+func onStores(t *testing.T, f func(t *testing.T, db store, where verify.Options)) {
 	quiet := slog.New(slog.DiscardHandler)
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
@@ -50,16 +53,17 @@ func onStores(t *testing.T, f func(t *testing.T, db store)) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		f(t, db)
+		f(t, db, verify.Options{Path: db.Path()})
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		db, err := postgres.Open(t.Context(), postgres.Config{URL: cluster.Database(t, ""), Logger: quiet})
+		url := cluster.Database(t, "")
+		db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		f(t, db)
+		f(t, db, verify.Options{DatabaseURL: url})
 	})
 }
 
@@ -286,9 +290,10 @@ func (n *naive) liability(from, to time.Time, currency money.Currency, category 
 // A report is what somebody finds who adds up all entries, at any points in time, while
 // others write and add up, and once all is added up.
 func TestReportsAreTheEntries(t *testing.T) {
-	onStores(t, func(t *testing.T, db store) {
+	onStores(t, func(t *testing.T, db store, where verify.Options) {
 		w := newWorld(t, db)
 		w.storm(60)
+		w.verify(where)
 		for _, tenant := range []ledger.Tenant{shop, other} {
 			w.compare(tenant)
 		}
@@ -299,7 +304,56 @@ func TestReportsAreTheEntries(t *testing.T) {
 			w.compare(tenant)
 			w.compareJournal(tenant)
 		}
+		w.verify(where)
+		if where.DatabaseURL != "" {
+			w.corrupt(where)
+		}
 	})
+}
+
+// verify holds the ledger and its roll-ups against each other.
+func (w *world) verify(where verify.Options) {
+	w.Helper()
+	if found, err := verify.Run(w.Context(), where); err != nil || !found.Clean() {
+		w.Fatalf("verify: got %v, %v; want every law kept", found.Findings, err)
+	}
+}
+
+// corrupt changes roll-ups of a database, each of which verify must name. Those of a file
+// have a test beside it.
+func (w *world) corrupt(where verify.Options) {
+	conn, err := pgx.Connect(w.Context(), where.DatabaseURL)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer conn.Close(w.Context())
+	for do, undo := range map[string]string{
+		`update report_sums set credited = credited + 1`:                     `update report_sums set credited = credited - 1`,
+		`update report_sums set debited = debited + 1`:                       `update report_sums set debited = debited - 1`,
+		`update report_sums set entries = entries + 1`:                       `update report_sums set entries = entries - 1`,
+		`update report_sums set label = 'x' || label`:                        `update report_sums set label = substr(label, 2)`,
+		`update report_sums set start = start + interval '9999 days'`:        `update report_sums set start = start - interval '9999 days'`,
+		`update report_places set first = first - 1`:                         `update report_places set first = first + 1`,
+		`update report_places set last = last + 1`:                           `update report_places set last = last - 1`,
+		`update report_places set start = start + interval '9999 days'`:      `update report_places set start = start - interval '9999 days'`,
+		`update report_progress set through = through + 1000`:                `update report_progress set through = through - 1000`,
+		`update report_progress set through = through - 1 where through > 1`: `update report_progress set through = through + 1 where through > 1`,
+		`update report_sums set currency = 'X' || currency`:                  `update report_sums set currency = substr(currency, 2)`,
+		`create table kept as select * from report_sums where span = 'expiry'; delete from report_sums where span = 'expiry'`: `
+			insert into report_sums select * from kept; drop table kept`,
+	} {
+		if _, err := conn.Exec(w.Context(), do); err != nil {
+			w.Fatalf("%s: %v", do, err)
+		}
+		found, err := verify.Run(w.Context(), where)
+		if err != nil || len(found.Findings) != 1 || found.Findings[0].Law != verify.LawRollUps {
+			w.Errorf("%s: got findings %v and error %v, want one of law %s", do, found.Findings, err, verify.LawRollUps)
+		}
+		if _, err := conn.Exec(w.Context(), undo); err != nil {
+			w.Fatalf("%s: %v", undo, err)
+		}
+	}
+	w.verify(where)
 }
 
 func (w *world) compare(tenant ledger.Tenant) {
