@@ -87,6 +87,7 @@ func payWith(
 		return change, err
 	}
 	of.Subscription = next.Subscription
+	of.PayBy(method)
 	return change, of.put(&change, s, next.Events, nil, m)
 }
 

@@ -43,6 +43,7 @@ type SubscriptionOrder struct {
 type BillTerms struct {
 	Metadata    json.RawMessage // of the payment, nil for that of the subscription
 	Description string          // of the lines, empty for that of the product
+	ReturnURL   string          // where the customer goes on to from the page on which they pay
 	LeaveWallet bool            // the wallet is not to pay
 	Purchase    bool            // the card may pay the processor's minimum, and the wallet gets what is too much
 }
@@ -59,6 +60,9 @@ func (t *BillTerms) apply(invoice *Invoice) {
 	t.Apply(&invoice.Collection.Policy.Tender)
 	if t.Metadata != nil {
 		invoice.Metadata = t.Metadata
+	}
+	if t.ReturnURL != "" {
+		invoice.ReturnURL = t.ReturnURL
 	}
 	for i := range invoice.Items {
 		if t.Description != "" {

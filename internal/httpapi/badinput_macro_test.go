@@ -48,6 +48,8 @@ var validBodies = map[string][]jsonMember{
 	"SG": {{"product_id", `"«plan»"`}, {"quantity", `1`}, {"proration_billing_mode", `"do_not_bill"`}},
 	"SM": {{"type", `"existing"`}, {"payment_method_id", `"pm_sandbox_ok"`}},
 	"Q":  {{"token", `"pm_sandbox_ok"`}},
+	"TC": {{"frozen_time", `"2027-01-31T12:00:00Z"`}, {"name", `"A year"`}},
+	"TA": {{"frozen_time", `"2027-02-28T12:00:00Z"`}},
 	"SU": {{"return_url", `"https://shop.example/account"`}},
 	"S":  {{"payment_id", `"«paid»"`}, {"amount", `1`}, {"destination", `"wallet"`}},
 	"I":  {{"amount", `500`}, {"currency", `"USD"`}, {"payment_method_id", `"pm_sandbox_ok"`}},

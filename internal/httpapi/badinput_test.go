@@ -200,6 +200,8 @@ var routeNames = map[string]string{
 	"SU": "POST /customers/«cus»/payment-methods/setup",
 	"S":  "POST /refunds",
 
+	"TC": "POST /test-clocks",
+	"TA": "POST /test-clocks/«clock»/advance",
 	"SN": "POST /subscriptions",
 	"SP": "PATCH /subscriptions/«sub»",
 	"SC": "POST /subscriptions/«demand»/charge",
@@ -227,6 +229,7 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
 			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"], routeNames["SU"],
 			routeNames["G"], routeNames["J"], routeNames["S"], routeNames["I"], routeNames["O"],
+			routeNames["TC"], routeNames["TA"],
 			routeNames["SN"], routeNames["SP"], routeNames["SC"], routeNames["SG"], routeNames["SM"],
 		}
 	case routeNames[route] != "":
@@ -257,6 +260,10 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 // kindOf returns the short name of the write route that a route is like.
 func kindOf(route string) string {
 	switch {
+	case strings.HasSuffix(route, "/advance"):
+		return "TA"
+	case strings.HasPrefix(route, "POST /test-clocks"):
+		return "TC"
 	case strings.HasSuffix(route, "/charge"):
 		return "SC"
 	case strings.HasSuffix(route, "/change-plan"):

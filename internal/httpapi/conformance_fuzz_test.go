@@ -56,6 +56,7 @@ type shopper struct {
 	subscriptions []string
 	charged       []string // paths of charges on demand
 	scheduled     []string // paths of changes of plan that wait
+	clocks        []string // none in live mode
 }
 
 // fuzz is one run of the test.
@@ -132,6 +133,9 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
 					f.must(http.StatusOK, s.write, "PUT", rule, autoTopUpBody)
 					s.rules = append(s.rules, rule)
+				}
+				for range 4 {
+					s.clocks = append(s.clocks, f.testClock(s.write))
 				}
 			}
 			f.shoppers = append(f.shoppers, s)
@@ -282,6 +286,9 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
 		"charge_path":       own(func(s *shopper) []string { return s.charged }),
 		"scheduled_path":    own(func(s *shopper) []string { return s.scheduled }),
+		"test_clock_id":     own(func(s *shopper) []string { return s.clocks }),
+		"test_clock":        own(func(s *shopper) []string { return s.clocks }),
+		"frozen_time":       func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 330+g.IntN(300)).Format(time.RFC3339Nano) },
 		"zone":              func(g *grammar) string { return g.pick([]string{"UTC", "Asia/Kolkata"}) },
 		"product_currency":  func(*grammar) string { return "USD" },
 		"start_date":        func(*grammar) string { return "2026-03-01T12:00:00Z" },
@@ -408,6 +415,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		s.subscriptions = append(s.subscriptions, id)
 		s.charged = append(s.charged, "/subscriptions/"+id+"/charge")
 		s.scheduled = append(s.scheduled, "/subscriptions/"+id+"/change-plan/scheduled")
+	}
+	if id := between(body, `{"test_clock_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/test-clocks" {
+		s.clocks = append(s.clocks, id)
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)

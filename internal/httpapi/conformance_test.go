@@ -94,6 +94,7 @@ type visited struct {
 	subscription    string // to it
 	charged         string // one on demand
 	used            string // a payment method of the second
+	testClock       string
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -109,7 +110,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 29, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: visits, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -129,6 +130,9 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		}
 	}
 }
+
+// visits is how many requests newVisited makes.
+const visits = 30
 
 func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *visited {
 	t.Helper()
@@ -180,6 +184,7 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
 	v.refund = refund["refund_id"].(string)
 	v.session = v.rig.session(v.write, v.customer)
+	v.testClock = v.rig.testClock(v.write)
 	v.plan = v.rig.plan(v.write)
 	v.subscription = v.rig.subscribe(v.write, v.friend, v.plan, `,"payment_method_id":"pm_sandbox_ok"`)
 	v.used = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok"}`)["payment_method_id"].(string)
@@ -206,6 +211,12 @@ func (v *visited) admitted(operation *apitest.Operation) string {
 func (r *rig) product(key string) string {
 	r.Helper()
 	return r.must(200, key, "POST", "/products", jsonObject(validBodies["G"]))["product_id"].(string)
+}
+
+// testClock makes a test clock.
+func (r *rig) testClock(key string) string {
+	r.Helper()
+	return r.must(200, key, "POST", "/test-clocks", jsonObject(validBodies["TC"]))["test_clock_id"].(string)
 }
 
 // webhook makes an endpoint that an event of a customer is to be sent to. A change
@@ -245,7 +256,7 @@ func (v *visited) path(operation *apitest.Operation) string {
 	}
 	return strings.NewReplacer("{subscription_id}", subscription, "{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{test_clock_id}", v.testClock).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -359,6 +370,8 @@ func (v *visited) ended(operation *apitest.Operation, kind, path string) string 
 	case operation.ID == "delete_webhook":
 		another, _ := v.rig.webhook(v.write, v.customer)
 		return strings.Replace(path, v.webhook, another, 1)
+	case operation.ID == "delete_test_clock":
+		return strings.Replace(path, v.testClock, v.rig.testClock(v.write), 1)
 	case operation.ID == "delete_product":
 		return strings.Replace(path, v.product, v.rig.product(v.write), 1)
 	case kind == "M":
@@ -377,7 +390,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	at.ruled(path, status)
 	defer at.scheduled(operation, status)()
 	switch status {
-	case http.StatusOK:
+	case http.StatusOK, http.StatusNoContent:
 		path = at.ended(operation, kind, path)
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
@@ -432,7 +445,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 // usedUp is what an operation is asked with of which no more requests are left.
 func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
 	key, path = v.admitted(operation), v.path(operation)
-	for range 29 {
+	for range visits {
 		if key == v.session { // of which nothing was used yet
 			v.do(key, operation.Method, path, "")
 		}
@@ -444,7 +457,8 @@ func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
 func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
-		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa")
+		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa",
+		v.testClock, "clk_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.
@@ -472,9 +486,7 @@ func TestOptions(t *testing.T) {
 	r := newRig(t, storeKinds()["model"](t), rigOptions{})
 	key := r.business("Shop").TestKey
 	for _, operation := range r.contracts[0].Operations() {
-		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
-			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa", "{subscription_id}", "sub_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+		path := unknownIDs.Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

@@ -73,7 +73,10 @@ func (c *call) decodeCustomer(names []string, required int) (customerUpdate, err
 			return update, err
 		}
 		update.reuse = given && !createNew
-		if update.clock, _, err = f.text(customerClock); err != nil {
+		if update.clock, given, err = f.text(customerClock); err == nil && given && update.clock == "" {
+			err = ledger.FieldErrorf(ledger.CodeTestClock, "test_clock", "there is no test clock %q", "")
+		}
+		if err != nil {
 			return update, err
 		}
 	}

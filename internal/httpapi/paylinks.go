@@ -14,14 +14,15 @@ var noSecret = []byte(`"client_secret":"","expires_on":null,"payment_link":null,
 
 // created is what of the answer of a created payment is not kept.
 type created struct {
-	Secret    string        `json:"client_secret"`
+	Secret    *string       `json:"client_secret"`
 	ExpiresOn *collect.Time `json:"expires_on"`
 	Link      *string       `json:"payment_link"`
 }
 
-// replyCreated answers with a payment that was created: what is kept of the answer, and
-// the secret of its page. The link, and until when it can be paid with, are told to whoever
-// asks for them.
+// replyCreated answers with a payment that was created, or a subscription: what is kept of
+// the answer, and the secret of the page on which its payment can be paid. The link, and
+// until when it can be paid with, are told to whoever asks for them. A subscription whose
+// first period is free has no payment, and none of the three.
 func (s *Server) replyCreated(c *call, answer []byte, link bool) error {
 	var of struct {
 		PaymentID string `json:"payment_id"`
@@ -29,18 +30,22 @@ func (s *Server) replyCreated(c *call, answer []byte, link bool) error {
 	if err := json.Unmarshal(answer, &of); err != nil {
 		return err
 	}
-	id := collect.InvoiceIDPrefix + of.PaymentID[len(collect.PaymentIDPrefix):]
-	told := created{Secret: s.links.Invoice(c.tenant(), id)}
-	if link {
-		invoice, err := s.collector.Invoice(c.r.Context(), c.tenant(), id)
-		if err != nil {
-			return err
+	var told created
+	if of.PaymentID != "" {
+		id := collect.InvoiceIDPrefix + of.PaymentID[len(collect.PaymentIDPrefix):]
+		secret := s.links.Invoice(c.tenant(), id)
+		told.Secret = &secret
+		if link {
+			invoice, err := s.collector.Invoice(c.r.Context(), c.tenant(), id)
+			if err != nil {
+				return err
+			}
+			if at, _ := s.linkOf(invoice); !at.IsZero() {
+				told.ExpiresOn = (*collect.Time)(&at)
+			}
+			url := s.links.URL(secret)
+			told.Link = &url
 		}
-		if at, _ := s.linkOf(invoice); !at.IsZero() {
-			told.ExpiresOn = (*collect.Time)(&at)
-		}
-		url := s.links.URL(told.Secret)
-		told.Link = &url
 	}
 	text, err := json.Marshal(told)
 	if err != nil {

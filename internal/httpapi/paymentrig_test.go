@@ -110,6 +110,7 @@ func (f *badInput) sell(tenant ledger.Tenant, key string) {
 	f.names["plan"] = f.plan(key)
 	byCard := `,"payment_method_id":"pm_sandbox_ok"`
 	f.names["sub"] = f.subscribe(key, f.names["poor"], f.names["plan"], byCard)
+	f.names["clock"] = f.testClock(key)
 	f.names["demand"] = f.subscribe(key, f.names["poor"], f.names["plan"], mandateOnly+byCard)
 	f.names["ended"] = f.subscribe(key, f.names["poor"], f.names["plan"], mandateOnly)
 	f.must(200, key, "PATCH", "/subscriptions/"+f.names["ended"], `{"status":"cancelled"}`)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
@@ -41,13 +42,8 @@ func (s *Server) handlePaymentCreate(c *call) error {
 		return err
 	}
 	p := payment{server: s, call: c, request: &request}
-	if request.CustomerID != "" {
-		if !isID(request.CustomerID, "cus_") {
-			return errNotFound
-		}
-		if p.customer, err = s.book.Store().Customer(c.r.Context(), c.tenant(), request.CustomerID); err != nil {
-			return err
-		}
+	if err := p.namedCustomer(); err != nil {
+		return err
 	}
 	if !c.keyed && c.resent() {
 		return errKeyRequired
@@ -55,7 +51,7 @@ func (s *Server) handlePaymentCreate(c *call) error {
 	if c.keyed {
 		p.print = request.fingerprint()
 		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(p.print[:])}
-		if done, err := p.replay(); done || err != nil {
+		if done, err := p.replay(p.replyCreated); done || err != nil {
 			return err
 		}
 	}
@@ -83,9 +79,9 @@ type payment struct {
 
 func (p *payment) ctx() context.Context { return p.call.r.Context() }
 
-// replay answers a request that was carried out before under its key, and reports
-// whether it was.
-func (p *payment) replay() (bool, error) {
+// replay answers a request that was carried out before under its key, with what was kept
+// of its answer, and reports whether it was.
+func (p *payment) replay(reply func(kept []byte) error) (bool, error) {
 	store := p.server.book.Store()
 	found, at, err := collect.FindRequest(p.ctx(), store, p.call.tenant(), p.kept.Route, p.kept.Key)
 	if found == nil || err != nil {
@@ -95,7 +91,30 @@ func (p *payment) replay() (bool, error) {
 		return false, ledger.KeyReused(at)
 	}
 	p.call.w.Header()["Idempotency-Replayed"] = headerTrue
-	return true, p.server.replyCreated(p.call, found.Answer, p.request.Link)
+	return true, reply(found.Answer)
+}
+
+// replyCreated answers with a payment that was made, or a subscription.
+func (p *payment) replyCreated(kept []byte) error {
+	return p.server.replyCreated(p.call, kept, p.request.Link)
+}
+
+// replyKept answers with what was kept of an answer, which is all of it.
+func (c *call) replyKept(kept []byte) error {
+	c.reply(http.StatusOK, append(c.scratch.out[:0], kept...))
+	return nil
+}
+
+// namedCustomer finds the customer whom the request names by an id, if it does.
+func (p *payment) namedCustomer() (err error) {
+	switch id := p.request.CustomerID; {
+	case id == "":
+	case !isID(id, "cus_"):
+		err = errNotFound
+	default:
+		p.customer, err = p.server.book.Store().Customer(p.ctx(), p.call.tenant(), id)
+	}
+	return err
 }
 
 // findCustomer finds the newest customer with the e-mail address, where the request names
@@ -330,9 +349,9 @@ func (p *payment) carryOut() error {
 		if p.replayed {
 			c.w.Header()["Idempotency-Replayed"] = headerTrue
 		}
-		return s.replyCreated(c, found.Answer, p.request.Link)
+		return p.replyCreated(found.Answer)
 	}
-	return s.replyCreated(c, paymentAnswer(p.request.Cart)(&p.invoice, &p.customer), p.request.Link)
+	return p.replyCreated(paymentAnswer(p.request.Cart)(&p.invoice, &p.customer))
 }
 
 // goOn has an invoice go on until it waits for something, or for as long as a request may

@@ -159,7 +159,7 @@ func TestPaymentsRefused(t *testing.T) {
 		{"pdt_cheap000", "", 422, "REQUEST_AMOUNT_BELOW_MINIMUM"},
 		{"pdt_tenner00", `,"payment_method_id":"pm_of_nobody00"`, 404, "NOT_FOUND"},
 		{"pdt_tenner00", `,"payment_method_id":"card"`, 404, "NOT_FOUND"},
-		{"pdt_tenner00", `,"return_url":"https://a@b.example/"`, 422, "INVALID_RETURN_URL"},
+		{"pdt_tenner00", `,"return_url":"https://a@b.example/"`, 422, "INVALID_REQUEST_PARAMETERS"},
 		{"pdt_tenner00", `,"discount_codes":["TEN"]`, 422, "NOT_OFFERED"},
 		{"pdt_tenner00", `,"billing_currency":"INR"`, 422, "INVALID_REQUEST_PARAMETERS"},
 		{"pdt_tenner00", `,"billing_currency":"XXX"`, 422, "UNSUPPORTED_CURRENCY"},

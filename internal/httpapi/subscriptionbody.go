@@ -21,9 +21,9 @@ import (
 var subscribeFields = []string{
 	"product_id", "quantity", "customer", "billing",
 	"payment_method_id", "metadata", "trial_period_days", "on_demand", "billing_currency", "customer_business_name", "tax_id",
-	"zone", "return_url", "redirect_immediately", "show_saved_payment_methods",
+	"zone", "return_url", "payment_link", "redirect_immediately", "show_saved_payment_methods",
 	"addons", "allowed_payment_method_types", "discount_code", "discount_codes", "force_3ds", "mandate_min_amount_inr_paise",
-	"one_time_product_cart", "payment_link", "require_phone_number", "short_link",
+	"one_time_product_cart", "require_phone_number", "short_link",
 }
 
 const (
@@ -40,6 +40,7 @@ const (
 	subscribeTaxID
 	subscribeZone
 	subscribeReturnURL
+	subscribeLink
 	subscribeRedirect
 	subscribeShowSaved
 	subscribeAddons
@@ -52,9 +53,9 @@ var subscribeKinds = [...]strictjson.Kind{
 	subscribeBilling: strictjson.Object, subscribeMethod: strictjson.String, subscribeMetadata: strictjson.Object,
 	subscribeTrial: strictjson.Number, subscribeOnDemand: strictjson.Object, subscribeCurrency: strictjson.String,
 	subscribeBusinessName: strictjson.String, subscribeTaxID: strictjson.String, subscribeZone: strictjson.String,
-	subscribeReturnURL: strictjson.String, subscribeRedirect: strictjson.Bool, subscribeShowSaved: strictjson.Bool,
+	subscribeReturnURL: strictjson.String, subscribeLink: strictjson.Bool, subscribeRedirect: strictjson.Bool, subscribeShowSaved: strictjson.Bool,
 	subscribeAddons: strictjson.Array, strictjson.Array, strictjson.String, strictjson.Array, strictjson.Bool,
-	strictjson.Number, strictjson.Array, strictjson.Bool, strictjson.Bool, strictjson.Bool,
+	strictjson.Number, strictjson.Array, strictjson.Bool, strictjson.Bool,
 }
 
 // subscribeRequest is what a request for a subscription says, in the one form that its
@@ -169,6 +170,12 @@ func (c *call) decodeSubscribe() (r subscribeRequest, err error) {
 	}
 	if err := f.onDemand(subscribeOnDemand, &r); err != nil {
 		return r, err
+	}
+	r.Link, _, _ = f.boolean(subscribeLink)
+	if r.ReturnURL, _, _ = f.text(subscribeReturnURL); r.ReturnURL != "" {
+		if err := collect.ReturnURL(r.ReturnURL); err != nil {
+			return r, err
+		}
 	}
 	return r, f.subscribeTexts(&r)
 }

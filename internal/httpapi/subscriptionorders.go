@@ -79,7 +79,7 @@ func (s *Server) repeatedOrder(c *call, key, what string, request any) (*collect
 		return nil, false, err
 	}
 	p := payment{server: s, call: c, kept: kept}
-	done, err := p.replay()
+	done, err := p.replay(c.replyKept)
 	return kept, done, err
 }
 
@@ -92,7 +92,7 @@ func (s *Server) carryOutOrder(c *call, found *collect.Subscription, order colle
 	if outcome.Replayed {
 		c.w.Header()["Idempotency-Replayed"] = headerTrue
 	}
-	return s.answerOutcome(c, outcome, order.Answer)
+	return c.replyKept(s.settle(c, outcome, order.Answer))
 }
 
 // planChange is what a request for a change of plan asks for.

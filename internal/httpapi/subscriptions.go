@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/catalog"
@@ -27,20 +26,15 @@ func (s *Server) handleSubscriptionCreate(c *call) error {
 		return err
 	}
 	p := subscribing{payment: payment{server: s, call: c, request: &request.paymentRequest}, request: &request}
-	if request.CustomerID != "" {
-		if !isID(request.CustomerID, "cus_") {
-			return errNotFound
-		}
-		if p.customer, err = s.book.Store().Customer(c.r.Context(), c.tenant(), request.CustomerID); err != nil {
-			return err
-		}
+	if err := p.namedCustomer(); err != nil {
+		return err
 	}
 	if p.kept, err = c.keyedRequest(c.route.label, key, "subscription", &request); err != nil {
 		return err
 	}
 	if p.kept != nil {
 		p.print = request.fingerprint()
-		if done, err := p.replay(); done || err != nil {
+		if done, err := p.replay(p.replyCreated); done || err != nil {
 			return err
 		}
 	}
@@ -146,7 +140,7 @@ func (p *subscribing) carryOut() error {
 	p.made.ID = collect.SubscriptionIDPrefix + p.invoice.Collection.InvoiceID[len(collect.InvoiceIDPrefix):]
 	p.made.Method, p.made.MethodID, p.made.Card = p.invoice.Method, p.invoice.MethodID, p.invoice.Card
 	order := collect.SubscriptionOrder{
-		Input: p.input, Terms: collect.BillTerms{Description: p.request.About}, MethodID: savedMethod(p.made.MethodID, p.made.Method),
+		Input: p.input, Terms: collect.BillTerms{Description: p.request.About, ReturnURL: p.request.ReturnURL}, MethodID: savedMethod(p.made.MethodID, p.made.Method),
 		Amend: func(*collect.Subscription) {}, Request: p.kept, Answer: subscribeAnswer,
 	}
 	outcome, err := s.collector.OrderSubscription(p.ctx(), &p.made, order)
@@ -156,7 +150,7 @@ func (p *subscribing) carryOut() error {
 	if outcome.Replayed || p.replayed {
 		c.w.Header()["Idempotency-Replayed"] = headerTrue
 	}
-	return s.answerOutcome(c, outcome, subscribeAnswer)
+	return p.replyCreated(s.settle(c, outcome, subscribeAnswer))
 }
 
 // savedMethod is the id of a method that is kept, empty for one of the sandbox that is
@@ -168,18 +162,17 @@ func savedMethod(id, token string) string {
 	return id
 }
 
-// answerOutcome has the invoice of an order go on, and answers.
-func (s *Server) answerOutcome(
+// settle has the invoice of an order go on, and returns the answer that is kept.
+func (s *Server) settle(
 	c *call, outcome *collect.SubscriptionOutcome, answer func(*collect.SubscriptionOutcome) []byte,
-) error {
+) []byte {
 	if outcome.Invoice != nil {
 		s.goOn(c.r.Context(), c.tenant(), outcome.Invoice.Collection.InvoiceID)
 	}
 	if outcome.Answer == nil {
 		outcome.Answer = answer(outcome)
 	}
-	c.reply(http.StatusOK, append(c.scratch.out[:0], outcome.Answer...))
-	return nil
+	return outcome.Answer
 }
 
 // subscribeAnswer is what is answered to a request for a subscription. Where nothing is
@@ -192,19 +185,19 @@ func subscribeAnswer(o *collect.SubscriptionOutcome) []byte {
 		required = required && o.Invoice.Collection.State != billing.Paid
 	}
 	text, _ := json.Marshal(struct { // texts and numbers
+		PaymentID    string           `json:"payment_id"`
+		ClientSecret string           `json:"client_secret"`
+		ExpiresOn    *string          `json:"expires_on"`
+		Link         *string          `json:"payment_link"`
 		Addons       []struct{}       `json:"addons"`
 		Customer     collect.Customer `json:"customer"`
 		Metadata     json.RawMessage  `json:"metadata"`
-		PaymentID    string           `json:"payment_id"`
 		Required     bool             `json:"payment_method_required"`
 		Amount       int64            `json:"recurring_pre_tax_amount"`
 		ID           string           `json:"subscription_id"`
-		ClientSecret *string          `json:"client_secret"`
 		DiscountID   *string          `json:"discount_id"`
 		DiscountIDs  *string          `json:"discount_ids"`
-		ExpiresOn    *string          `json:"expires_on"`
 		Cart         *string          `json:"one_time_product_cart"`
-		Link         *string          `json:"payment_link"`
 		TrialAmount  *int64           `json:"trial_amount"`
 	}{
 		Addons: face.Addons, Customer: face.Customer, Metadata: face.Metadata, PaymentID: payment, Required: required,
@@ -255,10 +248,10 @@ func (s *Server) handleSubscriptionUpdate(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.answerOutcome(c, outcome, func(o *collect.SubscriptionOutcome) []byte {
+	return c.replyKept(s.settle(c, outcome, func(o *collect.SubscriptionOutcome) []byte {
 		text, _ := json.Marshal(o.Subscription.Face(&o.Customer)) // texts and numbers
 		return text
-	})
+	}))
 }
 
 // payableBy refuses an invoice that neither wallet nor card could pay as it looks now.
