@@ -77,3 +77,14 @@ func Read(
 	})
 	return a, err
 }
+
+// ReadLots reads the holdings of a tenant around edges, see [ReadHoldings].
+func ReadLots(
+	ctx context.Context, store Store, tenant ledger.Tenant, span Span, edges []time.Time, only money.Currency,
+) (h *Holdings, err error) {
+	err = store.ReadReports(ctx, tenant, func(src Source) (err error) {
+		h, err = ReadHoldings(src, span, edges, only)
+		return err
+	})
+	return h, err
+}

@@ -296,12 +296,14 @@ func TestReportsAreTheEntries(t *testing.T) {
 		w.verify(where)
 		for _, tenant := range []ledger.Tenant{shop, other} {
 			w.compare(tenant)
+			w.compareLots(tenant)
 		}
 		if err := report.CatchUp(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
 		for _, tenant := range []ledger.Tenant{shop, other} {
 			w.compare(tenant)
+			w.compareLots(tenant)
 			w.compareJournal(tenant)
 		}
 		w.verify(where)

@@ -106,3 +106,68 @@ func (r *Row) shown(field Field, cell Cell) string {
 	}
 	return cell.Text
 }
+
+// AgeingTable shows an ageing.
+func AgeingTable(rows []Aged) *Table {
+	t := &Table{Name: "ageing", Title: "Ageing by expiry", Fields: []Field{
+		{Name: "currency", Title: "Currency"}, {Name: "category", Title: "Category"},
+		{Name: "bucket", Title: "Expires in days"}, {Name: "owed", Title: "Owed", Kind: Amount},
+	}}
+	for _, r := range rows {
+		cells := []Cell{currency(r.Currency), text(r.Category), text(r.Bucket), amount(r.Owed)}
+		t.Rows = append(t.Rows, Row{r.Currency, cells})
+	}
+	return t
+}
+
+// CohortTable shows cohorts.
+func CohortTable(rows []CohortRow) *Table {
+	t := &Table{Name: "cohorts", Title: "Cohorts of top-ups", Fields: []Field{
+		{Name: "currency", Title: "Currency"}, {Name: "category", Title: "Category"}, {Name: "funded_in", Title: "Funded in"},
+		{Name: "opening", Title: "Opening", Kind: Amount}, {Name: "credited", Title: "Credited", Kind: Amount},
+		{Name: "debited", Title: "Debited", Kind: Amount}, {Name: "closing", Title: "Closing", Kind: Amount},
+	}}
+	for _, r := range rows {
+		t.Rows = append(t.Rows, Row{r.Currency, []Cell{
+			currency(r.Currency), text(string(r.Category)), text(r.Month), amount(r.Opening), amount(r.Credited),
+			amount(r.Debited), amount(r.Closing),
+		}})
+	}
+	return t
+}
+
+// BreakageTable shows what expired.
+func BreakageTable(rows []Broken) *Table {
+	t := &Table{Name: "breakage", Title: "Breakage", Fields: []Field{
+		{Name: "from", Title: "From"}, {Name: "to", Title: "To"}, {Name: "currency", Title: "Currency"},
+		{Name: "category", Title: "Category"}, {Name: "expired", Title: "Expired", Kind: Amount},
+		{Name: "left", Title: "Left wallets", Kind: Amount}, {Name: "rate", Title: "Rate, 0.01 %", Kind: Number},
+		{Name: "entries", Title: "Entries", Kind: Number},
+	}}
+	for i := range rows {
+		r := &rows[i]
+		rate, any := r.Rate()
+		t.Rows = append(t.Rows, Row{r.Currency, []Cell{
+			instant(r.From), instant(r.To), currency(r.Currency), text(r.Category), amount(r.Expired), amount(r.Left),
+			{Number: rate, Null: !any}, number(r.Entries),
+		}})
+	}
+	return t
+}
+
+// TrendTable shows balances.
+func TrendTable(rows []Trend) *Table {
+	t := &Table{Name: "balances", Title: "Balances", Fields: []Field{
+		{Name: "from", Title: "From"}, {Name: "to", Title: "To"}, {Name: "currency", Title: "Currency"},
+		{Name: "credited", Title: "Credited", Kind: Amount}, {Name: "debited", Title: "Debited", Kind: Amount},
+		{Name: "paid", Title: "Paid", Kind: Amount}, {Name: "promotional", Title: "Promotional", Kind: Amount},
+		{Name: "balance", Title: "Balance", Kind: Amount},
+	}}
+	for _, r := range rows {
+		t.Rows = append(t.Rows, Row{r.Currency, []Cell{
+			instant(r.From), instant(r.To), currency(r.Currency), amount(r.Credited), amount(r.Debited), amount(r.Paid),
+			amount(r.Promotional), amount(r.Balance),
+		}})
+	}
+	return t
+}
