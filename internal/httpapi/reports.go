@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/paper"
 	"github.com/billfold/billfold/internal/report"
 )
@@ -21,6 +22,7 @@ const (
 
 var (
 	liabilityParams    = []string{paramFrom, paramTo, paramZone, paramBy, paramCurrency, paramFormat}
+	ageingParams       = []string{paramAsOf, paramCurrency, paramFormat}
 	trialBalanceParams = []string{paramFrom, paramTo, paramZone, paramCurrency, paramFormat}
 	journalParams      = []string{paramFrom, paramTo, paramZone, paramCurrency}
 )
@@ -29,6 +31,30 @@ var headerCSV = []string{"text/csv; charset=utf-8"}
 
 // handleLiability answers with what was owed to customers and how it changed.
 func (s *Server) handleLiability(c *call) error {
+	return s.periods(c, func(a *report.Activity) (*report.Table, error) {
+		rows, err := a.Liability()
+		return report.LiabilityTable(rows), err
+	})
+}
+
+// handleBreakage answers with how much of what left wallets has expired.
+func (s *Server) handleBreakage(c *call) error {
+	return s.periods(c, func(a *report.Activity) (*report.Table, error) {
+		rows, err := a.Breakage()
+		return report.BreakageTable(rows), err
+	})
+}
+
+// handleBalances answers with the balances at the ends of periods.
+func (s *Server) handleBalances(c *call) error {
+	return s.periods(c, func(a *report.Activity) (*report.Table, error) {
+		rows, err := a.Trends()
+		return report.TrendTable(rows), err
+	})
+}
+
+// periods answers with a table of what was moved in periods.
+func (s *Server) periods(c *call, table func(*report.Activity) (*report.Table, error)) error {
 	q, err := c.query(liabilityParams...)
 	if err != nil {
 		return err
@@ -37,10 +63,20 @@ func (s *Server) handleLiability(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.report(c, &q, edges, func(a *report.Activity) (*report.Table, error) {
-		rows, err := a.Liability()
-		return report.LiabilityTable(rows), err
-	})
+	return s.report(c, &q, edges, s.activity(c, edges, table))
+}
+
+// activity makes a table of what was moved between edges.
+func (s *Server) activity(
+	c *call, edges []time.Time, table func(*report.Activity) (*report.Table, error),
+) func(money.Currency) (*report.Table, error) {
+	return func(currency money.Currency) (*report.Table, error) {
+		a, err := report.Read(c.r.Context(), s.reports, c.tenant(), edges, currency)
+		if err != nil {
+			return nil, err
+		}
+		return table(a)
+	}
 }
 
 // handleTrialBalance answers with what all accounts have.
@@ -53,16 +89,61 @@ func (s *Server) handleTrialBalance(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.report(c, &q, edges, func(a *report.Activity) (*report.Table, error) {
+	return s.report(c, &q, edges, s.activity(c, edges, func(a *report.Activity) (*report.Table, error) {
 		lines, err := a.TrialBalance()
 		return report.TrialBalanceTable(lines), err
+	}))
+}
+
+// handleCohorts answers with what became of money, by when it was funded.
+func (s *Server) handleCohorts(c *call) error {
+	q, err := c.query(trialBalanceParams...)
+	if err != nil {
+		return err
+	}
+	edges, err := q.reportEdges("")
+	if err != nil {
+		return err
+	}
+	return s.report(c, &q, edges, func(currency money.Currency) (*report.Table, error) {
+		h, err := report.ReadLots(c.r.Context(), s.reports, c.tenant(), report.Cohort, edges, currency)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := h.Cohorts()
+		return report.CohortTable(rows), err
 	})
 }
 
-// report answers with a table that is made of what was moved between edges. It is a walk:
-// what a part of a quarter of an hour has is read entry by entry.
+// handleAgeing answers with when what is owed expires.
+func (s *Server) handleAgeing(c *call) error {
+	q, err := c.query(ageingParams...)
+	if err != nil {
+		return err
+	}
+	at, err := q.until(paramAsOf)
+	if err != nil {
+		return err
+	}
+	if at.IsZero() {
+		at = s.book.Now()
+	}
+	// What was made at that time counts.
+	edges := []time.Time{at.UTC().Add(time.Microsecond)}
+	return s.report(c, &q, edges, func(currency money.Currency) (*report.Table, error) {
+		h, err := report.ReadLots(c.r.Context(), s.reports, c.tenant(), report.Expiry, edges, currency)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := h.Ageing()
+		return report.AgeingTable(rows), err
+	})
+}
+
+// report answers with a table that is about the time between edges, or before the only
+// one. It is a walk: what a part of a quarter of an hour has is read entry by entry.
 func (s *Server) report(
-	c *call, q *query, edges []time.Time, table func(*report.Activity) (*report.Table, error),
+	c *call, q *query, edges []time.Time, table func(money.Currency) (*report.Table, error),
 ) error {
 	currency, err := q.currency(paramCurrency)
 	if err != nil {
@@ -73,11 +154,8 @@ func (s *Server) report(
 		return err
 	}
 	var t *report.Table
-	err = s.inTurn(c, true, func() error {
-		a, err := report.Read(c.r.Context(), s.reports, c.tenant(), edges, currency)
-		if err == nil {
-			t, err = table(a)
-		}
+	err = s.inTurn(c, true, func() (err error) {
+		t, err = table(currency)
 		return err
 	})
 	if err != nil {
@@ -99,16 +177,29 @@ func (s *Server) report(
 		}
 		t.Facts = []paper.Fact{
 			{Name: "Business", Text: business.Name + ", " + string(c.tenant().Mode) + " mode"},
-			{Name: "Period", Text: from.Format(time.RFC3339Nano) + " to " + to.Format(time.RFC3339Nano)},
+			{Name: "Time", Text: timeOf(edges)},
 			{Name: "Made", Text: t.Made.Format(time.RFC3339)},
 		}
 		file, err := t.PDF()
 		return s.replyFile(c, headerPDF, t.Name, format, edges, file, err)
 	}
-	out := append(c.scratch.out[:0], `{"from":`...)
-	out = append(appendTime(out, from.UTC()), `,"to":`...)
-	out = append(appendTime(out, to.UTC()), `,"items":[`...)
+	out := append(c.scratch.out[:0], '{')
+	if len(edges) > 1 {
+		out = append(appendTime(append(out, `"from":`...), from.UTC()), `,"to":`...)
+		out = appendTime(out, to.UTC())
+	} else {
+		out = appendTime(append(out, `"as_of":`...), from.Add(-time.Microsecond).UTC())
+	}
+	out = append(out, `,"items":[`...)
 	return s.replyList(c, append(appendTable(out, t), "]}"...))
+}
+
+// timeOf is what a report is about, for people.
+func timeOf(edges []time.Time) string {
+	if len(edges) == 1 {
+		return "as of " + edges[0].Add(-time.Microsecond).Format(time.RFC3339Nano)
+	}
+	return edges[0].Format(time.RFC3339Nano) + " to " + edges[len(edges)-1].Format(time.RFC3339Nano)
 }
 
 // appendTable appends the rows of a table as objects. Amounts are in minor units.
@@ -143,8 +234,11 @@ func (s *Server) replyFile(
 	if err != nil {
 		return err
 	}
-	c.w.Header()["Content-Disposition"] = []string{fmt.Sprintf(`attachment; filename="%s_%s_%s.%s"`,
-		name, edges[0].Format(time.DateOnly), edges[len(edges)-1].Format(time.DateOnly), format)}
+	period := edges[0].Format(time.DateOnly)
+	if len(edges) > 1 {
+		period += "_" + edges[len(edges)-1].Format(time.DateOnly)
+	}
+	c.w.Header()["Content-Disposition"] = []string{fmt.Sprintf(`attachment; filename="%s_%s.%s"`, name, period, format)}
 	return s.replyLong(c, contentType, file)
 }
 
