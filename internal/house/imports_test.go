@@ -59,7 +59,7 @@ var rooms = map[string]room{
 	"internal/report": {
 		imports: []string{"internal/ledger", "internal/money", "internal/paper"},
 		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
-		modules: []string{"github.com/jackc/pgx/v5"},
+		modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"},
 	},
 	"internal/statement":       {imports: []string{"internal/ledger", "internal/money", "internal/paper"}},
 	"internal/receipt":         {imports: []string{"internal/money", "internal/paper"}},
