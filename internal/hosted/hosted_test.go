@@ -19,7 +19,6 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
-	"github.com/billfold/billfold/internal/billing/calendar"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
@@ -317,7 +316,9 @@ func TestFirstPeriod(t *testing.T) {
 			Tenant: shop, CustomerID: s.customer, Policy: collect.PolicyOf(&settings, ledger.Test, collect.ForPeriod, "USD"),
 			Subscription: billing.Subscription{
 				ID: "sub_1", Currency: "USD", Zone: "UTC",
-				Plan: billing.Plan{ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: calendar.Month}},
+				Plan: billing.Plan{
+					ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: "Month"},
+				},
 			},
 		}
 		of.Policy.MethodWithin = time.Hour
@@ -339,7 +340,8 @@ func TestFirstPeriod(t *testing.T) {
 			s.Fatal(err)
 		}
 		methods := s.methods()
-		if len(methods) != 1 || found.MethodID != methods[0].ID || found.Card != methods[0].Card || found.Status != billing.SubscriptionActive {
+		if len(methods) != 1 || found.MethodID != methods[0].ID || found.Card != methods[0].Card ||
+			found.Status != billing.SubscriptionActive {
 			s.Errorf("got %s by %q and %+v, and methods %+v, want it active by the one that paid", found.Status, found.MethodID,
 				found.Card, methods)
 		}
