@@ -24,6 +24,7 @@ import (
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
 	"github.com/billfold/billfold/internal/vault"
@@ -55,6 +56,7 @@ type faces struct {
 	topUps   *collect.AutoWorker
 	clocks   *collect.ClockWorker
 	resumer  *sweep.Resumer
+	reports  *report.Job
 	auditor  *selfaudit.Auditor // nil for none
 
 	pumps []*bus.Pump // of the message brokers
@@ -114,6 +116,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Book:       book,
 		Directory:  from.directory,
 		Products:   from.store,
+		Reports:    from.store,
 		Collector:  collector,
 		Links:      links,
 		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
@@ -155,6 +158,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	}
 	f.payments = collect.NewWorker(collector, from.logger)
 	f.topUps = collect.NewAutoWorker(collector, from.directory, from.logger)
+	f.reports = report.NewJob(from.store, from.logger)
 	f.clocks = collect.NewClockWorker(collector, from.directory, from.logger)
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {

@@ -154,6 +154,7 @@ func logged(err error, config Config, logger *slog.Logger) error {
 func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "sweeper", faces.sweeper.Run)
 	startWorker(started, "transfers", faces.resumer.Run)
+	startWorker(started, "reports", faces.reports.Run)
 	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "automatic top-ups", faces.topUps.Run)
 	startWorker(started, "test clocks", faces.clocks.Run)

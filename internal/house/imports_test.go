@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/report", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
@@ -45,7 +45,7 @@ var rooms = map[string]room{
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
-			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/processor", "internal/receipt", "internal/statement",
+			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/paper", "internal/processor", "internal/receipt", "internal/report", "internal/statement",
 			"internal/strictjson", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
@@ -55,6 +55,11 @@ var rooms = map[string]room{
 			"internal/processor"},
 		tests:   []string{"internal/pgtest", "internal/postgres", "internal/sqlite"},
 		modules: []string{"golang.org/x/time"},
+	},
+	"internal/report": {
+		imports: []string{"internal/ledger", "internal/money", "internal/paper"},
+		tests:   []string{"internal/access", "internal/pgtest", "internal/postgres", "internal/sqlite", "internal/verify"},
+		modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"},
 	},
 	"internal/statement":       {imports: []string{"internal/ledger", "internal/money", "internal/paper"}},
 	"internal/receipt":         {imports: []string{"internal/money", "internal/paper"}},
@@ -123,13 +128,13 @@ var rooms = map[string]room{
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/report", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/billing", "internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/report", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
@@ -167,7 +172,7 @@ var rooms = map[string]room{
 	},
 	"internal/storetest": {
 		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
-			"internal/ledger", "internal/money", "internal/webhook"},
+			"internal/ledger", "internal/money", "internal/report", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},

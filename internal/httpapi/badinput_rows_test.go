@@ -116,6 +116,7 @@ var contractRows = map[string][]outcome{
 	},
 	"archived":  {{410, "PRODUCT_IS_DELETED"}},
 	"83":        {{401, "UNAUTHORIZED"}, {404, "NOT_FOUND"}},
+	"report":    {{422, "REPORT_TOO_LARGE"}},
 	"invoice":   {{422, "INVOICE_NOT_OPEN"}},
 	"webhook":   {{422, "INVALID_WEBHOOK"}, {422, "INVALID_REQUEST_BODY"}},
 	"product":   {{422, "INVALID_PRODUCT"}, {422, "NOT_OFFERED"}, {410, "PRODUCT_IS_DELETED"}, {422, "INVALID_NAME"}},

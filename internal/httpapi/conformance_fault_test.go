@@ -9,6 +9,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -404,4 +405,23 @@ func (f *faultyStore) Feed(
 		return ledger.FeedPage{}, err
 	}
 	return f.Store.Feed(ctx, tenant, from, limit)
+}
+
+// The store that a faultyStore stands before makes the reports.
+func (f *faultyStore) FoldReports(context.Context, int) (bool, error) { return false, f.fail() }
+
+func (f *faultyStore) ReadReports(ctx context.Context, tenant ledger.Tenant, read func(report.Source) error) error {
+	if err := f.fail(); err != nil {
+		return err
+	}
+	return f.Store.(report.Store).ReadReports(ctx, tenant, read)
+}
+
+func (f *faultyStore) Journal(
+	ctx context.Context, tenant ledger.Tenant, from, to time.Time, place int64,
+) (report.JournalPage, error) {
+	if err := f.fail(); err != nil {
+		return report.JournalPage{}, err
+	}
+	return f.Store.(report.Store).Journal(ctx, tenant, from, to, place)
 }

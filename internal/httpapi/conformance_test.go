@@ -267,6 +267,12 @@ func requiredQuery(route string) string {
 	return map[string]string{
 		"GET /customers/{customer_id}/wallets/{currency}/history":   "?from=2026-03-01&to=2026-03-02",
 		"GET /customers/{customer_id}/wallets/{currency}/statement": "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/liability":                                    "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/trial-balance":                                "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/journal":                                      "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/breakage":                                     "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/balances":                                     "?from=2026-03-01&to=2026-03-02",
+		"GET /reports/cohorts":                                      "?from=2026-03-01&to=2026-03-02",
 	}[route]
 }
 
@@ -395,6 +401,7 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		body = at.refusedBody(kind, status)
 	case http.StatusUnauthorized:
 		key = ""
+		at.clock.Move(time.Second) // so that these do not add up to a back-off
 	case http.StatusForbidden:
 		key = at.read
 	case http.StatusNotFound:

@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -145,6 +146,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeBalanceLimit:            {status: http.StatusUnprocessableEntity},
 	ledger.CodeLimitReached:            {status: http.StatusUnprocessableEntity},
 	ledger.CodeAtomicNotPossible:       {status: http.StatusUnprocessableEntity},
+	report.CodeTooLarge:                {status: http.StatusUnprocessableEntity},
 	ledger.CodeFeedNotPossible:         {status: http.StatusUnprocessableEntity},
 	ledger.CodeTestClock:               {status: http.StatusUnprocessableEntity},
 

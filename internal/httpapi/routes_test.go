@@ -71,6 +71,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"session": sessionParams, "portal": portalListParams, "portal's entries": portalEntryParams, "document": documentParams,
 		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams, "disputes": disputeListParams,
+		"liability": liabilityParams, "trial balance": trialBalanceParams, "journal": journalParams, "ageing": ageingParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)

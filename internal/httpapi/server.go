@@ -21,6 +21,7 @@ import (
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	Directory *access.Directory
 	Products  catalog.Store
 	Webhooks  *webhook.Endpoints
+
+	// Reports is where reports are read, nil for the ledger's store.
+	Reports report.Store
 
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
@@ -106,6 +110,7 @@ type Server struct {
 	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
+	reports   report.Store
 	links     *hosted.Links
 	logger    *slog.Logger
 	now       func() time.Time
@@ -164,6 +169,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		products:  config.Products,
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
+		reports:   config.Reports,
 		links:     config.Links,
 		logger:    config.Logger,
 		now:       config.Now,
@@ -185,6 +191,12 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.collector == nil && s.book != nil {
 		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
 		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
+	}
+	if s.reports == nil && s.book != nil {
+		var makes bool
+		if s.reports, makes = s.book.Store().(report.Store); !makes {
+			s.reports = noReports{}
+		}
 	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)

@@ -25,6 +25,8 @@ const (
 
 	// Width is what the columns of a table have together.
 	Width = 180
+
+	wideWidth, wideBottom = 267, 193 // of a page across
 )
 
 // fontName is the one font. It is embedded, as far as its characters are used:
@@ -32,7 +34,7 @@ const (
 const fontName = "DejaVu"
 
 // Column is one of a table. Exactly one of them wraps, and the others have room for what
-// is in them.
+// is in them. On a page across the widths are found, and none must wrap.
 type Column struct {
 	Title string
 	Width int // millimetres
@@ -49,36 +51,45 @@ type Sheet struct {
 	title   string
 	foot    string
 	columns []Column
+	size    int // of the text, in points
+	width   int
+	bottom  int
 }
 
 // New begins a document. Foot names it on each page. Equal documents that were made at
 // the same time are equal files.
 func New(title, foot string, made time.Time, columns []Column) *Sheet {
-	f := fpdf.New("P", "mm", "A4", "")
+	s := &Sheet{title: title, foot: foot, columns: columns, size: textSize, width: Width, bottom: pageBottom}
+	s.begin("P", made)
+	return s
+}
+
+// begin opens the file, and writes the title on its first page.
+func (s *Sheet) begin(orientation string, made time.Time) {
+	f := fpdf.New(orientation, "mm", "A4", "")
 	f.AddUTF8FontFromBytes(fontName, "", dejavusans.TTF)
-	f.SetTitle(title, true)
+	f.SetTitle(s.title, true)
 	f.SetCreator("Billfold", true)
 	f.SetCreationDate(made)
 	f.SetModificationDate(made)
 	f.SetCatalogSort(true)
 	f.SetMargins(margin, margin, margin)
 	f.SetAutoPageBreak(false, margin)
-	s := &Sheet{pdf: f, title: title, foot: foot, columns: columns}
+	s.pdf = f
 	f.AddPage()
 	f.SetFont(fontName, "", titleSize)
-	f.CellFormat(Width, 2*lineHeight, title, "", 1, "L", false, 0, "")
+	f.CellFormat(float64(s.width), 2*lineHeight, s.title, "", 1, "L", false, 0, "")
 	f.SetFont(fontName, "", textSize)
-	return s
 }
 
 // Facts writes facts below each other.
 func (s *Sheet) Facts(facts []Fact) {
 	for _, fact := range facts {
 		name := fact.Name
-		for _, part := range s.wrap(fact.Text, Width-widthFact) {
+		for _, part := range s.wrap(fact.Text, s.width-widthFact) {
 			s.room(1)
 			s.pdf.CellFormat(widthFact, lineHeight, name, "", 0, "L", false, 0, "")
-			s.pdf.CellFormat(Width-widthFact, lineHeight, part, "", 1, "L", false, 0, "")
+			s.pdf.CellFormat(float64(s.width-widthFact), lineHeight, part, "", 1, "L", false, 0, "")
 			name = "" // once
 		}
 	}
@@ -96,7 +107,7 @@ func (s *Sheet) Head() {
 // Row writes a row, with a text for each column: on the next page where this one has no
 // room for all of it.
 func (s *Sheet) Row(texts ...string) {
-	var parts []string
+	parts := []string{""}
 	for i, column := range s.columns {
 		if column.Wraps {
 			parts = s.wrap(texts[i], column.Width)
@@ -142,7 +153,7 @@ func (s *Sheet) Gap() { s.pdf.Ln(lineHeight) }
 // room begins the next page where this one has no room for lines, and reports whether it
 // did.
 func (s *Sheet) room(lines int) bool {
-	if s.pdf.GetY()+float64(lineHeight*lines) <= pageBottom {
+	if s.pdf.GetY()+float64(lineHeight*lines) <= float64(s.bottom) {
 		return false
 	}
 	s.number()
@@ -152,8 +163,8 @@ func (s *Sheet) room(lines int) bool {
 
 // number writes the foot of the page.
 func (s *Sheet) number() {
-	s.pdf.SetY(pageBottom + lineHeight)
-	s.pdf.CellFormat(Width, lineHeight, fmt.Sprintf("%s · page %d", s.foot, s.pdf.PageNo()), "", 0, "R", false, 0, "")
+	s.pdf.SetY(float64(s.bottom + lineHeight))
+	s.pdf.CellFormat(float64(s.width), lineHeight, fmt.Sprintf("%s · page %d", s.foot, s.pdf.PageNo()), "", 0, "R", false, 0, "")
 }
 
 // PDF ends the document and returns the file.
@@ -169,7 +180,7 @@ func (s *Sheet) PDF() ([]byte, error) {
 // wrap divides a text into lines for which a width has room, with a little at both
 // sides: at spaces, and where there are none within a word.
 func (s *Sheet) wrap(text string, width int) (lines []string) {
-	most := (width - 2) * 72 * 10_000 / 254 / textSize // in thousandths of the text's size
+	most := (width - 2) * 72 * 10_000 / 254 / s.size // in thousandths of the text's size
 	line, taken, space := []rune{}, 0, -1
 	for _, r := range Printable(text) {
 		wide := s.pdf.GetStringSymbolWidth(string(r))

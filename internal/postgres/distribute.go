@@ -151,7 +151,8 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		`set local citus.enable_unsafe_triggers = on`,
 		`lock table businesses, tenants, business_audit_entries, api_keys, products, test_clocks, customers, wallets, wallet_lots, lot_marks, ledger_entries,
 		 audit_entries, transfers, holds, hold_events, objects, object_events, expiry_notices, request_answers, installation,
-		 webhook_endpoints, sink_cursors`,
+		 webhook_endpoints, sink_cursors, report_sums, report_places, report_progress`,
+		`truncate report_sums, report_places, report_progress`, // a distributed installation has none
 		`alter table wallets drop constraint wallets_customer_id_tenant_fkey`,
 		`drop trigger ledger_entries_are_not_truncated on ledger_entries`,
 		`drop trigger audit_entries_are_not_truncated on audit_entries`,

@@ -99,15 +99,16 @@ func (c Config) withDefaults() Config {
 
 // DB is an open store. It implements ledger.Store and access.Store.
 type DB struct {
-	config    Config
-	path      string
-	lock      *os.File
-	committer *committer
-	readers   *readers
-	keys      *keyIndex
-	tenants   *tenants
-	closeOnce sync.Once
-	closeErr  error
+	config     Config
+	path       string
+	lock       *os.File
+	committer  *committer
+	readers    *readers
+	keys       *keyIndex
+	tenants    *tenants
+	reportLots reportLots
+	closeOnce  sync.Once
+	closeErr   error
 }
 
 // Open opens the store in a data directory, makes it when it is not there, and

@@ -154,14 +154,14 @@ var uncarried = map[string][]string{
 		"holds.customer", "hold_events.customer", "objects.customer", "object_events.customer", "wallet_lots.customer", "lot_marks.customer", "expiry_notices.customer",
 		"customer_marks", "wallet_marks", "installation", "schema_migrations", "copied_from",
 		"key_runs", "key_extents", "key_pages", "key_mark", "customer_events", "feed", "webhook_endpoints.place",
-		"sink_cursors",
+		"sink_cursors", "report_sums", "report_places", "report_progress",
 	},
 	"PostgreSQL": {
 		"installation", "schema_migrations", "copied_from", "feed", "customers.feed_order", "audit_entries.feed_order",
 		"ledger_entries.feed_order", "hold_events.feed_order", "hold_events.after_position", "expiry_notices.feed_order",
 		"object_events.feed_order", "object_events.after_hold", "object_events.after_notice",
 		"expiry_notices.after_position", "webhook_instances", "webhook_endpoints.place", "webhook_endpoints.instance",
-		"sink_cursors", "sink_leases",
+		"sink_cursors", "sink_leases", "report_sums", "report_places", "report_progress",
 	},
 }
 

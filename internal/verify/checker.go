@@ -35,6 +35,8 @@ type checker struct {
 	reversed map[string]bool
 	late     bool
 
+	rollups *rollups // nil where those of reports are not looked at
+
 	customers map[int64]*customer // of the range, by number
 	buffer    bytes.Buffer        // for hashing
 	parts     []part              // of the entry
@@ -113,6 +115,8 @@ type walletBook struct {
 	hasRow   bool
 
 	opened       []openedLot    // by seq
+	credits      []rollupLot    // that opened lots, by seq, where roll-ups are looked at
+	source       int64          // the first lot that the last entry took from
 	told         map[int64]bool // lots that were announced
 	noticeNumber int64          // of the last notice
 }

@@ -203,14 +203,14 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	f := newLedgerFile(t)
 	covered := make(map[string]bool)
 	all := slices.Concat(corruptions(), holdCorruptions, shelfCorruptions, lotMarkCorruptions, objectCorruptions,
-		noticeCorruptions, billedCorruptions)
+		noticeCorruptions, billedCorruptions, rollupCorruptions)
 	for _, c := range all {
 		covered[c.column] = true
 	}
 	for _, table := range []string{
 		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds",
 		"hold_events", "objects", "object_events", "expiry_notices",
-		"business_audit_entries", "tenants", "businesses", "api_keys", "products",
+		"business_audit_entries", "tenants", "businesses", "api_keys", "products", "report_sums", "report_places", "report_progress",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{
 			Args: []any{table},

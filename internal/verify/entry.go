@@ -46,6 +46,9 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	if !e.decodes {
 		report(LawImmutable, "the allocations do not decode")
 	}
+	if c.rollups != nil {
+		c.rollups.entry(owner, book, e, c.unlinked)
+	}
 	c.checkShape(owner, e, report)
 	c.playHolds(owner, book, e.seq)
 	checkNumbers(owner, book, e, report)

@@ -53,7 +53,13 @@ func runPostgres(ctx context.Context, options Options) (report Report, err error
 	if r.check.reversed, err = r.readReversed(); err != nil {
 		return Report{}, err
 	}
+	if r.check.rollups, err = readRowProgress(ctx, tx); err != nil {
+		return Report{}, err
+	}
 	if err := r.read(); err != nil {
+		return Report{}, err
+	}
+	if err := readRowRollups(ctx, tx, r.check); err != nil {
 		return Report{}, err
 	}
 	if err := r.comparePairs(conn.Config()); err != nil {
@@ -220,7 +226,7 @@ const (
 	select customer_id, tenant, position, seq, is_credit, amount, before_balance, after_balance, available,
 	       expires_at, created_at, currency, id, event_type, account, category, allocations, reason,
 	       reference_object_id, metadata, idempotency_key, fingerprint, created_by, hash, reverses, alerts,
-	       hold_id, held
+	       hold_id, held, feed_order
 	  from ledger_entries`
 
 	transferRowColumns = `

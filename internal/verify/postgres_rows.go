@@ -61,7 +61,7 @@ func (r *rowReader) scanEntryLine(row pgx.CollectableRow) (line entryLine, err e
 	err = row.Scan(&line.id, &line.tenant, &e.position, &e.seq, &e.isCredit, &e.amount, &e.before, &e.after, &e.available,
 		&expiresAt, &createdAt, &e.currency, &id, &event, &account, &category, &allocations, &reason,
 		&reference, &metadata, &key, &e.fingerprint, &createdBy, &e.hash, &reverses, &alerts, &holdID,
-		&held)
+		&held, &e.order)
 	if err != nil {
 		return line, err
 	}

@@ -43,13 +43,14 @@ const (
 	LawPeriods     Law = "Q2" // a period of a subscription is billed once
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 	LawEvents      Law = "E1" // the feed tells of each fact once
+	LawRollUps     Law = "T1" // the roll-ups of reports are the sums of the entries that are in them
 )
 
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
 	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawDisputes,
-	LawPeriods, LawAudit, LawEvents,
+	LawPeriods, LawAudit, LawEvents, LawRollUps,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

@@ -220,6 +220,7 @@ type repeatedKey struct {
 // entryRow is a raw row of ledger_entries. Null texts are nil.
 type entryRow struct {
 	no             int64
+	order          int64 // its place in the feed, where it has no number of its own
 	customer       int64
 	position       int64
 	seq            int64

@@ -107,6 +107,9 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 	if check.reversed, err = f.readReversed(); err != nil {
 		return Report{}, err
 	}
+	if check.rollups, err = f.readProgress(); err != nil {
+		return Report{}, err
+	}
 	checked := make(chan struct{})
 	go func() {
 		defer close(checked)
@@ -128,7 +131,7 @@ func runAll(ctx context.Context, f *file, options Options) (Report, error) {
 		return Report{}, err
 	}
 	check.pairs(rows, rows.broken)
-	if err := errors.Join(f.readObjects(ctx, check, 0), f.readTold(ctx, check)); err != nil {
+	if err := errors.Join(f.readObjects(ctx, check, 0), f.readTold(ctx, check), f.readRollups(ctx, check)); err != nil {
 		return Report{}, err
 	}
 	report := check.report()

@@ -623,6 +623,37 @@ create table sink_cursors (
   primary key (sink, tenant)
 );
 
+-- What entries moved, added up for reports: in a quarter of an hour and on a day by how
+-- they count, and on a day by the month in which the money was funded and by the day on
+-- which it expires. A sum that does not fit stays at 2^63 - 1. Made from the entries
+-- before report_progress and from nothing else, so it may be emptied together with that.
+create table report_sums (
+  tenant   integer          not null references tenants (no),
+  span     text collate "C" not null check (span in ('quarter', 'day', 'cohort', 'expiry')),
+  start    timestamptz      not null,
+  currency text collate "C" not null,
+  label    text collate "C" not null,
+  credited bigint           not null check (credited >= 0),
+  debited  bigint           not null check (debited >= 0),
+  entries  bigint           not null check (entries > 0),
+  primary key (tenant, span, start, currency, label)
+);
+
+-- Between which feed_order the entries of a quarter of an hour stand.
+create table report_places (
+  tenant integer     not null references tenants (no),
+  start  timestamptz not null,
+  first  bigint      not null,
+  last   bigint      not null check (last >= first),
+  primary key (tenant, start)
+);
+
+-- Every entry with a lower feed_order is in these sums, and no other.
+create table report_progress (
+  tenant  integer not null primary key references tenants (no),
+  through bigint  not null check (through >= 0)
+);
+
 -- Answers to requests that make or change a customer, kept for their repeats.
 -- A row without an answer is being made by the transaction that holds it.
 create table request_answers (

@@ -549,6 +549,39 @@ create table sink_cursors (
   primary key (sink, tenant)
 ) strict, without rowid;
 
+-- What entries moved, added up for reports: in a quarter of an hour and on a day by how
+-- they count, and on a day by the month in which the money was funded and by the day on
+-- which it expires. A sum that does not fit stays at 2^63 - 1. Made from the entries up
+-- to report_progress and from nothing else, so it may be emptied together with that.
+create table report_sums (
+  tenant   integer not null references tenants (no),
+  span     text    not null check (span in ('quarter', 'day', 'cohort', 'expiry')),
+  start    integer not null,
+  currency text    not null,
+  label    text    not null,
+  credited integer not null check (credited >= 0),
+  debited  integer not null check (debited >= 0),
+  entries  integer not null check (entries > 0),
+  primary key (tenant, span, start, currency, label)
+) strict, without rowid;
+
+-- Between which entries those of a quarter of an hour stand.
+create table report_places (
+  tenant integer not null references tenants (no),
+  start  integer not null,
+  first  integer not null, -- no of an entry
+  last   integer not null check (last >= first),
+  primary key (tenant, start)
+) strict, without rowid;
+
+-- One row: the no of the last entry that is in these sums.
+create table report_progress (
+  no      integer primary key check (no = 1),
+  through integer not null check (through >= 0)
+) strict;
+
+insert into report_progress values (1, 0);
+
 -- Answers to requests that make or change a customer, kept for their repeats.
 create table request_answers (
   tenant      integer not null references tenants (no),
