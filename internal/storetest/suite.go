@@ -94,6 +94,7 @@ func contents() []topic {
 		{"reversals", reversalScenarios()},
 		{"takebacks", takebackScenarios()},
 		{"debts", debtScenarios()},
+		{"pinned lots", pinnedScenarios()},
 		{"moves", moveScenarios()},
 		{"transfers", transferScenarios()},
 		{"holds", holdScenarios()},
