@@ -40,6 +40,7 @@ const (
 	LawRefunds     Law = "F1" // refunds of an invoice give back no more than was paid, of each of its parts
 	LawRefundOnce  Law = "F2" // a refund is kept with its invoice, and gives back once what it says
 	LawPeriods     Law = "Q2" // a period of a subscription is billed once
+	LawClocks      Law = "Q4" // a customer of a test clock is not ahead of it, nor are their entries ahead of them
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 	LawEvents      Law = "E1" // the feed tells of each fact once
 )
@@ -48,7 +49,7 @@ var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
 	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawPeriods,
-	LawAudit, LawEvents,
+	LawClocks, LawAudit, LawEvents,
 }
 
 // Laws lists every law that verify checks, in the order of a report.
