@@ -15,7 +15,7 @@ import (
 	"github.com/billfold/billfold/internal/pgtest"
 )
 
-var commitsFlag = flag.Int("commits", 80, "how many connections are cut at their COMMIT")
+var commitsFlag = flag.Int("commits", 40, "how many connections are cut at their COMMIT")
 
 // TestCutsAtCommit cuts connections of two instances at their COMMIT, half of
 // them before PostgreSQL has it. Writers share the customers of both instances,

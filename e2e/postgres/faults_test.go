@@ -22,9 +22,9 @@ import (
 )
 
 var (
-	restartsFlag = flag.Int("restarts", 8, "how often PostgreSQL is restarted under two instances")
-	backendsFlag = flag.Int("backends", 60, "how many of its sessions are terminated, cancelled or killed")
-	cutsFlag     = flag.Int("cuts", 12, "how often the power of PostgreSQL's disk is cut")
+	restartsFlag = flag.Int("restarts", 4, "how often PostgreSQL is restarted under two instances")
+	backendsFlag = flag.Int("backends", 30, "how many of its sessions are terminated, cancelled or killed")
+	cutsFlag     = flag.Int("cuts", 6, "how often the power of PostgreSQL's disk is cut")
 )
 
 // trial is two instances on one server under load.
@@ -174,6 +174,7 @@ func (r *trial) must(err error) {
 
 // TestServerRestarts stops PostgreSQL in every way that it has, under load.
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	r := newTrial(t, harness.NewInstallation(t))
 	random := r.campaign.Rand(1)
 	for n := range *restartsFlag {
@@ -201,6 +202,7 @@ func TestServerRestarts(t *testing.T) {
 // TestSessions ends the sessions of the instances in the middle of their work.
 // One in twenty is killed, whereupon PostgreSQL starts anew.
 func TestSessions(t *testing.T) {
+	t.Parallel()
 	r := newTrial(t, harness.NewInstallation(t))
 	random := r.campaign.Rand(1)
 	const busy = ` from pg_stat_activity where application_name = 'billfold' and state <> 'idle' order by random() limit 1`
@@ -225,6 +227,7 @@ func TestSessions(t *testing.T) {
 // TestConnectionsTaken lets others take every session that PostgreSQL has: the
 // instances refuse what they cannot do, and serve again when there is room.
 func TestConnectionsTaken(t *testing.T) {
+	t.Parallel()
 	r := newTrial(t, harness.NewInstallation(t))
 	admin, err := pgx.Connect(t.Context(), r.URL)
 	r.must(err)
@@ -278,6 +281,7 @@ func serverIn(t *testing.T, dir string) *harness.Installation {
 
 // TestPowerCuts cuts the power of PostgreSQL's disk under load.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	i, disk := onDisk(t)
 	r := newTrial(t, i)
 	random := r.campaign.Rand(1)
@@ -296,6 +300,7 @@ func TestPowerCuts(t *testing.T) {
 // TestPowerCutsLoseWhatIsNotSynced is the control: on the same disk, sessions
 // that do not wait for the disk lose what was acknowledged to them.
 func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
+	t.Parallel()
 	campaign := harness.NewCampaign(t)
 	i, disk := onDisk(t)
 	i.Cluster.Exec(t, "billfold", "create table control (n integer)")
@@ -328,6 +333,7 @@ func TestPowerCutsLoseWhatIsNotSynced(t *testing.T) {
 // TestDiskFull fills PostgreSQL's disk under load. The instances refuse writes,
 // and serve again when there is room.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	disk := harness.Tmpfs(t, 400)
 	i := serverIn(t, filepath.Join(disk, "server", "data"))
 	r := newTrial(t, i)

@@ -14,7 +14,7 @@ import (
 	"github.com/billfold/billfold/e2e/harness"
 )
 
-var killsFlag = flag.Int("kills", 16, "how often an instance is killed with a request on its way")
+var killsFlag = flag.Int("kills", 8, "how often an instance is killed with a request on its way")
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 // written to. The others serve on, and what was sent to the killed one and got no
 // answer is sent to one of them again, under the same key: it has one effect.
 func TestInstancesKilled(t *testing.T) {
+	t.Parallel()
 	const while = 10 // entries that the others must acknowledge while one is away
 	campaign := harness.NewCampaign(t)
 	random := campaign.Rand(1)
@@ -62,6 +63,7 @@ func TestInstancesKilled(t *testing.T) {
 // TestServerKilled kills PostgreSQL itself under an instance. The instance stays
 // up, refuses what it cannot do, and serves again by itself.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	const kills = 5
 	campaign := harness.NewCampaign(t)
 	i := harness.NewInstallation(t)

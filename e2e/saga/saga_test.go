@@ -6,6 +6,7 @@ package saga
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -343,6 +344,7 @@ func (s *shop) run(all []place) {
 }
 
 func TestEveryStepSurvivesAKill(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	for name, onPostgres := range map[string]bool{"embedded": false, "PostgreSQL": true} {
 		t.Run(name, func(t *testing.T) {
@@ -356,6 +358,7 @@ func TestEveryStepSurvivesAKill(t *testing.T) {
 
 // The program that people run has no such places.
 func TestTheReleaseHasNoFailpoints(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(harness.Binary(t))
 	if err != nil || bytes.Contains(text, []byte("FAILPOINT_OF_COLLECTION")) {
 		t.Errorf("the binary names the variable of failpoints, or %v", err)
@@ -363,20 +366,25 @@ func TestTheReleaseHasNoFailpoints(t *testing.T) {
 }
 
 // mistakes are bugs that a kill at one place shows.
-var mistakes = map[string]struct {
+var mistakes = []struct {
+	name string
 	mutant.Change
 	at place
 }{
-	"another key with each try": {
+	{
+		"a refund is asked for under another key",
+		mutant.Change{File: "internal/billing/refund.go", Old: `return "refund:" + r.ID`, New: `return "refund:" + r.ID + time.Now().String()`},
+		place{"pm_sandbox_ok", "refund", "after", "call:refund"},
+	},
+	{
+		"another key with each try",
 		mutant.Change{File: "internal/billing/collection.go", Old: `fmt.Sprintf("inv:%s:%d", c.InvoiceID, k)`,
 			New: `fmt.Sprintf("inv:%s:%d:%d", c.InvoiceID, k, time.Now().UnixNano())`},
 		place{"pm_sandbox_ok", "pay", "after", "call:create"},
 	},
-	"a refund is asked for under another key": {
-		mutant.Change{File: "internal/billing/refund.go", Old: `return "refund:" + r.ID`, New: `return "refund:" + r.ID + time.Now().String()`},
-		place{"pm_sandbox_ok", "refund", "after", "call:refund"},
-	},
 }
+
+var mistakesFlag = flag.Int("mistakes", 1, "how many of the mistakes are tried, beginning with the first")
 
 const mistakeVariable = "BILLFOLD_SAGA_BINARY"
 
@@ -386,22 +394,29 @@ func TestMistake(t *testing.T) {
 	if !ok {
 		return
 	}
-	newShop(t, binary, false).run([]place{mistakes[name].at})
+	for _, mistake := range mistakes {
+		if mistake.name == name {
+			newShop(t, binary, false).run([]place{mistake.at})
+		}
+	}
 }
 
 func TestMistakesAreNoticed(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("GOFLAGS", "-tags=failpoints")
-	for name, mistake := range mistakes {
-		binary := mutant.Build(t, mistake.Change, "./cmd/billfold")
-		command := exec.CommandContext(t.Context(), self, "-test.run=^TestMistake$", "-test.v")
-		command.Env = append(os.Environ(), mistakeVariable+"="+binary+"|"+name)
-		command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if output, err := command.CombinedOutput(); err == nil || !bytes.Contains(output, []byte("the card")) {
-			t.Errorf("%s: got %v, want it noticed\n%s", name, err, output)
-		}
+	for _, mistake := range mistakes[:min(*mistakesFlag, len(mistakes))] {
+		t.Run(mistake.name, func(t *testing.T) {
+			t.Parallel()
+			binary := mutant.Build(t, mistake.Change, "./cmd/billfold", "-tags=failpoints")
+			command := exec.CommandContext(t.Context(), self, "-test.run=^TestMistake$", "-test.v")
+			command.Env = append(os.Environ(), mistakeVariable+"="+binary+"|"+mistake.name)
+			command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+			if output, err := command.CombinedOutput(); err == nil || !bytes.Contains(output, []byte("the card")) {
+				t.Errorf("got %v, want it noticed\n%s", err, output)
+			}
+		})
 	}
 }

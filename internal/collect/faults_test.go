@@ -21,6 +21,7 @@ import (
 type unreliable struct {
 	processor.Processor
 	random *rand.Rand
+	calm   bool // every call arrives and is answered, for now
 
 	mu       sync.Mutex
 	payments map[string]string // the invoice of each
@@ -43,6 +44,9 @@ var errLost = errors.New("the answer was lost")
 func (u *unreliable) call(f func() (billing.Report, error)) (billing.Report, error) {
 	u.mu.Lock()
 	fate := u.random.IntN(10)
+	if u.calm {
+		fate = 9
+	}
 	u.calls++
 	u.mu.Unlock()
 	if fate == 0 {
@@ -132,6 +136,7 @@ type forgetful struct {
 	ledger.Store
 	mu     sync.Mutex
 	random *rand.Rand
+	calm   bool // no call fails for now, and each decision is stale where some are
 	failed int64
 	stale  map[string]ledger.Object // nil, or what invoices were before: now and then a decision gets that
 }
@@ -145,7 +150,7 @@ func (f *forgetful) before(decide ledger.Decide) ledger.Decide {
 			if latest.Kind != collect.Invoices {
 				continue
 			}
-			if old, found := f.stale[latest.ID]; found && f.random.IntN(5) == 0 {
+			if old, found := f.stale[latest.ID]; found && (f.random.IntN(5) == 0 || f.calm) {
 				s.Objects[i] = old
 			}
 			f.stale[latest.ID] = latest
@@ -158,6 +163,9 @@ func (f *forgetful) before(decide ledger.Decide) ledger.Decide {
 func (f *forgetful) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
 	f.mu.Lock()
 	fate := f.random.IntN(20)
+	if f.calm {
+		fate = 19
+	}
 	if fate < 2 {
 		f.failed++
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,18 +58,65 @@ func (s *stage) payments(random *rand.Rand, customers []string, count int) (ids 
 			invoice.Items = append(invoice.Items, collect.Item{Line: line})
 			invoice.Collection.Total += line.Amount
 		}
-		if err := c.Open(s.Context(), invoice); err != nil {
-			s.Fatal(err)
-		}
-		for more := true; more; {
-			var err error
-			if more, err = c.Step(s.Context(), shop, invoice.Collection.InvoiceID); err != nil {
-				s.Fatal(err)
-			}
-		}
+		s.pay(c, invoice)
 		ids = append(ids, invoice.Collection.InvoiceID)
 	}
 	return ids
+}
+
+// pay has an invoice made and paid.
+func (s *stage) pay(c *collect.Collector, invoice collect.Invoice) {
+	s.Helper()
+	if err := c.Open(s.Context(), invoice); err != nil {
+		s.Fatal(err)
+	}
+	for more := true; more; {
+		var err error
+		if more, err = c.Step(s.Context(), shop, invoice.Collection.InvoiceID); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// certain has what is wanted of a run happen in each, whatever else was drawn: payments by
+// card of each method, and one by wallet and card, each given back by two refunds that
+// meet the fault of the run, if it has one, and no other.
+func (s *stage) certain(u *unreliable, f *forgetful, faults refundFaults) (customer string, ids []string) {
+	s.Helper()
+	u.calm, f.calm = true, true
+	defer func() { u.calm, f.calm = false, false }()
+	c := collect.New(f, &mistaken{Processor: u, faults: faults}, s.clock.Now, s.random)
+	customer = "cus_sure"
+	s.makeCustomer(customer)
+	for n, method := range append(slices.Clone(refundMethods), processor.SandboxOK) {
+		if n == len(refundMethods) {
+			credit := ledger.PostRequest{
+				Tenant: shop, CustomerID: customer, Currency: "USD", Direction: ledger.Credit, Amount: 500, CreatedBy: "key_1",
+				CurrencyEnabled: true,
+			}
+			if _, err := s.book.Post(s.Context(), credit); err != nil {
+				s.Fatal(err)
+			}
+		}
+		id := fmt.Sprint("inv_sure_", n)
+		s.pay(collect.New(s.store, u, s.clock.Now, s.random), collect.Invoice{
+			Tenant: shop, CustomerID: customer, Method: method, Items: oneLine(1000),
+			Collection: billing.Collection{InvoiceID: id, Currency: "USD", Total: 1000},
+		})
+		for part, amount := range []money.Amount{300, 700} {
+			o := collect.RefundOrder{InvoiceID: id}
+			o.ID, o.Destination, o.Amount = fmt.Sprintf("ref_%d_%02d", 8+part, n), billing.ToOriginal, amount
+			if _, err := c.Refund(s.Context(), shop, o, nil, nil); err != nil {
+				s.Fatal(err)
+			}
+			if faults.reversals && part == 1 { // while the card is asked
+				s.reverse(id)
+			}
+			_, _ = c.StepRefund(s.Context(), shop, o.ID) // what is not answered the worker asks again
+		}
+		ids = append(ids, id)
+	}
+	return customer, ids
 }
 
 // order is some refund of an invoice.
@@ -148,6 +196,8 @@ func (s *stage) refund(faults refundFaults) (problems []string) {
 		})
 	}
 	running.Wait()
+	customer, more := s.certain(u, failing, faults)
+	customers, ids = append(customers, customer), append(ids, more...)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
 	for range 80 {
 		if _, err := worker.Round(s.Context()); err != nil {
@@ -171,16 +221,20 @@ func again(err error) bool {
 func (s *stage) customers(count int) (ids []string) {
 	s.Helper()
 	for n := range count {
-		customer := ledger.Customer{
-			Tenant: shop, ID: fmt.Sprintf("cus_%02d", n), Email: "a@example.com", Name: "A", Metadata: "{}",
-			CreatedAt: epoch, UpdatedAt: epoch,
-		}
-		if _, err := s.store.CreateCustomer(s.Context(), customer, nil); err != nil {
-			s.Fatal(err)
-		}
-		ids = append(ids, customer.ID)
+		ids = append(ids, fmt.Sprintf("cus_%02d", n))
+		s.makeCustomer(ids[n])
 	}
 	return ids
+}
+
+func (s *stage) makeCustomer(id string) {
+	s.Helper()
+	customer := ledger.Customer{
+		Tenant: shop, ID: id, Email: "a@example.com", Name: "A", Metadata: "{}", CreatedAt: epoch, UpdatedAt: epoch,
+	}
+	if _, err := s.store.CreateCustomer(s.Context(), customer, nil); err != nil {
+		s.Fatal(err)
+	}
 }
 
 // reverse undoes a part of what the wallet paid of an invoice as nobody can who has a

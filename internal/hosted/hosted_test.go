@@ -307,6 +307,50 @@ func TestFirstPayment(t *testing.T) {
 	})
 }
 
+// TestFirstPeriod has a customer without a payment method pay the first period of a
+// subscription, which is charged to their card from then on.
+func TestFirstPeriod(t *testing.T) {
+	onStores(t, func(s *stage) {
+		settings := access.DefaultSettings()
+		of := collect.Subscription{
+			Tenant: shop, CustomerID: s.customer, Policy: collect.PolicyOf(&settings, ledger.Test, collect.ForPeriod, "USD"),
+			Subscription: billing.Subscription{
+				ID: "sub_1", Currency: "USD", Zone: "UTC",
+				Plan: billing.Plan{
+					ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: "Month"},
+				},
+			},
+		}
+		of.Policy.MethodWithin = time.Hour
+		outcome, err := s.collector.OrderSubscription(s.Context(), &of, collect.SubscriptionOrder{Input: billing.Subscribe{}})
+		if err != nil {
+			s.Fatal(err)
+		}
+		id := outcome.Invoice.Collection.InvoiceID
+		if err := s.collector.GoOn(s.Context(), shop, id); err != nil {
+			s.Fatal(err)
+		}
+		path := s.path(s.links.Invoice(shop, id))
+		if page := s.shows(path, 200, "Pay 10.00 USD by card", "for the later periods"); strings.Contains(page, `name="keep"`) {
+			s.Errorf("got a page that asks whether the card is kept:\n%s", page)
+		}
+		s.posts(path, pay(processor.SandboxOK, false))
+		found, err := s.collector.Subscription(s.Context(), shop, "sub_1")
+		if err != nil {
+			s.Fatal(err)
+		}
+		methods := s.methods()
+		if len(methods) != 1 || found.MethodID != methods[0].ID || found.Card != methods[0].Card ||
+			found.Status != billing.SubscriptionActive {
+			s.Errorf("got %s by %q and %+v, and methods %+v, want it active by the one that paid", found.Status, found.MethodID,
+				found.Card, methods)
+		}
+		if i := s.invoice(id); i.Status() != collect.Succeeded {
+			s.Errorf("got %s, want it paid", i.Status())
+		}
+	})
+}
+
 // TestAnotherCard has a customer whose card is declined try another one, and not a
 // thousand.
 func TestAnotherCard(t *testing.T) {

@@ -103,7 +103,8 @@ func (v *visit) lookAtProcessor(i *collect.Invoice) (*collect.Invoice, error) {
 // changeInvoice does what the customer has sent.
 func (v *visit) changeInvoice(i *collect.Invoice) error {
 	var err error
-	keep := v.r.PostForm.Get("keep") == "yes"
+	// What is paid again and again is charged to a card that is kept.
+	keep := v.r.PostForm.Get("keep") == "yes" || i.SubscriptionID != ""
 	switch do := v.r.PostForm.Get("do"); do {
 	case "card":
 		if stateOf(i, v.now()) != awaiting {
@@ -231,7 +232,8 @@ func (v *view) tell(i *collect.Invoice, now time.Time) {
 // ask asks for a card.
 func (v *visit) ask(page *view, i *collect.Invoice) error {
 	c := &i.Collection
-	page.Heading, page.MayKeep = "To pay", true
+	page.Heading, page.MayKeep = "To pay", i.SubscriptionID == ""
+	page.Renews = i.SubscriptionID != ""
 	page.until(c.MethodBy)
 	if c.Tries > 0 && page.Notice == "" {
 		page.Notice = "The payment was not possible with this card. Nothing was charged. You can try another one."

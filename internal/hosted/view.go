@@ -30,6 +30,7 @@ type view struct {
 
 	Choices, More []choice
 	MayKeep       bool
+	Renews        bool // the card is kept, and pays what follows
 	AtProcessor   bool
 	Button        string
 	Authenticate  bool

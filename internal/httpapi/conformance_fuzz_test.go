@@ -339,7 +339,8 @@ func (f *fuzz) send(client *http.Client, s *shopper, r fuzzed, key string) {
 		}
 	}
 	if response.StatusCode == http.StatusOK && request.Header.Get("Authorization") == "Bearer "+key {
-		f.remember(s, request, response, string(body))
+		f.count(request, response, string(body))
+		s.remember(request, string(body))
 	}
 }
 
@@ -350,11 +351,16 @@ func (f *fuzz) judgeUnsent(r fuzzed, err error) {
 	}
 }
 
-// remember keeps ids and cursors for later requests, and counts new entries.
-func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Response, body string) {
+// writes reports whether a request makes one entry.
+func writes(request *http.Request) bool {
 	path := request.URL.Path
-	created := request.Method == http.MethodPost && (strings.Contains(path, "/wallets/ledger-entries") || strings.HasSuffix(path, "/capture"))
-	if created && response.Header.Get("Idempotency-Replayed") == "" {
+	return request.Method == http.MethodPost && (strings.Contains(path, "/wallets/ledger-entries") || strings.HasSuffix(path, "/capture"))
+}
+
+// count counts the entries that an answer acknowledges as new.
+func (f *fuzz) count(request *http.Request, response *http.Response, body string) {
+	path := request.URL.Path
+	if writes(request) && response.Header.Get("Idempotency-Replayed") == "" {
 		f.mu.Lock()
 		f.posted++
 		f.mu.Unlock()
@@ -370,6 +376,11 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		f.posted += applied
 		f.mu.Unlock()
 	}
+}
+
+// remember keeps ids and cursors for later requests.
+func (s *shopper) remember(request *http.Request, body string) {
+	path := request.URL.Path
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, token, _ := strings.Cut(between(body, `"link":"`, `"`), "/portal/"); token != "" {
@@ -396,7 +407,7 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	if id := between(body, `{"event_id":"`, `"`); id != "" && strings.HasSuffix(path, "/deliveries") && len(s.delivered) < 100 {
 		s.delivered = append(s.delivered, path+"/"+id)
 	}
-	if seq := between(body, `"seq":`, `,`); created && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
+	if seq := between(body, `"seq":`, `,`); writes(request) && seq != "" && strings.HasSuffix(path, "/ledger-entries") && len(s.lots) < 500 {
 		wallets := strings.TrimSuffix(path, "ledger-entries")
 		s.lots = append(s.lots, wallets+between(body, `"currency":"`, `"`)+"/lots/"+strings.TrimRight(seq, "}"))
 	}

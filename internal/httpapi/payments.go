@@ -42,13 +42,8 @@ func (s *Server) handlePaymentCreate(c *call) error {
 		return err
 	}
 	p := payment{server: s, call: c, request: &request}
-	if request.CustomerID != "" {
-		if !isID(request.CustomerID, "cus_") {
-			return errNotFound
-		}
-		if p.customer, err = s.book.Store().Customer(c.r.Context(), c.tenant(), request.CustomerID); err != nil {
-			return err
-		}
+	if err := p.namedCustomer(); err != nil {
+		return err
 	}
 	if !c.keyed && c.resent() {
 		return errKeyRequired
@@ -108,6 +103,18 @@ func (p *payment) replyCreated(kept []byte) error {
 func (c *call) replyKept(kept []byte) error {
 	c.reply(http.StatusOK, append(c.scratch.out[:0], kept...))
 	return nil
+}
+
+// namedCustomer finds the customer whom the request names by an id, if it does.
+func (p *payment) namedCustomer() (err error) {
+	switch id := p.request.CustomerID; {
+	case id == "":
+	case !isID(id, "cus_"):
+		err = errNotFound
+	default:
+		p.customer, err = p.server.book.Store().Customer(p.ctx(), p.call.tenant(), id)
+	}
+	return err
 }
 
 // findCustomer finds the newest customer with the e-mail address, where the request names

@@ -26,13 +26,8 @@ func (s *Server) handleSubscriptionCreate(c *call) error {
 		return err
 	}
 	p := subscribing{payment: payment{server: s, call: c, request: &request.paymentRequest}, request: &request}
-	if request.CustomerID != "" {
-		if !isID(request.CustomerID, "cus_") {
-			return errNotFound
-		}
-		if p.customer, err = s.book.Store().Customer(c.r.Context(), c.tenant(), request.CustomerID); err != nil {
-			return err
-		}
+	if err := p.namedCustomer(); err != nil {
+		return err
 	}
 	if p.kept, err = c.keyedRequest(c.route.label, key, "subscription", &request); err != nil {
 		return err

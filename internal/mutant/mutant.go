@@ -59,12 +59,14 @@ func (c Change) overlay(t testing.TB) (overlay, root string) {
 	return overlay, root
 }
 
-// Build builds a command of this module with the change, and returns the binary.
-func Build(t testing.TB, c Change, command string) (binary string) {
+// Build builds a command of this module with the change, and returns the binary. Flags
+// are those of "go build", in addition.
+func Build(t testing.TB, c Change, command string, flags ...string) (binary string) {
 	t.Helper()
 	overlay, root := c.overlay(t)
 	binary = filepath.Join(t.TempDir(), filepath.Base(command))
-	if output, err := run(t, root, "build", "-overlay", overlay, "-o", binary, command); err != nil {
+	arguments := append([]string{"build", "-overlay", overlay, "-o", binary}, append(flags, command)...)
+	if output, err := run(t, root, arguments...); err != nil {
 		t.Fatalf("build with %q in place of %q: %v\n%s", c.New, c.Old, err, output)
 	}
 	return binary
