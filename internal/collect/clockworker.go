@@ -84,8 +84,8 @@ func (w *ClockWorker) Round(ctx context.Context) (moved int, err error) {
 	return moved, nil
 }
 
-// bring brings one customer on, and reports whether they came to where they should. Who
-// cannot is tried again after a while, and the clock says why.
+// bring brings one customer on, and reports whether they came to where they should and
+// anything was done for that. Who cannot is tried again after a while, and the clock says why.
 func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 	now := time.Now()
 	w.mu.Lock()
@@ -94,11 +94,11 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 	if now.Before(until) {
 		return false
 	}
-	err := w.advance(ctx, s)
+	did, err := w.advance(ctx, s)
 	if ctx.Err() != nil {
 		return false
 	}
-	failure := ""
+	failure, recovered := "", err == nil && !until.IsZero()
 	w.mu.Lock()
 	delete(w.passed, s.CustomerID)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 			"customer", s.CustomerID, "in", passFor, "error", err)
 	}
 	w.mu.Unlock()
-	if failure != "" {
+	if failure != "" || recovered {
 		_, err := w.collector.store.UpdateTestClock(ctx, s.Tenant, s.Clock, func(
 			k ledger.TestClock,
 		) (ledger.TestClock, error) {
@@ -119,37 +119,39 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 			w.logger.Error("a test clock cannot be changed", "clock", s.Clock, "error", err)
 		}
 	}
-	return failure == ""
+	return did && failure == ""
 }
 
 // errCircles says that something stays due whatever is done about it.
 var errCircles = errors.New("something about the customer stays due")
 
-// advance has all happen about a customer that is due until their clock's time.
-func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) error {
+// advance has all happen about a customer that is due until their clock's time. It reports
+// whether there was anything to do.
+func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) (moved bool, err error) {
 	var stood time.Time
 	for stands := 0; ctx.Err() == nil; {
 		due, err := w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID)
 		if err != nil {
-			return err
+			return moved, err
 		}
 		now := due.Customer.ClockAt
 		if stands++; !now.Equal(stood) {
 			stood, stands = now, 0
 		}
 		if stands > standsMax {
-			return errCircles
+			return moved, errCircles
 		}
 		did, next, err := w.happen(ctx, &due, now)
-		if err != nil {
-			return err
+		if moved = moved || did; err != nil {
+			return moved, err
 		}
 		if did {
 			continue
 		}
 		if !now.Before(s.Until) {
-			return nil
+			return moved, nil
 		}
+		moved = true
 		if at := due.Next(now); next.IsZero() || !at.IsZero() && at.Before(next) {
 			next = at
 		}
@@ -157,10 +159,10 @@ func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) error {
 			next = s.Until
 		}
 		if err := w.move(ctx, s, now, next); err != nil {
-			return err
+			return moved, err
 		}
 	}
-	return ctx.Err()
+	return moved, ctx.Err()
 }
 
 // move moves the time of a customer, unless somebody else has moved it.

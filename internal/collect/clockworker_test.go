@@ -139,6 +139,66 @@ func clocksHaveEverythingHappen(k *clocked) {
 	k.times()
 }
 
+// What was cut off where a clock stands goes on without another advance, and until then
+// the clock is not ready: a customer who was moved to where something is due, and no
+// more; and a request that made a subscription, and no more.
+func TestClocksThatStandGoOn(t *testing.T) {
+	t.Parallel()
+	onStores(t, func(s *stage) {
+		k := newClocked(s)
+		end := k.began.Add(3 * day)
+		k.post(ledger.Credit, 70, end)
+		move := func(c ledger.Customer) (ledger.CustomerChange, error) {
+			c.ClockAt = end
+			return ledger.CustomerChange{Customer: c}, nil
+		}
+		_, err := s.store.UpdateTestClock(s.Context(), shop, "clk_1", func(c ledger.TestClock) (ledger.TestClock, error) {
+			return c.Advance(end)
+		})
+		if err == nil {
+			_, _, err = s.store.UpdateCustomer(s.Context(), shop, "cus_1", move, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.standing(ledger.ClockAdvancing)
+		k.round(1)
+		k.standing(ledger.ClockReady)
+		h, err := storetest.ReadHistory(s.Context(), s.store, shop, "cus_1")
+		if err != nil || len(h.Entries) != 2 || h.Entries[1].Account != ledger.AccountBreakage {
+			t.Errorf("got entries %+v and error %v, want what expired written off", h.Entries, err)
+		}
+		if _, err := k.collector.Subscribe(s.Context(), aMonth(processor.SandboxOK), billing.Subscribe{}); err != nil {
+			t.Fatal(err)
+		}
+		k.standing(ledger.ClockAdvancing)
+		k.round(1)
+		k.standing(ledger.ClockReady)
+		if got := k.subscription(); got.Status != billing.SubscriptionActive {
+			t.Errorf("a subscription whose request was cut off: got %s, want it active", got.Status)
+		}
+		k.round(0)
+	})
+}
+
+// standing wants the clock to be as far as this.
+func (k *clocked) standing(want ledger.ClockStatus) {
+	k.Helper()
+	clock, err := k.store.TestClock(k.Context(), shop, "clk_1")
+	if err != nil || clock.Status() != want {
+		k.Errorf("got clock %+v and error %v, want it %s", clock, err, want)
+	}
+}
+
+// round wants so many customers to be brought on.
+func (k *clocked) round(want int) {
+	k.Helper()
+	moved, err := k.advancing.Round(k.Context())
+	if err != nil || moved != want {
+		k.Errorf("got %d customers brought on and error %v, want %d", moved, err, want)
+	}
+}
+
 func (k *clocked) change(input billing.SubscriptionInput) {
 	k.Helper()
 	if _, err := k.collector.DecideSubscription(k.Context(), k.subscription(), input); err != nil {

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -110,7 +111,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Disputes, Subscriptions} {
+	for _, kind := range dueKinds {
 		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
 		if err != nil {
 			return nil, err
@@ -137,10 +138,16 @@ func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 	w.mu.Unlock()
 }
 
+// dueKinds are those kinds of objects about which something can be due, each of which
+// [Collector.goOn] knows. Of the others nothing ever is.
+var dueKinds = []ledger.ObjectKind{Invoices, Refunds, Disputes, Subscriptions}
+
 // goOn does what is to be done about an object until it waits for something.
 func (c *Collector) goOn(ctx context.Context, object *ledger.Object) error {
-	step := c.Step
+	var step func(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error)
 	switch object.Kind {
+	case Invoices:
+		step = c.Step
 	case Subscriptions:
 		subscription, err := decodeSubscription(object)
 		if err != nil {
@@ -151,6 +158,8 @@ func (c *Collector) goOn(ctx context.Context, object *ledger.Object) error {
 		step = c.StepRefund
 	case Disputes:
 		step = c.StepDispute
+	default:
+		return fmt.Errorf("nothing is known that could be due about an object of the kind %q", object.Kind)
 	}
 	for {
 		more, err := step(ctx, object.Tenant, object.ID)

@@ -202,19 +202,21 @@ func (s *Server) handleClockDelete(c *call) error {
 	return nil
 }
 
-// attach gives a new customer the clock with an id, and its time.
-func (s *Server) attach(c *call, customer *ledger.Customer, id string) error {
+// attach gives a new customer the clock with an id, and its time. What refuses that by how
+// the clock is now is left to once: a request that was answered gets its answer again.
+func (s *Server) attach(c *call, customer *ledger.Customer, id string, once *ledger.Once) error {
 	if err := c.inTestMode(); err != nil {
 		return err
 	}
 	clock, err := s.book.Store().TestClock(c.r.Context(), customer.Tenant, id)
 	switch {
 	case ledger.CodeOf(err) == ledger.CodeNotFound:
-		return ledger.FieldErrorf(ledger.CodeTestClock, "test_clock", "there is no test clock %q", clip(id))
+		once.Else = ledger.FieldErrorf(ledger.CodeTestClock, "test_clock", "there is no test clock %q", clip(id))
+		return nil
 	case err != nil:
 		return err
 	case clock.Customers >= ledger.TestClockCustomers:
-		return ledger.Errorf(ledger.CodeLimitReached, "a test clock may have %d customers; make another one", ledger.TestClockCustomers)
+		once.Else = ledger.Errorf(ledger.CodeLimitReached, "a test clock may have %d customers; make another one", ledger.TestClockCustomers)
 	}
 	customer.Clock, customer.ClockAt = clock.ID, clock.FrozenAt
 	customer.CreatedAt, customer.UpdatedAt = clock.FrozenAt, clock.FrozenAt
@@ -235,7 +237,7 @@ func appendClock(out []byte, clock *ledger.TestClock) []byte {
 	out = append(out, `,"customers":`...)
 	out = strconv.AppendInt(out, clock.Customers, 10)
 	out = append(out, `,"customers_behind":`...)
-	out = strconv.AppendInt(out, clock.Behind, 10)
+	out = strconv.AppendInt(out, clock.Behind+clock.Due, 10)
 	out = append(out, `,"failure":`...)
 	failure := ""
 	if clock.Status() == ledger.ClockFailing {

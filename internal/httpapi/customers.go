@@ -205,7 +205,7 @@ func (s *Server) handleCustomerCreate(c *call) error {
 		once = s.onceResent(c, c.route.label, fingerprint)
 	}
 	if update.clock != "" {
-		if err := s.attach(c, &customer, update.clock); err != nil {
+		if err := s.attach(c, &customer, update.clock, once); err != nil {
 			return err
 		}
 	}

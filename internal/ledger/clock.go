@@ -51,9 +51,16 @@ type TestClock struct {
 	Deleted   bool
 	CreatedAt time.Time // by the time of the world
 
-	// Customers are how many it has, and Behind how many of them are on their way.
+	// Customers are how many it has, and Behind how many of them are on their way. Due are
+	// those who are where the clock stands while something is due about them there.
 	Customers int64
 	Behind    int64
+	Due       int64
+}
+
+// ErrTooManyClocks refuses one more clock than [TestClocksMax].
+func ErrTooManyClocks() error {
+	return Errorf(CodeLimitReached, "a business may have %d test clocks; delete one", TestClocksMax)
 }
 
 // TestClockList is one page of clocks.
@@ -75,7 +82,7 @@ const (
 // Status is how far the clock is.
 func (c *TestClock) Status() ClockStatus {
 	switch {
-	case c.Behind == 0:
+	case c.Behind == 0 && c.Due == 0:
 		return ClockReady
 	case c.Failure != "":
 		return ClockFailing
@@ -184,8 +191,14 @@ func (d *CustomerDue) By(at time.Time) CustomerDue {
 	return due
 }
 
+// Any reports whether anything of what waits is due by a time.
+func (d *CustomerDue) Any(at time.Time) bool {
+	due := d.By(at)
+	return len(due.Objects)+len(due.Expiries)+len(due.Notices) > 0
+}
+
 // Straggler is a customer whose time is behind that of their test clock, which is to
-// come to Until.
+// come to Until, or who is there while something is due about them.
 type Straggler struct {
 	Tenant     Tenant
 	CustomerID string

@@ -202,7 +202,8 @@ type Store interface {
 	// CreateTestClock adds a clock. With once it keeps the answer under that key in the
 	// same transaction, and asks nothing of once to make it; if the key already has an
 	// answer that once accepts, nothing is added and that first answer is returned. Another
-	// request under the same key is CodeKeyReused.
+	// request under the same key is CodeKeyReused. More than [TestClocksMax] that were not
+	// deleted are CodeLimitReached.
 	CreateTestClock(ctx context.Context, clock TestClock, once *Once, answer []byte) (first []byte, err error)
 
 	// TestClock returns one clock that was not deleted, with how many customers it has.
@@ -220,8 +221,8 @@ type Store interface {
 	) (TestClock, error)
 
 	// Stragglers returns customers of any tenant whose time is behind that of their test
-	// clock, and no more than limit of them. Those of a clock that was deleted stand
-	// where they are.
+	// clock, or about whom something is due where it stands, and no more than limit of
+	// them. Those of a clock that was deleted stand where they are.
 	Stragglers(ctx context.Context, limit int) ([]Straggler, error)
 }
 
@@ -475,4 +476,9 @@ type Once struct {
 	At        time.Time
 	Accept    time.Time
 	KeepUntil time.Time
+
+	// Else is why the request is refused unless it has a first answer, nil where it is
+	// not: what refuses by the state of things is found before the key is looked up, and
+	// counts after it (law K10).
+	Else error
 }

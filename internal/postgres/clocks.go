@@ -39,6 +39,29 @@ const clockCustomersQuery = `
 	 where c.tenant = $1 and c.clock <> ''
 	 group by c.clock`
 
+// customersDue are those customers of clocks who stand where these do while something is
+// due about them there. The last of the arrays is how many seconds ahead the business of
+// each clock wants notices, null for none. Each part finds rows of one customer with that
+// customer, and so each shard of Citus has its own.
+const customersDue = `
+	select c.customer_id, c.tenant, c.clock
+	  from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
+	  join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at >= u.until and c.clock <> ''
+	  join objects o on o.customer_id = c.customer_id and o.tenant = c.tenant and o.due_at <= c.clock_at
+	 union
+	select c.customer_id, c.tenant, c.clock
+	  from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
+	  join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at >= u.until and c.clock <> ''
+	  join holds h on h.customer_id = c.customer_id and h.tenant = c.tenant and h.state = 'active' and h.expires_at <= c.clock_at
+	 union
+	select c.customer_id, c.tenant, c.clock
+	  from unnest($1::text[], $2::timestamptz[], $3::integer[], $4::bigint[]) as u (id, until, tenant, ahead)
+	  join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at >= u.until and c.clock <> ''
+	  join wallets w on w.customer_id = c.customer_id and w.tenant = c.tenant
+	   and (w.next_expiry <= c.clock_at or w.next_notice <= c.clock_at + make_interval(secs => u.ahead))`
+
+const clocksDueQuery = `select d.clock, count(*) from (` + customersDue + `) as d group by d.clock`
+
 // readClocks reads clocks of a tenant, with how many customers they have.
 func readClocks(
 	ctx context.Context, q querier, tenant ledger.Tenant, number int32, query string, args ...any,
@@ -52,12 +75,15 @@ func readClocks(
 		return nil, err
 	}
 	byID := map[string]*clockRow{}
-	ids, until := clockTimes(clocks)
 	for i := range clocks {
 		clocks[i].Tenant = tenant
 		byID[clocks[i].ID] = &clocks[i]
 	}
-	if rows, err = q.Query(ctx, clockCustomersQuery, number, ids, until); err != nil {
+	times, err := clockTimes(ctx, q, clocks)
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = q.Query(ctx, clockCustomersQuery, number, times[0], times[1]); err != nil {
 		return nil, err
 	}
 	var id string
@@ -66,14 +92,42 @@ func readClocks(
 		byID[id].Customers, byID[id].Behind = customers, behind
 		return nil
 	})
+	if err != nil || customers == 0 {
+		return clocks, err
+	}
+	if rows, err = q.Query(ctx, clocksDueQuery, times...); err != nil {
+		return nil, err
+	}
+	_, err = pgx.ForEachRow(rows, []any{&id, &customers}, func() error {
+		byID[id].Due = customers
+		return nil
+	})
 	return clocks, err
 }
 
-func clockTimes(clocks []clockRow) (ids []string, until []time.Time) {
-	for i := range clocks {
-		ids, until = append(ids, clocks[i].ID), append(until, clocks[i].FrozenAt)
+// clockTimes are the arguments of [customersDue].
+func clockTimes(ctx context.Context, q querier, clocks []clockRow) ([]any, error) {
+	wanting, err := noticeTenants(ctx, q)
+	if err != nil {
+		return nil, err
 	}
-	return ids, until
+	ahead := map[int32]*int64{}
+	for _, t := range wanting {
+		seconds := int64(t.ahead / time.Second)
+		ahead[t.number] = &seconds
+	}
+	var (
+		ids     []string
+		until   []time.Time
+		tenants []int32
+		aheads  []*int64
+	)
+	for i := range clocks {
+		k := &clocks[i]
+		ids, until, tenants = append(ids, k.ID), append(until, k.FrozenAt), append(tenants, k.tenant)
+		aheads = append(aheads, ahead[k.tenant])
+	}
+	return []any{ids, until, tenants, aheads}, nil
 }
 
 // readClock reads one clock, locked as lock says.
@@ -112,6 +166,18 @@ func (db *DB) CreateTestClock(
 		}
 		if first, err = keptAnswer(ctx, conn, number, once); err != nil || first != nil {
 			return err
+		}
+		// One after the other, so that they can be counted.
+		if _, err := conn.Exec(ctx, `select from tenants where no = $1 for update`, number); err != nil {
+			return err
+		}
+		var there int
+		const count = `select count(*) from test_clocks where tenant = $1 and not deleted`
+		if err := conn.QueryRow(ctx, count, number).Scan(&there); err != nil {
+			return err
+		}
+		if there >= ledger.TestClocksMax {
+			return ledger.ErrTooManyClocks()
 		}
 		const insert = `
 		  insert into test_clocks (tenant, id, name, frozen_at, deleted, failure, created_at)
@@ -210,10 +276,12 @@ func (db *DB) UpdateTestClock(
 }
 
 const stragglersQuery = `
-	select c.tenant, c.customer_id, c.clock, u.until
-	  from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
-	  join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at < u.until and c.clock <> ''
-	 limit $4`
+	select d.tenant, d.customer_id, d.clock
+	  from (select c.customer_id, c.tenant, c.clock
+	          from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
+	          join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at < u.until and c.clock <> ''
+	         union` + customersDue + `) as d
+	 limit $5`
 
 // Stragglers implements ledger.Store. Most installations have no clock, and are asked
 // nothing more.
@@ -228,19 +296,22 @@ func (db *DB) Stragglers(ctx context.Context, limit int) (behind []ledger.Stragg
 		if err != nil || len(clocks) == 0 {
 			return err
 		}
-		ids, until := clockTimes(clocks)
-		var tenants []int32
+		until := map[string]time.Time{}
 		for i := range clocks {
-			tenants = append(tenants, clocks[i].tenant)
+			until[clocks[i].ID] = clocks[i].FrozenAt
 		}
-		if rows, err = q.Query(ctx, stragglersQuery, ids, until, tenants, limit); err != nil {
+		times, err := clockTimes(ctx, q, clocks)
+		if err != nil {
+			return err
+		}
+		if rows, err = q.Query(ctx, stragglersQuery, append(times, limit)...); err != nil {
 			return err
 		}
 		var numbers []int32
 		behind, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s ledger.Straggler, err error) {
 			var number int32
-			err = row.Scan(&number, &s.CustomerID, &s.Clock, &s.Until)
-			s.Until, numbers = s.Until.UTC(), append(numbers, number)
+			err = row.Scan(&number, &s.CustomerID, &s.Clock)
+			s.Until, numbers = until[s.Clock], append(numbers, number)
 			return s, err
 		})
 		for i := range behind {

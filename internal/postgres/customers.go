@@ -143,8 +143,11 @@ func keptAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 		  values ($1, $2, $3, $4, $5)
 		  on conflict do nothing`
 		tag, err := conn.Exec(ctx, claim, tenant, once.Route, once.Key, once.Fingerprint[:], once.At)
-		if err != nil || tag.RowsAffected() == 1 {
+		switch {
+		case err != nil:
 			return nil, err
+		case tag.RowsAffected() == 1:
+			return nil, once.Else
 		}
 		var fingerprint, answer []byte
 		var at time.Time
@@ -160,7 +163,7 @@ func keptAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.
 		case err != nil:
 			return nil, err
 		case at.Before(once.Accept):
-			return nil, nil
+			return nil, once.Else
 		case ledger.Fingerprint(fingerprint) != once.Fingerprint:
 			return nil, ledger.KeyReused(at.UTC())
 		}

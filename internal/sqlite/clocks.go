@@ -14,13 +14,28 @@ import (
 
 var errNoClock = ledger.Errorf(ledger.CodeNotFound, "there is no such test clock")
 
-// clocksQuery reads clocks with how many customers they have, and how many of these are
-// behind.
+// somethingDue says that something is due about a customer where their clock stands. It
+// counts the days of notices in microseconds.
+const somethingDue = `(
+	       exists (select 1 from objects o where o.customer = c.no and o.due_at > 0 and o.due_at <= c.clock_at)
+	    or exists (select 1 from holds h where h.customer = c.no and h.state = 'active' and h.expires_at <= c.clock_at)
+	    or exists (select 1 from wallets w where w.customer = c.no and w.next_expiry > 0 and w.next_expiry <= c.clock_at)
+	    or exists (select 1
+	                 from wallets w
+	                 join tenants n on n.no = w.tenant
+	                where w.customer = c.no and w.next_notice > 0 and json_extract(n.settings, '$.expiry_notice_days') > 0
+	                  and w.next_notice - 86400000000 * json_extract(n.settings, '$.expiry_notice_days') <= c.clock_at))`
+
+// clocksQuery reads clocks with how many customers they have, how many of these are
+// behind, and about how many of the others something is due.
 const clocksQuery = `
 	  select k.id, k.name, k.frozen_at, k.failure, k.created_at, k.no,
 	         (select count(*) from customers c where c.clock = k.id and c.clock <> '' and c.tenant = k.tenant),
 	         (select count(*) from customers c
-	           where c.clock = k.id and c.clock <> '' and c.clock_at < k.frozen_at and c.tenant = k.tenant)
+	           where c.clock = k.id and c.clock <> '' and c.clock_at < k.frozen_at and c.tenant = k.tenant),
+	         (select count(*) from customers c
+	           where c.clock = k.id and c.clock <> '' and c.clock_at >= k.frozen_at and c.tenant = k.tenant
+	             and ` + somethingDue + `)
 	    from test_clocks k
 	   where k.tenant = ? and k.deleted = 0`
 
@@ -28,7 +43,7 @@ func scanClock(stmt *sqlite.Stmt, tenant ledger.Tenant) ledger.TestClock {
 	return ledger.TestClock{
 		Tenant: tenant, ID: stmt.ColumnText(0), Name: stmt.ColumnText(1), FrozenAt: timeOf(stmt.ColumnInt64(2)),
 		Failure: stmt.ColumnText(3), CreatedAt: timeOf(stmt.ColumnInt64(4)),
-		Customers: stmt.ColumnInt64(6), Behind: stmt.ColumnInt64(7),
+		Customers: stmt.ColumnInt64(6), Behind: stmt.ColumnInt64(7), Due: stmt.ColumnInt64(8),
 	}
 }
 
@@ -58,6 +73,18 @@ func (db *DB) CreateTestClock(
 		if err != nil || kept != nil {
 			first = kept
 			return err
+		}
+		there := int64(0)
+		const count = `select count(*) from test_clocks where tenant = ? and deleted = 0`
+		err = sqlitex.Execute(conn, count, &sqlitex.ExecOptions{
+			Args:       []any{tenant},
+			ResultFunc: func(stmt *sqlite.Stmt) error { there = stmt.ColumnInt64(0); return nil },
+		})
+		if err != nil {
+			return err
+		}
+		if there >= ledger.TestClocksMax {
+			return ledger.ErrTooManyClocks()
 		}
 		const insert = `
 		  insert into test_clocks (tenant, id, name, frozen_at, deleted, failure, created_at)
@@ -151,9 +178,9 @@ func (db *DB) Stragglers(ctx context.Context, limit int) (behind []ledger.Stragg
 	const query = `
 	  select t.business_id, t.mode, c.id, k.id, k.frozen_at
 	    from test_clocks k
-	   cross join customers c on c.clock = k.id and c.clock <> '' and c.clock_at < k.frozen_at and c.tenant = k.tenant
+	   cross join customers c on c.clock = k.id and c.clock <> '' and c.tenant = k.tenant
 	   cross join tenants t on t.no = k.tenant
-	   where k.deleted = 0
+	   where k.deleted = 0 and (c.clock_at < k.frozen_at or ` + somethingDue + `)
 	   limit ?`
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
 		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{

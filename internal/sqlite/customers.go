@@ -161,12 +161,12 @@ func keptAnswer(conn *sqlite.Conn, tenant int64, once *ledger.Once) (answer []by
 	stmt.BindText(2, once.Route)
 	stmt.BindText(3, once.Key)
 	row, err := stmt.Step()
-	if err != nil || !row {
+	if err != nil {
 		return nil, err
 	}
 	at := timeOf(stmt.ColumnInt64(2))
-	if at.Before(once.Accept) {
-		return nil, nil
+	if !row || at.Before(once.Accept) {
+		return nil, once.Else
 	}
 	var fingerprint ledger.Fingerprint
 	stmt.ColumnBytes(0, fingerprint[:])

@@ -220,7 +220,7 @@ func (m *Model) answered(once *ledger.Once) ([]byte, error) {
 	}
 	first, found := m.answers[modelRequest{once.Tenant, once.Route, once.Key}]
 	if !found || first.at.Before(once.Accept) {
-		return nil, nil
+		return nil, once.Else
 	}
 	if first.fingerprint != once.Fingerprint {
 		err := ledger.FieldErrorf(ledger.CodeKeyReused, "idempotency_key", "the key was used for another request")

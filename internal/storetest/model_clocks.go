@@ -22,12 +22,14 @@ func withoutClock(customers []*modelCustomer) (some []*modelCustomer) {
 
 // counted is a clock with how many customers it has.
 func (m *Model) counted(clock ledger.TestClock) ledger.TestClock {
-	clock.Customers, clock.Behind = 0, 0
+	clock.Customers, clock.Behind, clock.Due = 0, 0, 0
 	for _, c := range m.customers[clock.Tenant] {
 		if c.Clock == clock.ID {
 			clock.Customers++
 			if c.ClockAt.Before(clock.FrozenAt) {
 				clock.Behind++
+			} else if due := m.due(clock.Tenant, c); due.Any(c.ClockAt) {
+				clock.Due++
 			}
 		}
 	}
@@ -54,6 +56,15 @@ func (m *Model) CreateTestClock(
 	}
 	if first, err := m.answered(once); first != nil || err != nil {
 		return first, err
+	}
+	there := 0
+	for _, k := range m.clocks {
+		if k.Tenant == clock.Tenant && !k.Deleted {
+			there++
+		}
+	}
+	if there >= ledger.TestClocksMax {
+		return nil, ledger.ErrTooManyClocks()
 	}
 	m.clocks = append(m.clocks, clock)
 	if once != nil {
@@ -119,7 +130,10 @@ func (m *Model) Stragglers(_ context.Context, limit int) (behind []ledger.Stragg
 	defer m.mu.Unlock()
 	for _, k := range m.clocks {
 		for _, c := range m.customers[k.Tenant] {
-			if c.Clock == k.ID && !k.Deleted && c.ClockAt.Before(k.FrozenAt) && len(behind) < limit {
+			if c.Clock != k.ID || k.Deleted || len(behind) == limit {
+				continue
+			}
+			if due := m.due(k.Tenant, c); c.ClockAt.Before(k.FrozenAt) || due.Any(c.ClockAt) {
 				behind = append(behind, ledger.Straggler{Tenant: k.Tenant, CustomerID: c.ID, Clock: k.ID, Until: k.FrozenAt})
 			}
 		}
@@ -130,14 +144,18 @@ func (m *Model) Stragglers(_ context.Context, limit int) (behind []ledger.Stragg
 // CustomerDue implements [ledger.Store].
 func (m *Model) CustomerDue(
 	_ context.Context, tenant ledger.Tenant, customerID string,
-) (due ledger.CustomerDue, _ error) {
+) (ledger.CustomerDue, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, err := m.customer(tenant, customerID)
 	if err != nil {
-		return due, err
+		return ledger.CustomerDue{}, err
 	}
-	due.Customer = c.Customer
+	return m.due(tenant, c), nil
+}
+
+func (m *Model) due(tenant ledger.Tenant, c *modelCustomer) ledger.CustomerDue {
+	due := ledger.CustomerDue{Customer: c.Customer}
 	for _, o := range c.objects {
 		if !o.DueAt.IsZero() {
 			o.Clock = c.ClockAt
@@ -166,5 +184,5 @@ func (m *Model) CustomerDue(
 			due.Notices = append(due.Notices, ledger.DueWallet{Currency: currency, At: seen.Lots[0].ExpiresAt.Add(-due.Ahead)})
 		}
 	}
-	return due, nil
+	return due
 }

@@ -107,6 +107,7 @@ func contents() []topic {
 		{"webhooks", webhookScenarios()},
 		{"sinks", sinkScenarios()},
 		{"clocks", clockScenarios()},
+		{"test clocks", testClockScenarios()},
 		{"lists", listScenarios()},
 		{"past", pastScenarios()},
 		{"traps", trapScenarios()},

@@ -159,7 +159,7 @@ func TestTeeth(t *testing.T) {
 	all := slices.Concat(
 		mistakes, freezeMistakes(), bulkMistakes(), alertMistakes(), holdMistakes(), crossingMistakes(), transferMistakes(),
 		undoMistakes(), takebackMistakes(), debtMistakes(), eventMistakes(), moveMistakes(), webhookMistakes(),
-		productMistakes(), objectMistakes(), sinkMistakes(), noticeMistakes())
+		productMistakes(), objectMistakes(), sinkMistakes(), noticeMistakes(), testClockMistakes())
 	for _, m := range all {
 		t.Run(m.bug, m.isNoticed)
 	}

@@ -130,7 +130,7 @@ var otherCorruptions = []corruption{
 
 func corruptions() []corruption {
 	return slices.Concat(entryCorruptions, rowCorruptions, walletCorruptions, otherCorruptions, auditCorruptions,
-		alertCorruptions, businessCorruptions)
+		alertCorruptions, businessCorruptions, clockCorruptions)
 }
 
 func TestEachCorruptionIsNamed(t *testing.T) {
@@ -192,6 +192,12 @@ var unchecked = map[string]string{
 	"api_keys.no": "only the place of the row",
 	"products.no": "only the place of the row",
 
+	"test_clocks.no":         "only the place of the row",
+	"test_clocks.name":       "no figure rests on it",
+	"test_clocks.failure":    "no figure rests on it",
+	"test_clocks.created_at": "no figure rests on it",
+	"test_clocks.deleted":    "no figure rests on it",
+
 	"holds.reason":   "no figure rests on it",
 	"holds.metadata": "no figure rests on it",
 }
@@ -210,7 +216,8 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	for _, table := range []string{
 		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds",
 		"hold_events", "objects", "object_events", "expiry_notices",
-		"business_audit_entries", "tenants", "businesses", "api_keys", "products", "report_sums", "report_places", "report_progress",
+		"business_audit_entries", "tenants", "businesses", "api_keys", "products", "test_clocks", "report_sums", "report_places",
+		"report_progress",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{
 			Args: []any{table},

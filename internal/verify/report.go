@@ -41,6 +41,7 @@ const (
 	LawRefundOnce  Law = "F2" // a refund is kept with its invoice, and gives back once what it says
 	LawDisputes    Law = "F5" // a dispute is kept with its invoice, and holds and takes what it says
 	LawPeriods     Law = "Q2" // a period of a subscription is billed once
+	LawClocks      Law = "Q4" // a customer of a test clock is not ahead of it, nor are their entries ahead of them
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 	LawEvents      Law = "E1" // the feed tells of each fact once
 	LawRollUps     Law = "T1" // the roll-ups of reports are the sums of the entries that are in them
@@ -50,7 +51,7 @@ var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
 	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawDisputes,
-	LawPeriods, LawAudit, LawEvents, LawRollUps,
+	LawPeriods, LawClocks, LawAudit, LawEvents, LawRollUps,
 }
 
 // Laws lists every law that verify checks, in the order of a report.

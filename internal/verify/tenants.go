@@ -76,6 +76,14 @@ func (f *file) readTenants() (*tenants, error) {
 	select tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
 	  from business_audit_entries
 	 order by tenant, position`
+	const clockedQuery = `
+	select c.id, c.tenant, c.clock, c.clock_at, coalesce((select max(w.updated_at) from wallets w where w.customer = c.no), 0)
+	  from customers c
+	 where c.clock <> ''
+	 order by c.no`
+	const clocksQuery = `select tenant, id, frozen_at from test_clocks`
+	var clocked []clockedRow
+	clocks := map[clockKey]int64{}
 	for _, read := range []struct {
 		query string
 		row   func(stmt *sqlite.Stmt)
@@ -100,6 +108,15 @@ func (f *file) readTenants() (*tenants, error) {
 				definition: stmt.ColumnText(4),
 			})
 		}},
+		{clockedQuery, func(stmt *sqlite.Stmt) {
+			clocked = append(clocked, clockedRow{
+				id: stmt.ColumnText(0), tenant: stmt.ColumnInt64(1), clock: stmt.ColumnText(2), at: stmt.ColumnInt64(3),
+				last: stmt.ColumnInt64(4),
+			})
+		}},
+		{clocksQuery, func(stmt *sqlite.Stmt) {
+			clocks[clockKey{stmt.ColumnInt64(0), stmt.ColumnText(1)}] = stmt.ColumnInt64(2)
+		}},
 		{trailQuery, func(stmt *sqlite.Stmt) {
 			line := readAuditRow(stmt)
 			t.line(&line)
@@ -112,6 +129,7 @@ func (f *file) readTenants() (*tenants, error) {
 			return nil, err
 		}
 	}
+	t.checkClocks(clocked, clocks)
 	t.finish()
 	return t, nil
 }

@@ -56,8 +56,41 @@ func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	for i := range trail {
 		t.line(&trail[i])
 	}
+	if err := t.readClocks(ctx, tx); err != nil {
+		return nil, err
+	}
 	t.finish()
 	return t, nil
+}
+
+func (t *tenants) readClocks(ctx context.Context, tx pgx.Tx) error {
+	clocked, err := lines(ctx, tx, func(row pgx.CollectableRow) (c clockedRow, err error) {
+		var at time.Time
+		var last *time.Time
+		if err = row.Scan(&c.id, &c.tenant, &c.clock, &at, &last); last != nil {
+			c.last = last.UnixMicro()
+		}
+		c.at = at.UnixMicro()
+		return c, err
+	}, `
+	  select c.customer_id, c.tenant, c.clock, c.clock_at, max(w.updated_at)
+	    from customers c
+	    left join wallets w on w.customer_id = c.customer_id and w.tenant = c.tenant
+	   where c.clock <> ''
+	   group by c.customer_id, c.tenant, c.clock, c.clock_at
+	   order by c.customer_id, c.tenant`)
+	if err != nil {
+		return err
+	}
+	clocks := map[clockKey]int64{}
+	_, err = lines(ctx, tx, func(row pgx.CollectableRow) (key clockKey, err error) {
+		var frozen time.Time
+		err = row.Scan(&key.tenant, &key.id, &frozen)
+		clocks[key] = frozen.UnixMicro()
+		return key, err
+	}, `select tenant, id, frozen_at from test_clocks`)
+	t.checkClocks(clocked, clocks)
+	return err
 }
 
 func scanTenant(row pgx.CollectableRow) (*tenantRow, error) {
