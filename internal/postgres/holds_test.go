@@ -121,10 +121,15 @@ func TestHoldEventsAreImmutable(t *testing.T) {
 	})
 }
 
-// The sweep looks only at holds that are due.
+// The sweep looks only at holds that are due, and at no customer beside theirs and those who
+// have a test clock.
 func TestPlanOfExpiredHolds(t *testing.T) {
 	onOwnServers(t, func(t *testing.T, s server) {
 		conn := connect(t, newInstallation(t, s, 1).url)
+		exec(t, conn, `
+			insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)
+			select 'cus_' || n, n % 50, 'a@example.com', 'A', 'a', '', '{}', now(), now() from generate_series(1, 5000) as n;
+			analyze customers`)
 		exec(t, conn, "begin; set local plan_cache_mode = force_generic_plan")
 		if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
 			t.Fatal(err)
