@@ -3,6 +3,7 @@ package billing
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/billfold/billfold/internal/money"
 )
@@ -42,6 +43,9 @@ type Dispute struct {
 	Held money.Amount `json:"held,omitempty"` // of what the lot had left, promised to the dispute
 	Lost money.Amount `json:"lost,omitempty"` // debited against the account disputes
 	Debt money.Amount `json:"debt,omitempty"` // what the wallet could not answer for, owed to the business
+
+	// WrittenOff is what neither the lot answers for nor the wallet owes.
+	WrittenOff money.Amount `json:"written_off,omitempty"`
 }
 
 // DisputeMessage is what the processor says. Messages come twice and in any order.
@@ -122,32 +126,61 @@ type DisputeStep struct {
 // While it is open, what the lot has left is held, and nobody's other money. Won, it
 // is given back. Lost, it is debited, and what the lot could not answer for is a debt
 // (law O3). What is asked of the wallet follows from the message that says most, so
-// each amount moves once in whatever order and however often they come (law F5):
+// whatever order they come in, and however often, it nets to the same once it is decided
+// (law F5):
 //
 //	top-up 1000, of which 700 are left      opened: hold 700
 //	won                                     release 700
 //	lost                                    capture 700, owe 300
-//	lost, then won in a later stage         restore 700, forgive 300
+//	opened again in a later stage           nothing: the bank has the money still
+//	won there                               restore 700, forgive 300
+//
+// A message that says nothing new has it look at the lot again: what has come back to it
+// meanwhile is held, or taken in place of what is owed or written off.
 func DecideDispute(d Dispute, m DisputeMessage, left money.Amount) DisputeStep {
-	if !m.after(&d) {
-		return DisputeStep{Dispute: d}
+	if m.after(&d) {
+		d.Stage, d.Status = m.Stage, m.Status
 	}
-	before := d.Claim()
-	d.Stage, d.Status = m.Stage, m.Status
-	answers := min(d.Amount, max(left, 0)+d.Held+d.Lost) // of the lot, for the dispute
+	left = max(left, 0)
+	owed := d.Debt + d.WrittenOff
 	var move DisputeMove
 	switch claim := d.Claim(); {
-	case claim == before:
 	case claim == ClaimNone:
 		move = DisputeMove{Restore: d.Lost, Forgive: d.Debt, Release: d.Held}
-		d.Held, d.Lost, d.Debt = 0, 0, 0
-	case claim == ClaimHold:
-		// A later stage has begun: what is lost is open again.
-		move = DisputeMove{Restore: d.Lost, Forgive: d.Debt, Hold: answers - d.Held}
-		d.Held, d.Lost, d.Debt = answers, 0, 0
+		d.Held, d.Lost, d.Debt, d.WrittenOff = 0, 0, 0, 0
+	case claim == ClaimHold && owed == 0:
+		move.Hold = d.Unanswered(left)
+		d.Held += move.Hold
 	default:
-		move = DisputeMove{Capture: d.Held, Take: answers - d.Held - d.Lost, Owe: d.Amount - answers}
-		d.Held, d.Lost, d.Debt = 0, answers, d.Amount-answers
+		// What was lost and is open again is with the bank as before.
+		move = DisputeMove{Capture: d.Held, Take: d.Unanswered(left)}
+		d.Held, d.Lost = 0, d.Lost+move.Capture+move.Take
+		if missing := d.Amount - d.Lost; missing >= owed {
+			move.Owe = missing - owed
+			d.Debt += move.Owe
+		} else {
+			off := min(owed-missing, d.WrittenOff)
+			move.Forgive = owed - missing - off
+			d.Debt, d.WrittenOff = d.Debt-move.Forgive, d.WrittenOff-off
+		}
 	}
 	return DisputeStep{d, move}
+}
+
+// Unanswered is what the dispute could ask of a lot that has so much left.
+func (d *Dispute) Unanswered(left money.Amount) money.Amount {
+	return max(0, min(left, d.Amount-d.Held-d.Lost))
+}
+
+// Short reports whether the dispute would take more of the lot if that had it.
+func (d *Dispute) Short() bool { return d.Claim() != ClaimNone && d.Held+d.Lost < d.Amount }
+
+// DisputeWait is how long until a dispute of some age is looked at again of which the lot has
+// not answered for all: money may come back to the lot.
+func DisputeWait(age time.Duration, open bool) time.Duration {
+	most := 6 * time.Hour
+	if open {
+		most = 15 * time.Minute
+	}
+	return min(max(age/60, time.Minute), most)
 }

@@ -42,8 +42,8 @@ type Dispute struct {
 	Holds  []DisputePart `json:"holds,omitempty"`
 	Debits []DisputePart `json:"debits,omitempty"`
 
-	// WrittenOff is what neither the lot answers for nor the wallet owes.
-	WrittenOff money.Amount `json:"written_off,omitempty"`
+	// OfLot says that the payment credited the wallet, which answers for it.
+	OfLot bool `json:"of_lot,omitempty"`
 
 	// Coming is a message of which a part is carried out; nil for none.
 	Coming *billing.DisputeMessage `json:"coming,omitempty"`
@@ -65,11 +65,15 @@ type Disputed struct {
 func disputeKey(id string) ledger.ObjectKey { return ledger.ObjectKey{Kind: Disputes, ID: id} }
 
 // object is the dispute as it is kept. Lists are narrowed by its stage and status.
+// One that the lot has not answered for is looked at again, for what comes back to the lot.
 func (d *Dispute) object(now time.Time) (ledger.Object, error) {
 	data, err := encode(d)
 	object := ledger.Object{ObjectKey: disputeKey(d.ID), State: disputeState(d.Stage, d.Status), Data: string(data)}
-	if d.Coming != nil {
+	switch {
+	case d.Coming != nil:
 		object.DueAt = now
+	case d.OfLot && d.Short():
+		object.DueAt = now.Add(billing.DisputeWait(now.Sub(d.CreatedAt), d.Claim() == billing.ClaimHold))
 	}
 	return object, err
 }
@@ -140,23 +144,37 @@ type disputing struct {
 	begun   bool
 }
 
+// left is what can be asked of the lot. What the wallet has paid of its debt is not asked again.
+func (w *disputing) left() money.Amount {
+	after := w.after()
+	return w.askable(after.Wallet.LotLeft(w.invoice.TopUp.LotSeq, w.now))
+}
+
+func (w *disputing) askable(left money.Amount) money.Amount {
+	if d := w.d; d.Debt > 0 {
+		left = min(left, max(0, d.WrittenOff+min(d.Debt, w.s.Wallet.Debt)-d.Held))
+	}
+	return left
+}
+
 // hear carries out a message, or a part of it, and reports whether that is the whole.
 func (w *disputing) hear(message billing.DisputeMessage) (whole bool, err error) {
-	left := w.s.Wallet.LotLeft(w.invoice.TopUp.LotSeq, w.now)
-	if w.invoice.TopUp.LotSeq == 0 {
-		left = 0
-	}
-	step := billing.DecideDispute(w.d.Dispute, message, left)
-	target := step.Dispute.Claim()
-	switch {
-	case w.invoice.TopUp.LotSeq == 0:
+	if w.d.OfLot = w.invoice.TopUp.LotSeq > 0; !w.d.OfLot {
+		step := billing.DecideDispute(w.d.Dispute, message, 0)
 		w.d.Stage, w.d.Status = step.Dispute.Stage, step.Dispute.Status // no wallet was credited
 		return true, nil
-	case target != billing.ClaimTake && len(w.d.Debits) > 1:
+	}
+	step := billing.DecideDispute(w.d.Dispute, message, w.left())
+	none := step.Dispute.Claim() == billing.ClaimNone
+	switch {
+	case none && w.d.Held > 0 && w.expired():
+		// What is released goes to the lot as it is. Taken, it comes back with the grace.
+		return false, w.capture()
+	case none && len(w.d.Debits) > 1:
 		return false, w.restore()
-	case target == billing.ClaimNone && len(w.d.Holds) > 1:
+	case none && len(w.d.Holds) > 1:
 		return false, w.release()
-	case target == billing.ClaimTake && len(w.d.Holds) > 1:
+	case step.Capture > 0 && len(w.d.Holds) > 1:
 		return false, w.capture()
 	case step.Take > 0:
 		// What is taken is pinned first, as if the dispute had been opened before.
@@ -165,12 +183,19 @@ func (w *disputing) hear(message billing.DisputeMessage) (whole bool, err error)
 	return true, w.carryOut(&step)
 }
 
+// expired reports whether the lot has expired that is held, where a grace follows that.
+func (w *disputing) expired() bool {
+	return w.invoice.TopUp.Grace > 0 && slices.ContainsFunc(w.s.Hold.Lots, func(lot ledger.Lot) bool {
+		return lot.ExpiredAt(w.now)
+	})
+}
+
 // carryOut moves what a step moves, and takes over what it makes of the dispute. What was
 // held and taken is told by what was done.
 func (w *disputing) carryOut(step *billing.DisputeStep) (err error) {
-	w.d.Stage, w.d.Status = step.Dispute.Stage, step.Dispute.Status
+	w.d.Stage, w.d.Status, w.d.WrittenOff = step.Dispute.Stage, step.Dispute.Status, step.Dispute.WrittenOff
 	if step.Forgive > 0 { // before the lot gets anything, which would pay the debt
-		err = w.forgive()
+		err = w.forgive(step.Forgive)
 	}
 	if err == nil && step.Restore > 0 {
 		err = w.restore()
@@ -184,12 +209,8 @@ func (w *disputing) carryOut(step *billing.DisputeStep) (err error) {
 	if err == nil && step.Owe > 0 {
 		err = w.owe(step.Owe)
 	}
-	if err != nil || step.Hold == 0 {
-		return err
-	}
-	after := w.after()
-	if hold := min(step.Hold, after.Wallet.LotLeft(w.invoice.TopUp.LotSeq, w.now)); hold > 0 {
-		err = w.hold(hold)
+	if err == nil && step.Hold > 0 {
+		err = w.hold(step.Hold)
 	}
 	return err
 }
@@ -273,26 +294,26 @@ func (w *disputing) restore() error {
 // owe has the wallet owe what the lot could not answer for, where the business wants that
 // and a wallet can owe so much.
 func (w *disputing) owe(amount money.Amount) error {
-	w.d.Debt, w.d.WrittenOff = amount, 0
 	refused := !w.invoice.TopUp.Debt
 	if !refused {
 		next, err := ledger.Owe(w.after(), w.post(amount, disputeLoss), w.m)
 		if refused = ledger.CodeOf(err) == ledger.CodeBalanceLimit; !refused {
+			w.d.Debt += amount
 			_, err = w.add(next, err)
 			return err
 		}
 	}
-	w.d.Debt, w.d.WrittenOff = 0, amount
+	w.d.WrittenOff += amount
 	return nil
 }
 
-// forgive credits what was owed. What of it is owed still is paid by that, and what the
+// forgive credits of what was owed. What of it is owed still is paid by that, and what the
 // customer has paid since comes back to the wallet.
-func (w *disputing) forgive() error {
-	credit := w.post(w.d.Debt, disputeWin)
+func (w *disputing) forgive(amount money.Amount) error {
+	credit := w.post(amount, disputeWin)
 	credit.Direction, credit.Category = ledger.Credit, ledger.Paid
 	_, err := w.add(ledger.Post(w.after(), credit, w.m))
-	w.d.Debt = 0
+	w.d.Debt -= amount
 	return err
 }
 

@@ -82,7 +82,7 @@ func TestDisputeOfATopUp(t *testing.T) {
 			{billing.StageDispute, billing.DisputeOpened, 750, 700, 0, 0},
 			{billing.StageDispute, billing.DisputeLost, 50, 0, 700, 300},
 			{billing.StageDispute, billing.DisputeWon, 50, 0, 700, 300},
-			{billing.StageArbitration, billing.DisputeOpened, 750, 700, 0, 0},
+			{billing.StageArbitration, billing.DisputeOpened, 50, 0, 700, 300},
 			{billing.StageArbitration, billing.DisputeWon, 750, 0, 0, 0},
 		} {
 			d, err := c.Dispute(s.Context(), shop, about(id, 1000, step.stage, step.status))
@@ -307,8 +307,8 @@ func (s *stage) inspectDisputes(stories []*disputeStory, customers []string) (pr
 		claim := d.Claim()
 		claims[claim]++
 		told := billing.DisputeMessage{Stage: d.Stage, Status: d.Status}
-		right := claim == billing.ClaimNone && d.Held+d.Lost+d.Debt == 0 ||
-			claim == billing.ClaimHold && d.Lost+d.Debt == 0 && d.Held <= d.Amount ||
+		right := claim == billing.ClaimNone && d.Held+d.Lost+d.Debt+d.WrittenOff == 0 ||
+			claim == billing.ClaimHold && d.Held+d.Lost+d.Debt+d.WrittenOff <= d.Amount ||
 			claim == billing.ClaimTake && d.Held == 0 && d.Lost+d.Debt+d.WrittenOff == d.Amount
 		if told != story.most || !right || d.Coming != nil || net[d.ID] != d.Lost+d.Debt || held[d.ID] != d.Held ||
 			invoice.Disputes[0].Dispute != d.Dispute {

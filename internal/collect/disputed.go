@@ -27,6 +27,8 @@ type DisputeNotice struct {
 	Currency    money.Currency
 	Reason      string // in the processor's words, empty for none
 	billing.DisputeMessage
+
+	again bool // nobody says it: the dispute is looked at because it is due
 }
 
 // InvoiceFinder is a processor that knows for which invoice a payment of it was made; empty
@@ -172,7 +174,7 @@ func (w *disputing) decide(scope *ledger.Scope, notice *DisputeNotice, holds, de
 	}
 	whole = message == notice.DisputeMessage
 	if w.d.Stage == before.Stage && w.d.Status == before.Status {
-		if w.change.Replayed = coming == nil; w.change.Replayed {
+		if w.change.Replayed = coming == nil && !w.begun && !notice.again; w.change.Replayed {
 			return whole, nil
 		}
 		return whole, w.put("", "")
@@ -241,16 +243,21 @@ func (c *Collector) FindDispute(ctx context.Context, tenant ledger.Tenant, id st
 	return DisputeOf(&object)
 }
 
-// StepDispute carries out the rest of a message of which a part is carried out, and reports
-// whether there is more to do at once.
+// StepDispute carries out the rest of a message of which a part is carried out, or looks
+// again at the lot of a dispute that it has not answered for, and reports whether there is
+// more to do at once.
 func (c *Collector) StepDispute(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
 	dispute, err := c.FindDispute(ctx, tenant, id)
-	if err != nil || dispute.Coming == nil {
+	if err != nil || dispute.Coming == nil && !(dispute.OfLot && dispute.Short()) {
 		return false, err
+	}
+	message := billing.DisputeMessage{Stage: dispute.Stage, Status: dispute.Status}
+	if dispute.Coming != nil {
+		message = *dispute.Coming
 	}
 	_, err = c.Dispute(ctx, tenant, DisputeNotice{
 		ProcessorID: dispute.ProcessorID, InvoiceID: dispute.InvoiceID, Amount: dispute.Amount, Currency: dispute.Currency,
-		DisputeMessage: *dispute.Coming,
+		DisputeMessage: message, again: true,
 	})
 	return false, err
 }

@@ -233,6 +233,7 @@ func (c *Collector) Refund(
 type refunded struct {
 	invoice *Invoice
 	refund  *Refund           // nil: there is none yet
+	dispute *Dispute          // that gets what comes back to the lot of a top-up; nil for none
 	debit   ledger.Reversible // what is to be undone, see [Invoice.undoes]; the zero value for nothing
 }
 
@@ -273,6 +274,9 @@ func (c *Collector) about(
 				return err
 			}
 			scope.Hold = seen.HoldID
+			if d := invoice.short(); d != nil {
+				scope.Objects = append(scope.Objects, disputeKey(d.ID))
+			}
 		}
 		var debit ledger.Reversible
 		if id := invoice.undoes(seen); id != "" {
@@ -316,7 +320,20 @@ func refundedOf(s *ledger.Snapshot, scope *ledger.Scope) (of *refunded, err erro
 	if of.invoice.undoes(now) != scope.Reverses || now.HoldID != scope.Hold || of.invoice.TopUp.LotSeq != scope.Moves {
 		err = errMoved
 	}
-	return of, err
+	return of, of.takeDispute(s, scope, err)
+}
+
+// takeDispute takes up the dispute that gets what comes back to the lot.
+func (of *refunded) takeDispute(s *ledger.Snapshot, scope *ledger.Scope, err error) error {
+	last, short := scope.Objects[len(scope.Objects)-1], of.invoice.short()
+	switch {
+	case err != nil || short == nil && last.Kind != Disputes:
+		return err
+	case short == nil || last != disputeKey(short.ID) || s.Object(last) == nil:
+		return errMoved
+	}
+	of.dispute, err = DisputeOf(s.Object(last))
+	return err
 }
 
 // makeRefund is pure.
@@ -364,6 +381,9 @@ func keepRefund(
 		return change, err
 	}
 	invoice := of.invoice
+	if of.dispute != nil {
+		invoice.keepDispute(of.dispute)
+	}
 	invoice.Refunds, invoice.UpdatedAt = step.Refundable.Refunds, s.Chain.At(m.Now)
 	refund.Refund = step.Refund
 	object, err := invoice.object(invoice.UpdatedAt)
@@ -380,7 +400,13 @@ func keepRefund(
 	if object, err = refund.object(); err != nil {
 		return change, err
 	}
-	return change, change.Put(s, object, kind, data, m.Now)
+	if err = change.Put(s, object, kind, data, m.Now); err != nil || of.dispute == nil {
+		return change, err
+	}
+	if object, err = of.dispute.object(invoice.UpdatedAt); err != nil {
+		return change, err
+	}
+	return change, change.Put(s, object, "", "", m.Now)
 }
 
 // back is what the card's part of a refund to the wallet is posted as.

@@ -62,6 +62,10 @@ func (r *Refund) moveLot(
 		if err == nil {
 			r.HoldID, r.Debit = "", change.Entry.ID
 		}
+	case move.Release > 0 && held && of.dispute != nil:
+		w := of.disputing(&s, m)
+		err = w.takeOver(r.HoldID, s.Hold.Left())
+		change, r.HoldID, r.Short = w.change, "", 0
 	case move.Release > 0 && held:
 		change, err = ledger.Release(s, &ledger.ReleaseRequest{
 			Tenant: r.Tenant, CustomerID: r.CustomerID, HoldID: r.HoldID, CreatedBy: creator,
@@ -77,6 +81,9 @@ func (r *Refund) moveLot(
 			Tenant: r.Tenant, CustomerID: r.CustomerID, EntryID: r.Debit, Grace: r.Grace, ReferenceObjectID: r.ID,
 			CreatedBy: creator, DefaultAlerts: of.invoice.DefaultAlerts,
 		}, &of.debit, m)
+		if w := of.disputing(&s, m); w != nil && err == nil {
+			change, err = w.pinReturned(change)
+		}
 	}
 	return change, err
 }

@@ -14,6 +14,7 @@ type disputeData struct {
 	Held   int64  `json:"held"`
 	Lost   int64  `json:"lost"`
 	Debt   int64  `json:"debt"`
+	Off    int64  `json:"written_off"`
 
 	InvoiceID string       `json:"invoice_id"` // of the object only, as what follows
 	Currency  string       `json:"currency"`
@@ -30,14 +31,14 @@ type amountData struct {
 // disputePart is a dispute of which one of its two places was met.
 type disputePart struct {
 	invoice, currency, stage, status string
-	amount, held, lost, debt         int64
+	amount, held, lost, debt, off    int64
 	isObject                         bool
 }
 
 func (d *disputeData) part(invoice, currency string, isObject bool) disputePart {
 	return disputePart{
 		invoice: invoice, currency: currency, stage: d.Stage, status: d.Status, amount: d.Amount, held: d.Held, lost: d.Lost,
-		debt: d.Debt, isObject: isObject,
+		debt: d.Debt, off: d.Off, isObject: isObject,
 	}
 }
 
@@ -77,6 +78,9 @@ func (c *checker) dispute(owner *customer, row *billedRow) {
 		report(LawDisputes, "dispute %s holds %d by holds of %s, and took %d by entries of %s", d.ID, d.Held, held, d.Lost, lost)
 	}
 	taken := d.Lost + d.Debt
+	if d.Off < 0 || d.Held < 0 || d.Off > d.Amount-taken {
+		report(LawDisputes, "dispute %s of %d has %d held, %d taken and %d written off", d.ID, d.Amount, d.Held, taken, d.Off)
+	}
 	if money.mixed || money.currency != d.Currency || money.debited-money.restored != taken || taken > d.Amount {
 		report(LawDisputes, "dispute %s of %d has %d lost and %d owed; entries took %d and gave %d back",
 			d.ID, d.Amount, d.Lost, d.Debt, money.debited, money.restored)
