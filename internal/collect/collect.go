@@ -96,6 +96,10 @@ type Invoice struct {
 	PaidAt      time.Time        `json:"paid_at,omitzero"`
 	Refunds     []billing.Refund `json:"refunds,omitempty"`
 
+	// CardCredits are what of the card's payments the wallet was credited with, but for a
+	// top-up: it answers for that if the bank takes the payment back.
+	CardCredits []CardCredit `json:"card_credits,omitempty"`
+
 	// Disputes are those of the payment, oldest first, for the same reason. Told is how much
 	// of what the sandbox says of one was carried out.
 	Disputes []Disputed `json:"disputes,omitempty"`
@@ -446,6 +450,10 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 	change, err := ledger.Post(s, &request, m)
 	if planned.Kind == billing.MoveDebit && err == nil {
 		invoice.paidBy(&change.Entry, s.Wallet.Lots)
+	}
+	if planned.Kind == billing.MoveCredit && err == nil {
+		late := invoice.creditedLate(planned.Amount)
+		invoice.creditedOfCard(CardCredit{Seq: change.Entry.Seq, Amount: planned.Amount, Attempt: late})
 	}
 	return change, err
 }

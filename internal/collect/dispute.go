@@ -42,8 +42,10 @@ type Dispute struct {
 	Holds  []DisputePart `json:"holds,omitempty"`
 	Debits []DisputePart `json:"debits,omitempty"`
 
-	// OfLot says that the payment credited the wallet, which answers for it.
-	OfLot bool `json:"of_lot,omitempty"`
+	// Asked is what of it the wallet answers for, which was credited with so much of the
+	// payment. Attempt is that of a payment that came too late, 0 for the one that paid.
+	Asked   money.Amount `json:"asked,omitempty"`
+	Attempt int          `json:"attempt,omitempty"`
 
 	// Coming is a message of which a part is carried out; nil for none.
 	Coming *billing.DisputeMessage `json:"coming,omitempty"`
@@ -60,6 +62,7 @@ type Disputed struct {
 	billing.Dispute
 	ProcessorID string    `json:"processor_id"`
 	CreatedAt   time.Time `json:"created_at"`
+	Attempt     int       `json:"attempt,omitempty"`
 }
 
 func disputeKey(id string) ledger.ObjectKey { return ledger.ObjectKey{Kind: Disputes, ID: id} }
@@ -72,7 +75,7 @@ func (d *Dispute) object(now time.Time) (ledger.Object, error) {
 	switch {
 	case d.Coming != nil:
 		object.DueAt = now
-	case d.OfLot && d.Short():
+	case d.short():
 		object.DueAt = now.Add(billing.DisputeWait(now.Sub(d.CreatedAt), d.Claim() == billing.ClaimHold))
 	}
 	return object, err
@@ -101,7 +104,7 @@ func DisputeOf(object *ledger.Object) (*Dispute, error) {
 // is open, its money is with the bank already.
 func (i *Invoice) disputed() (sum money.Amount) {
 	for n := range i.Disputes {
-		if d := &i.Disputes[n].Dispute; d.Claim() != billing.ClaimNone {
+		if d := &i.Disputes[n]; d.Attempt == 0 && d.Claim() != billing.ClaimNone {
 			sum += d.Amount
 		}
 	}
@@ -116,7 +119,7 @@ func (i *Invoice) dispute(processorID string) int {
 
 // keepDispute takes over what a dispute has become.
 func (i *Invoice) keepDispute(d *Dispute) {
-	kept := Disputed{Dispute: d.Dispute, ProcessorID: d.ProcessorID, CreatedAt: d.CreatedAt}
+	kept := Disputed{Dispute: d.Dispute, ProcessorID: d.ProcessorID, CreatedAt: d.CreatedAt, Attempt: d.Attempt}
 	i.Disputes = slices.Clone(i.Disputes)
 	if at := i.dispute(d.ProcessorID); at >= 0 {
 		i.Disputes[at] = kept
@@ -139,32 +142,47 @@ type disputing struct {
 	m       ledger.Moment
 	invoice *Invoice
 	d       *Dispute
+	lot     part              // of those that answer, one that has something; the zero part for none
+	more    bool              // others have something as well
 	undone  ledger.Reversible // the last of the dispute's debits, the zero value for none
 	change  ledger.Change
 	begun   bool
 }
 
-// left is what can be asked of the lot. What the wallet has paid of its debt is not asked again.
-func (w *disputing) left() money.Amount {
-	after := w.after()
-	return w.askable(after.Wallet.LotLeft(w.invoice.TopUp.LotSeq, w.now))
+// ofAsked is the dispute as far as the wallet answers for it.
+func (d *Dispute) ofAsked() billing.Dispute {
+	of := d.Dispute
+	of.Amount = d.Asked
+	return of
 }
 
+// short reports whether the dispute would take more of the lots if they had it.
+func (d *Dispute) short() bool {
+	of := d.ofAsked()
+	return of.Short()
+}
+
+// left is what can be asked of the lot.
+func (w *disputing) left() money.Amount {
+	after := w.after()
+	return w.askable(min(w.lot.most, after.Wallet.LotLeft(w.lot.seq, w.now)))
+}
+
+// askable is what the dispute asks of what a lot has. What the wallet has paid of its debt is
+// not asked again.
 func (w *disputing) askable(left money.Amount) money.Amount {
 	if d := w.d; d.Debt > 0 {
 		left = min(left, max(0, d.WrittenOff+min(d.Debt, w.s.Wallet.Debt)-d.Held))
 	}
-	return left
+	of := w.d.ofAsked()
+	return of.Unanswered(left)
 }
 
 // hear carries out a message, or a part of it, and reports whether that is the whole.
 func (w *disputing) hear(message billing.DisputeMessage) (whole bool, err error) {
-	if w.d.OfLot = w.invoice.TopUp.LotSeq > 0; !w.d.OfLot {
-		step := billing.DecideDispute(w.d.Dispute, message, 0)
-		w.d.Stage, w.d.Status = step.Dispute.Stage, step.Dispute.Status // no wallet was credited
-		return true, nil
-	}
-	step := billing.DecideDispute(w.d.Dispute, message, w.left())
+	w.d.Asked = w.invoice.asked(w.d)
+	left := w.left()
+	step := billing.DecideDispute(w.d.ofAsked(), message, left)
 	none := step.Dispute.Claim() == billing.ClaimNone
 	switch {
 	case none && w.d.Held > 0 && w.expired():
@@ -174,6 +192,8 @@ func (w *disputing) hear(message billing.DisputeMessage) (whole bool, err error)
 		return false, w.restore()
 	case none && len(w.d.Holds) > 1:
 		return false, w.release()
+	case !none && w.more && left > 0:
+		return false, w.hold(left) // and then of the next lot
 	case step.Capture > 0 && len(w.d.Holds) > 1:
 		return false, w.capture()
 	case step.Take > 0:
@@ -185,7 +205,8 @@ func (w *disputing) hear(message billing.DisputeMessage) (whole bool, err error)
 
 // expired reports whether the lot has expired that is held, where a grace follows that.
 func (w *disputing) expired() bool {
-	return w.invoice.TopUp.Grace > 0 && slices.ContainsFunc(w.s.Hold.Lots, func(lot ledger.Lot) bool {
+	_, grace := w.invoice.terms(w.d.Attempt)
+	return grace > 0 && slices.ContainsFunc(w.s.Hold.Lots, func(lot ledger.Lot) bool {
 		return lot.ExpiredAt(w.now)
 	})
 }
@@ -238,7 +259,7 @@ func (w *disputing) add(next ledger.Change, err error) (*ledger.Change, error) {
 func (w *disputing) hold(amount money.Amount) error {
 	next, err := w.add(ledger.MakeHold(w.after(), &ledger.HoldRequest{
 		Tenant: w.d.Tenant, CustomerID: w.d.CustomerID, Currency: w.d.Currency, Amount: amount,
-		ExpiresAt: w.now.AddDate(ledger.HoldYears, 0, 0), LotSeq: w.invoice.TopUp.LotSeq, ReferenceObjectID: w.d.ID,
+		ExpiresAt: w.now.AddDate(ledger.HoldYears, 0, 0), LotSeq: w.lot.seq, ReferenceObjectID: w.d.ID,
 		CreatedBy: creator, CurrencyEnabled: true, DefaultAlerts: w.invoice.DefaultAlerts,
 	}, w.m))
 	if err == nil {
@@ -281,8 +302,9 @@ func (w *disputing) capture() error {
 func (w *disputing) restore() error {
 	n := len(w.d.Debits) - 1
 	part := w.d.Debits[n]
+	_, grace := w.invoice.terms(w.d.Attempt)
 	_, err := w.add(ledger.Reverse(w.after(), &ledger.ReverseRequest{
-		Tenant: w.d.Tenant, CustomerID: w.d.CustomerID, EntryID: part.ID, Grace: w.invoice.TopUp.Grace,
+		Tenant: w.d.Tenant, CustomerID: w.d.CustomerID, EntryID: part.ID, Grace: grace,
 		ReferenceObjectID: w.d.ID, CreatedBy: creator, DefaultAlerts: w.invoice.DefaultAlerts,
 	}, &w.undone, w.m))
 	if err == nil {
@@ -294,7 +316,8 @@ func (w *disputing) restore() error {
 // owe has the wallet owe what the lot could not answer for, where the business wants that
 // and a wallet can owe so much.
 func (w *disputing) owe(amount money.Amount) error {
-	refused := !w.invoice.TopUp.Debt
+	owes, _ := w.invoice.terms(w.d.Attempt)
+	refused := !owes
 	if !refused {
 		next, err := ledger.Owe(w.after(), w.post(amount, disputeLoss), w.m)
 		if refused = ledger.CodeOf(err) == ledger.CodeBalanceLimit; !refused {

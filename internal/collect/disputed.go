@@ -13,8 +13,8 @@ var (
 	// ErrDisputeForeign says that a dispute is about no payment of ours.
 	ErrDisputeForeign = errors.New("the dispute is about no payment of ours")
 
-	// ErrDisputeMismatch says that a dispute is of more than its payment, or in another
-	// currency. A person has to look at it.
+	// ErrDisputeMismatch says that a dispute, with the others of its payment that are open or
+	// lost, is of more than that, or is in another currency. A person has to look at it.
 	ErrDisputeMismatch = errors.New("the dispute does not fit our record of its payment")
 )
 
@@ -85,12 +85,20 @@ func (c *Collector) findDisputed(ctx context.Context, tenant ledger.Tenant, noti
 // check holds what the processor says against the record of the payment.
 func (n *DisputeNotice) check(invoice *Invoice) error {
 	c := &invoice.Collection
+	payment, ok := invoice.cardPayment(n.PaymentID)
+	if at := invoice.dispute(n.ProcessorID); at >= 0 && n.PaymentID == "" && ok {
+		payment = invoice.cardPaymentOf(invoice.Disputes[at].Attempt)
+	}
+	claimed, _ := invoice.claimed(payment.attempt, n.ProcessorID)
+	said := billing.Dispute{Stage: n.Stage, Status: n.Status}
 	switch {
 	case c.State != billing.Paid && !c.State.Final():
 		return ledger.Errorf(ledger.CodeOverloaded, "payment %s is not settled yet; tell again", invoice.PaymentID())
-	case c.State != billing.Paid || invoice.charged() == "" || n.PaymentID != "" && n.PaymentID != invoice.charged():
+	case !ok:
 		return ErrDisputeForeign
-	case n.ProcessorID == "" || n.Currency != c.Currency || n.Amount < 1 || n.Amount > c.Tender.Card:
+	case n.ProcessorID == "" || n.Currency != c.Currency || n.Amount < 1 || n.Amount > payment.amount:
+		return ErrDisputeMismatch
+	case said.Claim() != billing.ClaimNone && claimed+n.Amount > payment.amount:
 		return ErrDisputeMismatch
 	case len(invoice.Disputes) >= DisputesMax && invoice.dispute(n.ProcessorID) < 0:
 		return ErrDisputeMismatch
@@ -112,9 +120,21 @@ func (c *Collector) hearDispute(
 			return nil, false, err
 		}
 	}
+	payment, _ := invoice.cardPayment(notice.PaymentID)
+	if at := invoice.dispute(notice.ProcessorID); at >= 0 {
+		payment.attempt = invoice.Disputes[at].Attempt
+	}
+	parts, err := c.open(ctx, invoice, invoice.roots(payment.attempt))
+	if err != nil {
+		return nil, false, err
+	}
+	var lot part
+	if len(parts) > 0 {
+		lot = parts[0]
+	}
 	scope := ledger.Scope{
 		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, At: m.Now,
-		Objects: []ledger.ObjectKey{invoice.key(), disputeKey(id)}, Moves: invoice.TopUp.LotSeq,
+		Objects: []ledger.ObjectKey{invoice.key(), disputeKey(id)}, Moves: lot.seq,
 	}
 	if n := len(seen.Holds); n > 0 {
 		scope.Hold = seen.Holds[n-1].ID
@@ -127,7 +147,8 @@ func (c *Collector) hearDispute(
 		scope.Reverses, scope.Returns = undone.Entry.ID, undone.Lots
 	}
 	_, err = c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-		w := disputing{s: s, m: m, now: s.Chain.At(m.Now), undone: undone, change: ledger.Change{Wallet: s.Wallet}}
+		w := disputing{s: s, m: m, now: s.Chain.At(m.Now), undone: undone, lot: lot, more: len(parts) > 1}
+		w.change = ledger.Change{Wallet: s.Wallet}
 		w.s.Customer.Freezes = ""
 		var err error
 		whole, err = w.decide(&scope, notice, len(seen.Holds), len(seen.Debits))
@@ -153,7 +174,8 @@ func (w *disputing) decide(scope *ledger.Scope, notice *DisputeNotice, holds, de
 	if err := w.take(scope, notice); err != nil {
 		return false, err
 	}
-	if len(w.d.Holds) != holds || len(w.d.Debits) != debits || w.invoice.TopUp.LotSeq != scope.Moves {
+	if len(w.d.Holds) != holds || len(w.d.Debits) != debits ||
+		w.lot.seq > 0 && w.s.Wallet.LotLeft(w.lot.seq, w.now) == 0 {
 		return false, errMoved
 	}
 	before, message, coming := w.d.Dispute, notice.DisputeMessage, w.d.Coming
@@ -196,13 +218,14 @@ func (w *disputing) take(scope *ledger.Scope, notice *DisputeNotice) (err error)
 	if w.invoice.dispute(notice.ProcessorID) >= 0 {
 		return errMoved // somebody else has just made it
 	}
+	payment, _ := w.invoice.cardPayment(notice.PaymentID)
 	created := w.now // as [ledger.Change.Put] keeps it
 	if created.Before(w.s.ObjectHead.LastAt) {
 		created = w.s.ObjectHead.LastAt
 	}
 	w.d = &Dispute{
 		Tenant: w.invoice.Tenant, CustomerID: w.invoice.CustomerID, CreatedAt: created, UpdatedAt: created,
-		Dispute: billing.Dispute{ID: id, Amount: notice.Amount}, ProcessorID: notice.ProcessorID,
+		Dispute: billing.Dispute{ID: id, Amount: notice.Amount}, ProcessorID: notice.ProcessorID, Attempt: payment.attempt,
 		InvoiceID: w.invoice.Collection.InvoiceID, Currency: w.invoice.Collection.Currency, Reason: notice.Reason,
 	}
 	return nil
@@ -248,7 +271,7 @@ func (c *Collector) FindDispute(ctx context.Context, tenant ledger.Tenant, id st
 // more to do at once.
 func (c *Collector) StepDispute(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
 	dispute, err := c.FindDispute(ctx, tenant, id)
-	if err != nil || dispute.Coming == nil && !(dispute.OfLot && dispute.Short()) {
+	if err != nil || dispute.Coming == nil && !dispute.short() {
 		return false, err
 	}
 	message := billing.DisputeMessage{Stage: dispute.Stage, Status: dispute.Status}

@@ -25,6 +25,7 @@ func (of *refunded) disputing(s *ledger.Snapshot, m ledger.Moment) *disputing {
 		return nil
 	}
 	w := &disputing{s: *s, now: s.Chain.At(m.Now), m: m, invoice: of.invoice, d: of.dispute}
+	w.lot = part{of.invoice.TopUp.LotSeq, of.dispute.Amount}
 	w.s.Customer.Freezes, w.change = "", ledger.Change{Wallet: s.Wallet}
 	return w
 }
@@ -33,7 +34,7 @@ func (of *refunded) disputing(s *ledger.Snapshot, m ledger.Moment) *disputing {
 // gives back the rest: nobody can spend between the two. The bank has the money, so it is
 // debited also while the dispute is open.
 func (w *disputing) takeOver(holdID string, held money.Amount) error {
-	amount := w.d.Unanswered(w.askable(held))
+	amount := w.askable(held)
 	if amount == 0 {
 		_, err := w.add(ledger.Release(w.after(), &ledger.ReleaseRequest{
 			Tenant: w.d.Tenant, CustomerID: w.d.CustomerID, HoldID: holdID, CreatedBy: creator,
@@ -54,7 +55,7 @@ func (w *disputing) takeOver(holdID string, held money.Amount) error {
 		w.d.Coming = &message // a worker looks at the rest at once
 		return nil
 	}
-	step := billing.DecideDispute(w.d.Dispute, message, 0)
+	step := billing.DecideDispute(w.d.ofAsked(), message, 0)
 	return w.carryOut(&step)
 }
 
@@ -62,7 +63,7 @@ func (w *disputing) takeOver(holdID string, held money.Amount) error {
 // lost is taken by a worker at once.
 func (w *disputing) pinReturned(change ledger.Change) (ledger.Change, error) {
 	w.change, w.begun = change, true
-	amount := w.d.Unanswered(w.left())
+	amount := w.left()
 	if amount == 0 || len(w.d.Holds) > 0 && w.d.Coming != nil {
 		return change, nil
 	}

@@ -1,10 +1,13 @@
 package collect_test
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
@@ -244,5 +247,79 @@ func TestDisputeIsWonAfterItsLotExpired(t *testing.T) {
 		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeOpened), standing{held: 1000})
 		s.clock.Move(2 * time.Hour)
 		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeWon), standing{available: 1000})
+	})
+}
+
+// paid has an invoice paid by a card alone.
+func (s *stage) paid(id, method string, total money.Amount) *collect.Collector {
+	s.Helper()
+	c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+	settings := access.DefaultSettings()
+	if err := c.Open(s.Context(), collect.Invoice{
+		Tenant: shop, CustomerID: "cus_1", Reason: collect.ForPayment, Method: method,
+		Items: []collect.Item{{Line: billing.Line{ID: "pdt_1", Amount: total}, Name: "A", Quantity: 1}},
+		Collection: billing.Collection{
+			InvoiceID: id, Currency: "USD", Total: total, State: billing.Finalized,
+			Policy: collect.PolicyOf(&settings, ledger.Test, collect.ForPayment, "USD"),
+		},
+	}); err != nil {
+		s.Fatal(err)
+	}
+	if err := c.GoOn(s.Context(), shop, id); err != nil {
+		s.Fatal(err)
+	}
+	return c
+}
+
+// What the wallet was refunded of a card's payment it does not keep if the bank takes the
+// payment back: nobody gets back more than was paid.
+func TestDisputeAfterARefundToTheWallet(t *testing.T) {
+	for _, debt := range []bool{true, false} {
+		onStores(t, func(s *stage) {
+			s.makeCustomer("cus_1")
+			c := s.paid("inv_1", processor.SandboxOK, 1000)
+			for _, amount := range []money.Amount{300, 100} {
+				order := collect.RefundOrder{InvoiceID: "inv_1", Debt: debt}
+				order.ID, order.Destination, order.Amount = fmt.Sprint("ref_", amount), billing.ToWallet, amount
+				if _, err := c.Refund(s.Context(), shop, order, nil, nil); err != nil {
+					s.Fatal(err)
+				}
+			}
+			notice := about("inv_1", 1000, billing.StageDispute, billing.DisputeOpened)
+			if err := s.post("cus_1", ledger.Debit, 50); err != nil {
+				s.Fatal(err)
+			}
+			part := about("inv_1", 700, billing.StageDispute, billing.DisputeOpened)
+			part.ProcessorID = "dp_part"
+			s.hears(part, standing{held: 100, available: 250})
+			part.Status = billing.DisputeWon
+			s.hears(part, standing{available: 350})
+			s.hears(notice, standing{held: 350})
+			want := owing(debt, 50)
+			want.lost = 350
+			notice.Status = billing.DisputeLost
+			s.hears(notice, want)
+			notice.Stage, notice.Status = billing.StageArbitration, billing.DisputeWon
+			s.hears(notice, standing{available: 350})
+		})
+	}
+}
+
+// All disputes of a payment together are of no more than the card paid.
+func TestDisputesOfOnePaymentTogether(t *testing.T) {
+	onStores(t, func(s *stage) {
+		s.makeCustomer("cus_1")
+		id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, time.Time{}, true, 0)
+		c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+		notice := about(id, 600, billing.StageDispute, billing.DisputeLost)
+		s.hears(notice, standing{lost: 600, available: 400})
+		other := about(id, 401, billing.StageDispute, billing.DisputeLost)
+		other.ProcessorID = "dp_other"
+		if _, err := c.Dispute(s.Context(), shop, other); !errors.Is(err, collect.ErrDisputeMismatch) {
+			s.Errorf("got %v for disputes of more than was paid", err)
+		}
+		other.Amount = 400
+		s.hears(other, standing{lost: 400})
+		s.wantClean()
 	})
 }

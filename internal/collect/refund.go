@@ -50,6 +50,7 @@ type Refund struct {
 
 	// Grace is the business's setting when it was made, see [ledger.ReverseRequest].
 	Grace time.Duration `json:"grace,omitempty"`
+	Debt  bool          `json:"debt,omitempty"` // see [RefundOrder]
 
 	Pinned
 
@@ -150,9 +151,12 @@ type RefundOrder struct {
 	Metadata  string // a JSON object in canonical form, or empty
 
 	// Window is for how long after it was paid a payment can be refunded, 0 for ever.
-	// Grace is that of [Refund]. Both are settings, and no part of what is asked for.
+	// Grace is that of [Refund], and Debt has the wallet owe what it was credited with and
+	// does not have any more when the payment is disputed. They are settings, and no part of
+	// what is asked for.
 	Window time.Duration
 	Grace  time.Duration
+	Debt   bool
 }
 
 // FindRefund returns a refund as it is.
@@ -361,7 +365,7 @@ func makeRefund(s *ledger.Snapshot, order *RefundOrder, of *refunded, m ledger.M
 	refund := &Refund{
 		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, CreatedAt: created, Refund: step.Refund,
 		InvoiceID: invoice.Collection.InvoiceID, SubscriptionID: invoice.SubscriptionID, Currency: invoice.Collection.Currency,
-		Reason: order.Reason, Metadata: json.RawMessage(order.Metadata), Grace: order.Grace, DueAt: now,
+		Reason: order.Reason, Metadata: json.RawMessage(order.Metadata), Grace: order.Grace, Debt: order.Debt, DueAt: now,
 	}
 	refund.Partial = refund.Amount() < step.Refundable.Wallet+step.Refundable.Card
 	change, err := keepRefund(s, of, refund, &step, m)
@@ -439,12 +443,16 @@ func moveRefund(
 		Direction: ledger.Credit, Purpose: back, ReferenceObjectID: refund.ID, CreatedBy: creator, CurrencyEnabled: true,
 		DefaultAlerts: of.invoice.DefaultAlerts,
 	}
-	if move.Restore == 0 {
-		return ledger.Post(s, &request, m)
+	if move.Restore > 0 {
+		s = s.After(&change)
 	}
-	next, err := ledger.Post(s.After(&change), &request, m)
+	next, err := ledger.Post(s, &request, m)
 	if err != nil {
 		return change, err
+	}
+	of.invoice.creditedOfCard(CardCredit{Seq: next.Entry.Seq, Amount: move.Credit, Debt: refund.Debt, Grace: refund.Grace})
+	if move.Restore == 0 {
+		return next, nil
 	}
 	return change.Then(&next), nil
 }

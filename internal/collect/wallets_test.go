@@ -177,6 +177,11 @@ func TestLateSuccessIsCredited(t *testing.T) {
 		}
 		s.want(c, billing.Void, 1000, 800)
 		s.wantWallet(1800, 0, 2)
+
+		// The bank takes it back from the card: the wallet does not keep it.
+		s.hears(about("inv_1", 800, billing.StageDispute, billing.DisputeOpened), standing{held: 800, available: 1000})
+		s.hears(about("inv_1", 800, billing.StageDispute, billing.DisputeLost), standing{lost: 800, available: 1000})
+		s.wantWallet(1000, 0, 3)
 	})
 }
 

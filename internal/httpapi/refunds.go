@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
@@ -54,6 +55,7 @@ func (s *Server) handleRefundCreate(c *call) error {
 		InvoiceID: id, Reason: request.Reason, Metadata: request.Metadata,
 		Window: time.Duration(c.settings.RefundWindowDays) * 24 * time.Hour,
 		Grace:  time.Duration(c.settings.ReversalGraceSeconds) * time.Second,
+		Debt:   c.settings.CreditReversal == access.RecordDebt,
 	}
 	if err := s.collector.Check(c.r.Context(), &order, invoice); err != nil { // what is refused does not use the key up
 		return err
