@@ -1,12 +1,10 @@
 package collect
 
 import (
-	"context"
 	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
-	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 )
 
@@ -135,36 +133,4 @@ func (i *Invoice) terms(attempt int) (debt bool, grace time.Duration) {
 		}
 	}
 	return debt, grace
-}
-
-// part is what can be asked at the most of a lot.
-type part struct {
-	seq  int64
-	most money.Amount
-}
-
-// lotsRead is how many open lots of a wallet are looked at for those that answer for a payment.
-const lotsRead = 1000
-
-// open are the lots that the credits with the seqs have opened and of which something is open.
-func (c *Collector) open(ctx context.Context, invoice *Invoice, roots []int64) (parts []part, err error) {
-	if len(roots) == 0 {
-		return nil, nil
-	}
-	page := ledger.LotPage{Limit: 200, At: c.moment().Now}
-	for read := 0; read < lotsRead; read += page.Limit {
-		list, err := c.store.Lots(ctx, invoice.Tenant, invoice.CustomerID, invoice.Collection.Currency, page)
-		if err != nil {
-			return nil, err
-		}
-		for _, lot := range list.Lots {
-			if lot.Remaining > 0 && !lot.ExpiredAt(list.Chain.At(page.At)) && slices.Contains(roots, lot.Seq) {
-				parts = append(parts, part{lot.Seq, lot.Remaining})
-			}
-		}
-		if page.After = list.Next; page.After == 0 {
-			break
-		}
-	}
-	return parts, nil
 }

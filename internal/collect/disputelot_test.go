@@ -323,3 +323,64 @@ func TestDisputesOfOnePaymentTogether(t *testing.T) {
 		s.wantClean()
 	})
 }
+
+// move has what a lot of cus_1 has left expire in some days.
+func (s *stage) move(seq int64, days int) {
+	s.Helper()
+	if _, err := s.book.MoveExpiry(s.Context(), ledger.MoveRequest{
+		Tenant: shop, CustomerID: "cus_1", Currency: "USD", LotSeq: seq, CreatedBy: "key_1",
+		ExpiresAt: s.clock.Now().AddDate(0, 0, days),
+	}); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// Whoever moves the expiry of a top-up does not hide it from disputes and refunds.
+func TestDisputeFollowsALotThatMoved(t *testing.T) {
+	for _, debt := range []bool{true, false} {
+		onStores(t, func(s *stage) {
+			s.makeCustomer("cus_1")
+			id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, s.clock.Now().Add(time.Hour), debt, time.Hour)
+			if err := s.post("cus_1", ledger.Credit, 100); err != nil { // nobody's but the customer's
+				s.Fatal(err)
+			}
+			hold := s.hold(300)
+			s.move(1, 2) // of 700, to lot 4
+			s.move(4, 3) // to lot 6
+			s.release(hold)
+			s.move(2, 4)
+			s.hears(about(id, 1000, billing.StageDispute, billing.DisputeOpened), standing{held: 1000, available: 100})
+			s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 1000, available: 100})
+			s.hears(about(id, 1000, billing.StageArbitration, billing.DisputeWon), standing{available: 1100})
+			if code := s.refundOf(id, "ref_1", billing.ToOriginal, 0); code != "" {
+				s.Fatal(code)
+			}
+			s.wantRefund("ref_1", billing.RefundSucceeded, 400, 0)
+			if code := s.refundOf(id, "ref_2", billing.ToOriginal, 0); code != "" {
+				s.Fatal(code)
+			}
+			s.wantRefund("ref_2", billing.RefundSucceeded, 100, 0)
+			if code := s.refundOf(id, "ref_3", billing.ToOriginal, 0); code != billing.CodeAlreadyRefunded {
+				s.Errorf("got code %s, want that nothing is left", code)
+			}
+			s.wantClean()
+		})
+	}
+}
+
+// What was given back to a lot that had expired lives for the grace, and answers as well.
+func TestDisputeFollowsALotIntoItsGrace(t *testing.T) {
+	onEmbedded(t, func(s *stage) {
+		s.makeCustomer("cus_1")
+		id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, s.clock.Now().Add(time.Hour), true, 24*time.Hour)
+		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 1000})
+		s.clock.Move(2 * time.Hour)
+		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 1000})
+		s.hears(about(id, 1000, billing.StageArbitration, billing.DisputeWon), standing{available: 1000})
+		other := about(id, 1000, billing.StageDispute, billing.DisputeOpened)
+		other.ProcessorID = "dp_other"
+		s.hears(other, standing{held: 1000})
+		other.Status = billing.DisputeLost
+		s.hears(other, standing{lost: 1000})
+	})
+}

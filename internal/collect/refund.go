@@ -237,6 +237,7 @@ func (c *Collector) Refund(
 type refunded struct {
 	invoice *Invoice
 	refund  *Refund           // nil: there is none yet
+	lot     part              // of a top-up, that it goes back from; the zero part of any other invoice
 	dispute *Dispute          // that gets what comes back to the lot of a top-up; nil for none
 	debit   ledger.Reversible // what is to be undone, see [Invoice.undoes]; the zero value for nothing
 }
@@ -268,9 +269,12 @@ func (c *Collector) about(
 		if request != nil {
 			scope.Objects = append(scope.Objects, request.object())
 		}
-		seen := &Refund{}
+		seen, lot := &Refund{}, part{}
 		if invoice.Reason == ForTopUp {
-			scope.Moves = invoice.TopUp.LotSeq
+			if lot, err = c.unspent(ctx, invoice); err != nil {
+				return err
+			}
+			scope.Moves = lot.seq
 			if seen, err = c.FindRefund(ctx, tenant, refundID); ledger.CodeOf(err) == ledger.CodeNotFound {
 				seen, err = &Refund{}, nil
 			}
@@ -290,7 +294,7 @@ func (c *Collector) about(
 			scope.Reverses, scope.Returns = debit.Entry.ID, debit.Lots
 		}
 		_, err = c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-			of, err := refundedOf(&s, &scope)
+			of, err := refundedOf(&s, &scope, lot)
 			if err != nil {
 				return ledger.Change{Replayed: true, Wallet: s.Wallet}, err
 			}
@@ -305,8 +309,8 @@ func (c *Collector) about(
 }
 
 // refundedOf is what a decision about a refund looks at, if that is what the scope asks for.
-func refundedOf(s *ledger.Snapshot, scope *ledger.Scope) (of *refunded, err error) {
-	of = &refunded{}
+func refundedOf(s *ledger.Snapshot, scope *ledger.Scope, lot part) (of *refunded, err error) {
+	of = &refunded{lot: lot}
 	object := s.Object(scope.Objects[0])
 	if object == nil {
 		return of, ledger.Errorf(ledger.CodeNotFound, "there is no such payment")
@@ -321,7 +325,8 @@ func refundedOf(s *ledger.Snapshot, scope *ledger.Scope) (of *refunded, err erro
 		}
 		now = of.refund
 	}
-	if of.invoice.undoes(now) != scope.Reverses || now.HoldID != scope.Hold || of.invoice.TopUp.LotSeq != scope.Moves {
+	if of.invoice.undoes(now) != scope.Reverses || now.HoldID != scope.Hold ||
+		lot.seq == 0 && of.invoice.TopUp.LotSeq > 0 || lot.most > 0 && of.left(s, s.Chain.At(scope.At)) == 0 {
 		err = errMoved
 	}
 	return of, of.takeDispute(s, scope, err)
@@ -345,7 +350,7 @@ func makeRefund(s *ledger.Snapshot, order *RefundOrder, of *refunded, m ledger.M
 	none := ledger.Change{Replayed: true, Wallet: s.Wallet}
 	now := s.Chain.At(m.Now)
 	invoice := of.invoice
-	step, err := order.plan(invoice, s.Wallet.LotLeft(invoice.TopUp.LotSeq, now), now)
+	step, err := order.plan(invoice, of.left(s, now), now)
 	if err != nil {
 		return none, nil, err
 	}

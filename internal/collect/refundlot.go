@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
@@ -31,14 +32,8 @@ func (c *Collector) Refundable(ctx context.Context, invoice *Invoice) (billing.R
 	if !p.TopUp || !p.Succeeded {
 		return p, nil
 	}
-	scope := ledger.Scope{
-		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, At: c.moment().Now,
-		Moves: invoice.TopUp.LotSeq,
-	}
-	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
-		p.Unspent = s.Wallet.LotLeft(scope.Moves, s.Chain.At(scope.At))
-		return ledger.Change{Replayed: true, Wallet: s.Wallet}, nil
-	})
+	lot, err := c.unspent(ctx, invoice)
+	p.Unspent = lot.most
 	return p, err
 }
 
@@ -52,7 +47,7 @@ func (r *Refund) moveLot(
 	held := r.HoldID != "" && !of.lapsed(&s, m)
 	switch {
 	case move.Hold > 0:
-		return r.pin(s, of.invoice, move.Hold, m)
+		return r.pin(s, of, move.Hold, m)
 	case move.Capture > 0 && held:
 		s.Customer.Freezes = ""
 		change, err = ledger.Capture(s, &ledger.CaptureRequest{
@@ -82,6 +77,7 @@ func (r *Refund) moveLot(
 			CreatedBy: creator, DefaultAlerts: of.invoice.DefaultAlerts,
 		}, &of.debit, m)
 		if w := of.disputing(&s, m); w != nil && err == nil {
+			w.lot.seq = of.debit.Entry.Allocations[0].LotSeq
 			change, err = w.pinReturned(change)
 		}
 	}
@@ -99,13 +95,13 @@ func (of *refunded) lapsed(s *ledger.Snapshot, m ledger.Moment) bool {
 // processor asked again then. It is pure.
 func (of *refunded) pinAgain(s ledger.Snapshot, m ledger.Moment) (ledger.Change, error) {
 	refund, now := of.refund, s.Chain.At(m.Now)
-	left := min(refund.Card, s.Wallet.LotLeft(of.invoice.TopUp.LotSeq, now))
+	left := min(refund.Card, of.left(&s, now))
 	refund.HoldID, refund.Short, refund.DueAt = "", refund.Card-left, now
 	change := ledger.Change{Wallet: s.Wallet}
 	if left > 0 {
 		s.Customer.Freezes = ""
 		var err error
-		if change, err = refund.pin(s, of.invoice, left, m); err != nil {
+		if change, err = refund.pin(s, of, left, m); err != nil {
 			return change, err
 		}
 	}
@@ -116,12 +112,17 @@ func (of *refunded) pinAgain(s ledger.Snapshot, m ledger.Moment) (ledger.Change,
 	return change, change.Put(&s, object, "", "", m.Now)
 }
 
+// left is what the lot has that a refund of a top-up goes back from.
+func (of *refunded) left(s *ledger.Snapshot, now time.Time) money.Amount {
+	return min(of.lot.most, s.Wallet.LotLeft(of.lot.seq, now))
+}
+
 // pin holds an amount of the very lot.
-func (r *Refund) pin(s ledger.Snapshot, invoice *Invoice, amount money.Amount, m ledger.Moment) (ledger.Change, error) {
+func (r *Refund) pin(s ledger.Snapshot, of *refunded, amount money.Amount, m ledger.Moment) (ledger.Change, error) {
 	change, err := ledger.MakeHold(s, &ledger.HoldRequest{
 		Tenant: r.Tenant, CustomerID: r.CustomerID, Currency: r.Currency, Amount: amount,
-		ExpiresAt: s.Chain.At(m.Now).AddDate(ledger.HoldYears, 0, 0), LotSeq: invoice.TopUp.LotSeq, ReferenceObjectID: r.ID,
-		CreatedBy: creator, CurrencyEnabled: true, DefaultAlerts: invoice.DefaultAlerts,
+		ExpiresAt: s.Chain.At(m.Now).AddDate(ledger.HoldYears, 0, 0), LotSeq: of.lot.seq, ReferenceObjectID: r.ID,
+		CreatedBy: creator, CurrencyEnabled: true, DefaultAlerts: of.invoice.DefaultAlerts,
 	}, m)
 	if err == nil {
 		r.HoldID = change.Hold.Hold.ID
