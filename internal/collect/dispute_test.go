@@ -1,11 +1,14 @@
 package collect_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,6 +131,7 @@ type disputeFaults struct {
 	stale bool // decisions see the invoice as it was
 	apart bool // each message is taken for a dispute of its own
 	flat  bool // every message is taken for one of the first stage
+	blind bool // nobody looks again at the lot of a dispute
 }
 
 // disputeStory is a top-up with what the processor tells of it.
@@ -175,15 +179,21 @@ func (s *stage) disputes(faults disputeFaults) (problems []string) {
 			expires = s.clock.Now().Add(time.Duration(1+random.IntN(60)) * time.Minute)
 		}
 		grace := time.Duration(random.IntN(2)) * time.Hour
-		story.invoice = s.toppedUp(n, customer, processor.SandboxOK, story.amount, expires, random.IntN(3) > 0, grace)
+		method := []string{processor.SandboxOK, processor.SandboxRefundFails}[random.IntN(2)]
+		story.invoice = s.toppedUp(n, customer, method, story.amount, expires, random.IntN(3) > 0, grace)
 		stories = append(stories, story)
 	}
 	failing := &forgetful{Store: s.store, random: rand.New(rand.NewPCG(seed, 3))}
 	if faults.stale {
 		failing.stale = map[string]ledger.Object{}
 	}
-	c := collect.New(failing, s.sandbox, s.clock.Now, s.random)
+	var over ledger.Store = failing
+	if faults.blind {
+		over = blind{failing}
+	}
+	c := collect.New(over, s.sandbox, s.clock.Now, s.random)
 	notices := plot(random, stories)
+	held := s.disputedWhileHeld(c)
 	var running sync.WaitGroup
 	for n := range 4 {
 		random := rand.New(rand.NewPCG(seed, uint64(20+n)))
@@ -191,10 +201,13 @@ func (s *stage) disputes(faults disputeFaults) (problems []string) {
 			for i := n; i < len(notices); i += 4 {
 				s.tell(c, notices[i], faults)
 				s.stir(random, customers)
+				s.refundOne(c, random, stories)
 			}
 		})
 	}
 	running.Wait()
+	customers, stories = append(customers, held.customer), append(stories, held)
+	s.releaseAll(customers)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
 	for range 12 {
 		if _, err := worker.Round(s.Context()); err != nil {
@@ -234,7 +247,7 @@ func (s *stage) stir(random *rand.Rand, customers []string) {
 		Tenant: shop, CustomerID: customer, Currency: "USD", Direction: ledger.Debit, AllowPartial: true,
 		Amount: 1 + money.Amount(random.Int64N(700)), CreatedBy: "key_1", CurrencyEnabled: true,
 	}
-	switch random.IntN(6) {
+	switch random.IntN(8) {
 	case 0, 1:
 		change, err := s.book.Post(s.Context(), r)
 		if err == nil && random.IntN(2) == 0 {
@@ -250,12 +263,26 @@ func (s *stage) stir(random *rand.Rand, customers []string) {
 	case 4:
 		wallet := ledger.WalletKey{Tenant: shop, CustomerID: customer, Currency: "USD"}
 		_, _ = s.book.Sweep(s.Context(), wallet, s.clock.Now(), 10)
+	case 5:
+		list, err := s.store.Lots(s.Context(), shop, customer, "USD", ledger.LotPage{Limit: 200, At: s.clock.Now()})
+		if err == nil && len(list.Lots) > 0 {
+			_, _ = s.book.MoveExpiry(s.Context(), ledger.MoveRequest{
+				Tenant: shop, CustomerID: customer, Currency: "USD", LotSeq: list.Lots[random.IntN(len(list.Lots))].Seq,
+				ExpiresAt: s.clock.Now().Add(time.Duration(2+random.IntN(90)) * time.Minute), CreatedBy: "key_1",
+			})
+		}
 	default:
 		hold, err := s.book.MakeHold(s.Context(), ledger.HoldRequest{
 			Tenant: shop, CustomerID: customer, Currency: "USD", Amount: r.Amount, AllowPartial: true, CreatedBy: "key_1",
 			ExpiresAt: s.clock.Now().Add(time.Hour), CurrencyEnabled: true,
 		})
-		if err == nil && random.IntN(2) == 0 {
+		end := random.IntN(3)
+		if err == nil && end == 0 {
+			_, _ = s.book.Release(s.Context(), ledger.ReleaseRequest{
+				Tenant: shop, CustomerID: customer, HoldID: hold.Hold.Hold.ID, CreatedBy: "key_1",
+			})
+		}
+		if err == nil && end == 1 {
 			_, _ = s.book.Capture(s.Context(), ledger.CaptureRequest{
 				Tenant: shop, CustomerID: customer, HoldID: hold.Hold.Hold.ID, CreatedBy: "key_1",
 			})
@@ -263,11 +290,79 @@ func (s *stage) stir(random *rand.Rand, customers []string) {
 	}
 }
 
+// refundOne has what is left of one of some top-ups go back to its card, which may refuse.
+func (s *stage) refundOne(c *collect.Collector, random *rand.Rand, stories []*disputeStory) {
+	o := collect.RefundOrder{InvoiceID: stories[random.IntN(len(stories))].invoice}
+	o.ID, o.Destination = fmt.Sprintf("ref_%04d", s.draws.Add(1)), billing.ToOriginal
+	o.Amount = 1 + money.Amount(random.Int64N(200))
+	_, _ = c.Refund(s.Context(), shop, o, nil, nil) // what is pending is the worker's
+	if random.IntN(2) == 0 {
+		_, _ = c.StepRefund(s.Context(), shop, o.ID)
+	}
+}
+
+// disputedWhileHeld is a top-up that is disputed while the business holds all of it.
+func (s *stage) disputedWhileHeld(c *collect.Collector) *disputeStory {
+	s.Helper()
+	s.makeCustomer("cus_1")
+	story := &disputeStory{customer: "cus_1", amount: 500}
+	story.invoice = s.toppedUp(9999, story.customer, processor.SandboxOK, story.amount, time.Time{}, true, 0)
+	s.hold(story.amount)
+	story.most = billing.DisputeMessage{Stage: billing.StageDispute, Status: billing.DisputeOpened}
+	s.tell(c, about(story.invoice, story.amount, story.most.Stage, story.most.Status), disputeFaults{})
+	return story
+}
+
+// releaseAll has the business give back all that it holds, so that disputed lots have more than
+// their disputes have found.
+func (s *stage) releaseAll(customers []string) {
+	s.Helper()
+	for _, customer := range customers {
+		h, err := storetest.ReadHistory(s.Context(), s.store, shop, customer)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, hold := range h.Holds {
+			if hold.CreatedBy == "key_1" {
+				_, _ = s.book.Release(s.Context(), ledger.ReleaseRequest{ // what is over is over
+					Tenant: shop, CustomerID: customer, HoldID: hold.ID, CreatedBy: "key_1",
+				})
+			}
+		}
+	}
+}
+
+// blind is a store that finds no dispute due that is only to be looked at again.
+type blind struct{ ledger.Store }
+
+func (b blind) DueObjects(
+	ctx context.Context, kind ledger.ObjectKind, at time.Time, limit int,
+) ([]ledger.Object, error) {
+	due, err := b.Store.DueObjects(ctx, kind, at, limit)
+	return slices.DeleteFunc(due, func(o ledger.Object) bool {
+		return o.Kind == collect.Disputes && !strings.Contains(o.Data, `"coming"`)
+	}), err
+}
+
+// escaped is what a lot has that its dispute asks for, where the wallet owes so much.
+func (s *stage) escaped(c *collect.Collector, i *collect.Invoice, d *collect.Dispute, owes money.Amount) []string {
+	s.Helper()
+	p, err := c.Refundable(s.Context(), i)
+	if err != nil {
+		s.Fatal(err)
+	}
+	asks := d.Claim() != billing.ClaimNone && d.Held+d.Lost < d.Amount
+	if asks && p.Unspent > 0 && (d.Debt == 0 || owes > 0) {
+		return []string{fmt.Sprintf("got %+v although a lot has %d", d, p.Unspent)}
+	}
+	return nil
+}
+
 // inspectDisputes holds what moved in the wallets against the messages that say most (law F5).
 func (s *stage) inspectDisputes(stories []*disputeStory, customers []string) (problems []string) {
 	s.Helper()
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	net, held := map[string]money.Amount{}, map[string]money.Amount{}
+	net, held, owes := map[string]money.Amount{}, map[string]money.Amount{}, map[string]money.Amount{}
 	for _, customer := range customers {
 		h, err := storetest.ReadHistory(s.Context(), s.store, shop, customer)
 		if err != nil {
@@ -275,6 +370,9 @@ func (s *stage) inspectDisputes(stories []*disputeStory, customers []string) (pr
 		}
 		for _, violation := range storetest.CheckLaws(h) {
 			problem("customer %s: %s", customer, violation)
+		}
+		for i := range h.Wallets {
+			owes[customer] += h.Wallets[i].Debt
 		}
 		for _, e := range h.Entries {
 			switch e.EventType {
@@ -306,6 +404,7 @@ func (s *stage) inspectDisputes(stories []*disputeStory, customers []string) (pr
 		}
 		claim := d.Claim()
 		claims[claim]++
+		problems = append(problems, s.escaped(c, invoice, d, owes[story.customer])...)
 		told := billing.DisputeMessage{Stage: d.Stage, Status: d.Status}
 		right := claim == billing.ClaimNone && d.Held+d.Lost+d.Debt+d.WrittenOff == 0 ||
 			claim == billing.ClaimHold && d.Held+d.Lost+d.Debt+d.WrittenOff <= d.Amount ||
@@ -342,6 +441,7 @@ func TestMistakesAboutDisputesAreNoticed(t *testing.T) {
 		"decisions see what was":             {stale: true},
 		"each message is about another":      {apart: true},
 		"every stage is taken for the first": {flat: true},
+		"nobody looks again at the lot":      {blind: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
