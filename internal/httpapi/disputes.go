@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/billfold/billfold/internal/billing"
@@ -67,36 +66,6 @@ func (s *Server) handleDisputeList(c *call) error {
 	keep := func(d *collect.Dispute) bool {
 		return d.Status != "" && (stage == "" || d.Stage == stage) && (status == "" || d.Status == status)
 	}
-	bound := c.bound()
-	page, err := s.objectPage(c, &q, bound)
-	if err != nil {
-		return err
-	}
-	var found []*collect.Dispute
-	next := ""
-	if filter.CustomerID == "" || isID(filter.CustomerID, "cus_") {
-		err = s.inTurn(c, true, func() (err error) {
-			found, next, err = findObjects(c.r.Context(), s.book.Store(), c.tenant(), filter, page, collect.DisputeOf, keep)
-			return err
-		})
-	}
-	if err != nil {
-		return err
-	}
-	items := make([]collect.DisputeListItem, 0, len(found))
-	for _, dispute := range found {
-		items = append(items, dispute.ListItem())
-	}
-	text, err := json.Marshal(items)
-	if err != nil {
-		return err
-	}
-	out := append(append(c.scratch.out[:0], `{"items":`...), text...)
-	out = append(out, `,"next_cursor":`...)
-	if next == "" {
-		out = append(out, "null"...)
-	} else {
-		out = appendString(out, s.cursors.sealText(next, bound))
-	}
-	return s.replyList(c, append(out, '}'))
+	show := func(d *collect.Dispute) (any, error) { return d.ListItem(), nil }
+	return replyObjects(s, c, &q, filter, collect.DisputeOf, keep, show)
 }

@@ -129,13 +129,13 @@ func (s *Server) replyInvoices(
 	show func(*collect.Invoice, *ledger.Customer) any,
 ) error {
 	whose := func(i *collect.Invoice) string { return i.CustomerID }
-	return replyObjects(s, c, q, filter, collect.InvoiceOf, keep, whose, show)
+	return replyObjects(s, c, q, filter, collect.InvoiceOf, keep, withCustomer(s, c, whose, show))
 }
 
 // replyObjects answers with a page of objects that pass the filter and are kept.
 func replyObjects[T any](
 	s *Server, c *call, q *query, filter ledger.ObjectFilter, of func(*ledger.Object) (*T, error), keep func(*T) bool,
-	customerOf func(*T) string, show func(*T, *ledger.Customer) any,
+	show func(*T) (any, error),
 ) error {
 	bound := c.bound()
 	page, err := s.objectPage(c, q, bound)
@@ -153,19 +153,13 @@ func replyObjects[T any](
 	if err != nil {
 		return err
 	}
-	customers := map[string]*ledger.Customer{}
 	out := append(c.scratch.out[:0], `{"items":[`...)
 	for n, object := range found {
-		customer := customers[customerOf(object)]
-		if customer == nil {
-			read, err := s.book.Store().Customer(c.r.Context(), c.tenant(), customerOf(object))
-			if err != nil {
-				return err
-			}
-			customer = &read
-			customers[customerOf(object)] = customer
+		item, err := show(object)
+		if err != nil {
+			return err
 		}
-		text, err := json.Marshal(show(object, customer))
+		text, err := json.Marshal(item)
 		if err != nil {
 			return err
 		}
@@ -181,6 +175,25 @@ func replyObjects[T any](
 		out = appendString(out, s.cursors.sealText(next, bound))
 	}
 	return s.replyList(c, append(out, '}'))
+}
+
+// withCustomer shows each object with its customer, who is read once for a page.
+func withCustomer[T any](
+	s *Server, c *call, customerOf func(*T) string, show func(*T, *ledger.Customer) any,
+) func(*T) (any, error) {
+	customers := map[string]*ledger.Customer{}
+	return func(object *T) (any, error) {
+		customer := customers[customerOf(object)]
+		if customer == nil {
+			read, err := s.book.Store().Customer(c.r.Context(), c.tenant(), customerOf(object))
+			if err != nil {
+				return nil, err
+			}
+			customer = &read
+			customers[customerOf(object)] = customer
+		}
+		return show(object, customer), nil
+	}
 }
 
 // findObjects reads a page of invoices or refunds. With keep it looks through them from

@@ -187,36 +187,6 @@ func (s *Server) handleRefundList(c *call) error {
 	if subscription := q.get(paramSubscriptionID); subscription != "" {
 		keep = func(r *collect.Refund) bool { return r.SubscriptionID == subscription }
 	}
-	bound := c.bound()
-	page, err := s.objectPage(c, &q, bound)
-	if err != nil {
-		return err
-	}
-	var found []*collect.Refund
-	next := ""
-	if filter.CustomerID == "" || isID(filter.CustomerID, "cus_") { // what is no id is nobody's
-		err = s.inTurn(c, keep != nil || page.Skip > walkSkip, func() (err error) {
-			found, next, err = findObjects(c.r.Context(), s.book.Store(), c.tenant(), filter, page, collect.RefundOf, keep)
-			return err
-		})
-	}
-	if err != nil {
-		return err
-	}
-	items := make([]collect.RefundListItem, 0, len(found))
-	for _, refund := range found {
-		items = append(items, refund.ListItem())
-	}
-	text, err := json.Marshal(items)
-	if err != nil {
-		return err
-	}
-	out := append(append(c.scratch.out[:0], `{"items":`...), text...)
-	out = append(out, `,"next_cursor":`...)
-	if next == "" {
-		out = append(out, "null"...)
-	} else {
-		out = appendString(out, s.cursors.sealText(next, bound))
-	}
-	return s.replyList(c, append(out, '}'))
+	show := func(r *collect.Refund) (any, error) { return r.ListItem(), nil }
+	return replyObjects(s, c, &q, filter, collect.RefundOf, keep, show)
 }

@@ -341,5 +341,5 @@ func (s *Server) handleSubscriptionList(c *call) error {
 	}
 	whose := func(of *collect.Subscription) string { return of.CustomerID }
 	show := func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) }
-	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, whose, show)
+	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, withCustomer(s, c, whose, show))
 }
