@@ -93,6 +93,18 @@ func onEmbedded(t *testing.T, f func(s *stage)) {
 	f(newStage(t, db, verify.Options{Path: dir}))
 }
 
+// noticed runs what is wrong on purpose, and wants a problem found.
+func noticed(t *testing.T, run func(s *stage) (problems []string)) {
+	t.Parallel()
+	onEmbedded(t, func(s *stage) {
+		problems := run(s)
+		if len(problems) == 0 {
+			s.Fatal("got no problem")
+		}
+		s.Log(problems[0])
+	})
+}
+
 func closeStore(t *testing.T, db store) {
 	t.Helper()
 	if err := db.Close(); err != nil {

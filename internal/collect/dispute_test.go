@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
-	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/storetest"
 	"github.com/billfold/billfold/internal/verify"
 )
@@ -443,19 +441,6 @@ func TestMistakesAboutDisputesAreNoticed(t *testing.T) {
 		"every stage is taken for the first": {flat: true},
 		"nobody looks again at the lot":      {blind: true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "data")
-			db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { closeStore(t, db) })
-			if problems := newStage(t, db, verify.Options{Path: dir}).disputes(faults); len(problems) == 0 {
-				t.Error("got no problem")
-			} else {
-				t.Log(problems[0])
-			}
-		})
+		t.Run(name, func(t *testing.T) { noticed(t, func(s *stage) []string { return s.disputes(faults) }) })
 	}
 }

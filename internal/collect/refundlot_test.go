@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,9 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
-	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/storetest"
-	"github.com/billfold/billfold/internal/verify"
 )
 
 // post moves a customer's wallet.
@@ -312,19 +309,6 @@ func TestMistakesAboutRefundsOfTopUpsAreNoticed(t *testing.T) {
 		"each call has a key of its own": {newKey: true},
 		"no answer is a failure":         {assumed: true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "data")
-			db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { closeStore(t, db) })
-			if problems := newStage(t, db, verify.Options{Path: dir}).refundTopUps(faults); len(problems) == 0 {
-				t.Error("got no problem")
-			} else {
-				t.Log(problems[0])
-			}
-		})
+		t.Run(name, func(t *testing.T) { noticed(t, func(s *stage) []string { return s.refundTopUps(faults) }) })
 	}
 }
