@@ -53,6 +53,10 @@ type Refund struct {
 	// Grace is the business's setting when it was made, see [ledger.ReverseRequest].
 	Grace time.Duration `json:"grace,omitempty"`
 
+	// External is the processor's id of one that was made there by somebody else. Nothing
+	// is asked of the processor for it.
+	External string `json:"external,omitempty"`
+
 	// Looks is how often in a row the processor gave no definite answer, and DueAt when
 	// it is asked next.
 	Looks int       `json:"looks,omitempty"`
@@ -382,7 +386,7 @@ func moveRefund(
 // later under the same key.
 func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
 	refund, err := c.FindRefund(ctx, tenant, id)
-	if err != nil || refund.State != billing.RefundPending || c.now().Before(refund.DueAt) {
+	if err != nil || refund.State != billing.RefundPending || refund.External != "" || c.now().Before(refund.DueAt) {
 		return false, err
 	}
 	invoice, err := c.Invoice(ctx, tenant, refund.InvoiceID)

@@ -152,6 +152,7 @@ func TestEventsInOurWords(t *testing.T) {
 	} {
 		payload := eventOf(test.kind, test.object)
 		got, err := adapter.Event(payload, sign(payload, testSecret, time.Now()))
+		test.want.Kind = test.kind
 		if err != nil || inJSON(t, got) != inJSON(t, test.want) {
 			t.Errorf("%s of %s: got %s, %v, want %s", test.kind, test.object, inJSON(t, got), err, inJSON(t, test.want))
 		}
