@@ -34,9 +34,10 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/processor",
+			"internal/processor/accounts", "internal/processor/stripe", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
-		tests: []string{"internal/billing", "internal/processor"},
+		tests: []string{"internal/billing"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
 			"github.com/prometheus/client_golang", "github.com/spf13/cobra",
@@ -45,8 +46,8 @@ var rooms = map[string]room{
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
-			"internal/collect", "internal/ledger", "internal/money", "internal/processor", "internal/statement",
-			"internal/strictjson", "internal/webhook"},
+			"internal/collect", "internal/ledger", "internal/money", "internal/processor", "internal/processor/accounts",
+			"internal/statement", "internal/strictjson", "internal/vault", "internal/webhook"},
 		tests:   []string{"internal/sqlite"},
 		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
@@ -70,7 +71,15 @@ var rooms = map[string]room{
 	"internal/catalog": {imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/ledger",
 		"internal/money"}},
 	"internal/billing/calendar": {pure: true},
-	"internal/processor":        {imports: []string{"internal/billing", "internal/money"}},
+	"internal/processor": {
+		imports: []string{"internal/billing", "internal/ledger", "internal/money"},
+	},
+	// What a business's account is, from the sealed secrets to what becomes of a notification.
+	"internal/processor/accounts": {
+		imports: []string{"internal/access", "internal/billing", "internal/collect", "internal/ledger", "internal/processor",
+			"internal/processor/stripe"},
+		modules: []string{"github.com/prometheus/client_golang"},
+	},
 	"internal/processor/stripe": {
 		imports: []string{"internal/billing", "internal/money", "internal/processor"},
 		tests:   []string{"internal/ledger"},
@@ -79,7 +88,8 @@ var rooms = map[string]room{
 	"internal/processor/processortest": {imports: []string{"internal/billing", "internal/money", "internal/processor"}, forTests: true},
 	"internal/vault":                   {},
 	"internal/collect": {
-		imports: []string{"internal/access", "internal/billing", "internal/ledger", "internal/money", "internal/processor"},
+		imports: []string{"internal/access", "internal/billing", "internal/ledger", "internal/money", "internal/processor",
+			"internal/processor/stripe"},
 		tests: []string{"internal/billing/calendar", "internal/pgtest", "internal/postgres", "internal/sqlite",
 			"internal/verify"},
 	},

@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -68,6 +69,7 @@ var answers = map[ledger.Code]answer{
 	collect.CodeNothingToRefund:     {status: http.StatusBadRequest},
 
 	CodeUnauthorized:           {status: http.StatusUnauthorized},
+	accounts.CodeSignature:     {status: http.StatusUnauthorized},
 	CodeForbidden:              {status: http.StatusForbidden},
 	ledger.CodeNotFound:        {status: http.StatusNotFound},
 	catalog.CodeProductDeleted: {status: http.StatusGone},
@@ -97,6 +99,7 @@ var answers = map[ledger.Code]answer{
 	webhook.CodeInvalidURL:           {status: http.StatusUnprocessableEntity},
 	webhook.CodeInvalidEndpoint:      {status: http.StatusUnprocessableEntity},
 	CodeInvalidParameters:            {status: http.StatusUnprocessableEntity},
+	accounts.CodeInvalid:             {status: http.StatusUnprocessableEntity},
 	CodeEmptyCart:                    {status: http.StatusUnprocessableEntity},
 	collect.CodeTopUpLimit:           {status: http.StatusUnprocessableEntity},
 	billing.CodeBelowMinimum:         {status: http.StatusUnprocessableEntity},
@@ -137,6 +140,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeKeyInProgress:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeStorageUnavailable: {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeOverloaded:         {status: http.StatusServiceUnavailable, retryable: true},
+	accounts.CodeUnavailable:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeOutcomeUnknown:     {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeInternal:           {status: http.StatusInternalServerError, retryable: true},
 }

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/billfold/billfold/internal/access"
@@ -138,13 +140,21 @@ type noticeItem struct {
 // handleQuarantine lists the notifications of the card processor that people have to look
 // at, newest first.
 func (s *Server) handleQuarantine(c *call) error {
-	q, err := c.query(paramSize, paramNumber)
+	q, err := c.query(paramPageSize, paramPageNumber)
 	if err != nil {
 		return err
 	}
-	page, err := s.page(c, &q, "")
+	size, err := q.integer(paramPageSize, pageSizeMax)
 	if err != nil {
 		return err
+	}
+	number, err := q.integer(paramPageNumber, processor.QuarantineMax)
+	if err != nil {
+		return err
+	}
+	page := ledger.Page{Limit: int(size), Skip: number * size}
+	if size == 0 {
+		page = ledger.Page{Limit: pageSizeDefault, Skip: number * pageSizeDefault}
 	}
 	notices, _, err := s.inbox.Quarantine(c.r.Context(), c.tenant(), page)
 	if err != nil {
@@ -154,13 +164,13 @@ func (s *Server) handleQuarantine(c *call) error {
 	for _, n := range notices {
 		items = append(items, noticeItem{n.ID, n.Kind, n.Reason, n.Body, collect.Time(n.ReceivedAt)})
 	}
-	out, err := marshal(struct {
+	text, err := json.Marshal(struct {
 		Items []noticeItem `json:"items"`
 	}{items})
 	if err != nil {
 		return err
 	}
-	return s.replyList(c, append(c.scratch.out[:0], out...))
+	return s.replyList(c, append(c.scratch.out[:0], text...))
 }
 
 // handleStripeNotice takes what Stripe tells unasked. Nobody but Stripe can sign it, so
@@ -199,7 +209,21 @@ func (c *call) cardProcessor() (account, charges bool) {
 // noticesMax bounds the memory of notifications that are on their way.
 const noticesMax = 16 << 20
 
-var noticeBodyMax = int64(processor.NoticeBodyMax)
+var errNotices = ledger.Errorf(ledger.CodeOverloaded, "Too many notifications are on their way; send this one again.")
+
+// badSignature answers a notification that is not from the processor; an address that
+// keeps trying is told to wait.
+func (s *Server) badSignature(c *call, err error) error {
+	address, parseErr := netip.ParseAddrPort(c.r.RemoteAddr)
+	if parseErr != nil {
+		return err // not over a network
+	}
+	if wait := s.backoff.Fail(address.Addr()); wait > 0 {
+		c.w.Header()["Retry-After"] = []string{seconds(wait)}
+		return ledger.Errorf(CodeTooManyRequests, "Too many notifications without a valid signature; see Retry-After.")
+	}
+	return err
+}
 
 // errNoProcessor refuses to take money by card where nobody charges.
 func errNoProcessor(param string) error {

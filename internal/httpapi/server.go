@@ -19,6 +19,9 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/accounts"
+	"github.com/billfold/billfold/internal/vault"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -33,6 +36,14 @@ type Config struct {
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
 	Collector *collect.Collector
+
+	// Accounts are those of businesses with card processors, and Intake takes what the
+	// processors tell unasked. Nil makes them on the directory and the collector.
+	Accounts *accounts.Accounts
+	Intake   *accounts.Intake
+
+	// Inbox keeps what became of that.
+	Inbox processor.Inbox
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -92,6 +103,9 @@ type Server struct {
 	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
+	accounts  *accounts.Accounts
+	intake    *accounts.Intake
+	inbox     processor.Inbox
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -108,6 +122,7 @@ type Server struct {
 	answers  budget
 	scrapes  budget
 	bulks    budget
+	notices  budget
 	streams  *streams
 	metrics  *serverMetrics
 	exporter http.Handler
@@ -147,6 +162,9 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		products:  config.Products,
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
+		accounts:  config.Accounts,
+		intake:    config.Intake,
+		inbox:     config.Inbox,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -163,14 +181,10 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.limits.BodyMax <= 0 {
 		s.limits.BodyMax = BodyMaxDefault
 	}
-	if s.collector == nil && s.book != nil {
-		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
-		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
-	}
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
-	s.answers.most, s.scrapes.most, s.bulks.most = answersMax, scrapesMax, bulkMemoryMax
+	s.answers.most, s.scrapes.most, s.bulks.most, s.notices.most = answersMax, scrapesMax, bulkMemoryMax, noticesMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
 		s.rates = newRateLimiter(s.limits.Rate)
 	}
@@ -182,6 +196,11 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
+	if s.book != nil {
+		if err := s.defaults(&config); err != nil {
+			return nil, err
+		}
+	}
 	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	var err error
 	if s.cursors, err = newSealer(config.Secret, config.OldSecrets...); err != nil {
@@ -192,6 +211,30 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.metrics, err = newServerMetrics(registry, subsystem, routes)
 	return s, err
+}
+
+// defaults makes what has payments paid, where the configuration has none.
+func (s *Server) defaults(config *Config) (err error) {
+	store, now := s.book.Store(), s.book.Now
+	if s.accounts == nil {
+		sealing, err := vault.New(config.Secret, config.OldSecrets...)
+		if err != nil {
+			return err
+		}
+		s.accounts = accounts.New(accounts.Config{
+			Directory: s.directory, Vault: sealing, Store: store, Now: now, Random: rand.Uint64, Logger: s.logger,
+		})
+	}
+	if s.collector == nil {
+		s.collector = collect.NewFor(store, s.accounts.For, now, rand.Uint64)
+	}
+	if s.inbox == nil {
+		s.inbox = accounts.NoInbox{}
+	}
+	if s.intake == nil {
+		s.intake, err = accounts.NewIntake(s.accounts, s.collector, s.inbox, nil)
+	}
+	return err
 }
 
 // ServeHTTP answers one request.
@@ -208,7 +251,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // finish counts and logs a request, also one that panicked.
 func (s *Server) finish(c *call) {
 	panicked := recover()
-	s.bulks.give(c.taken)
+	c.bulks.give(c.taken)
 	switch {
 	case panicked == http.ErrAbortHandler:
 		s.metrics.inFlight.Dec()
@@ -251,7 +294,10 @@ func (s *Server) serve(c *call) error {
 	c.route = route
 	c.r.Pattern = route.label
 	if route.body {
-		if route.access != owner {
+		switch {
+		case route.signed:
+			c.bulks = &s.notices
+		case route.access != owner:
 			c.stranger = s.identify(c)
 		}
 		if err := s.readBody(c); err != nil {

@@ -49,7 +49,9 @@ const (
 )
 
 // NewIntake returns an intake. Metrics may be nil.
-func NewIntake(a *Accounts, c *collect.Collector, inbox processor.Inbox, metrics prometheus.Registerer) (*Intake, error) {
+func NewIntake(
+	a *Accounts, c *collect.Collector, inbox processor.Inbox, metrics prometheus.Registerer,
+) (*Intake, error) {
 	i := &Intake{accounts: a, collector: c, inbox: inbox, logger: a.Logger, outcomes: prometheus.NewCounterVec(
 		prometheus.CounterOpts{
 			Name: "billfold_processor_notices_total", Help: "Notifications of card processors, by what became of them.",

@@ -124,7 +124,9 @@ func (a *Adapter) Subject(ctx context.Context, paymentID string) (Subject, error
 		return Subject{}, nil
 	}
 	received, currency := fromStripe(intent.AmountReceived, string(intent.Currency))
-	return Subject{InvoiceID: intent.Metadata[metadataInvoice], Attempt: attempt, Received: received, Currency: currency}, nil
+	return Subject{
+		InvoiceID: intent.Metadata[metadataInvoice], Attempt: attempt, Received: received, Currency: currency,
+	}, nil
 }
 
 // RefundsMax is how many refunds of a payment are read.

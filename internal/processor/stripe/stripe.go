@@ -86,7 +86,7 @@ func New(c Config) (*Adapter, error) {
 	if c.URL == "" {
 		c.URL = api.APIURL
 	}
-	if err := checkURL(c.URL); err != nil {
+	if err := CheckURL(c.URL); err != nil {
 		return nil, err
 	}
 	if c.Timeout == 0 {
@@ -110,7 +110,8 @@ func New(c Config) (*Adapter, error) {
 	}, nil
 }
 
-func checkURL(text string) error {
+// CheckURL refuses an address of the API to which a key would go in the clear.
+func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return errors.New("the address of Stripe is none")
