@@ -34,21 +34,27 @@ const (
 // Dispute is one about a card payment that credited a lot, as it is stored: the
 // message that counts, and what the wallet answers for.
 type Dispute struct {
-	ID     string
-	Amount money.Amount // of the card payment that is disputed
-	Stage  DisputeStage
-	Status DisputeStatus // empty: no message came yet
+	ID     string        `json:"id"`
+	Amount money.Amount  `json:"amount"` // of the card payment that is disputed
+	Stage  DisputeStage  `json:"stage"`
+	Status DisputeStatus `json:"status"` // empty: no message came yet
 
-	Held money.Amount // of what the lot had left, promised to the dispute
-	Lost money.Amount // debited against the account disputes
-	Debt money.Amount // what the wallet could not answer for, owed to the business
+	Held money.Amount `json:"held,omitempty"` // of what the lot had left, promised to the dispute
+	Lost money.Amount `json:"lost,omitempty"` // debited against the account disputes
+	Debt money.Amount `json:"debt,omitempty"` // what the wallet could not answer for, owed to the business
 }
 
 // DisputeMessage is what the processor says. Messages come twice and in any order.
 type DisputeMessage struct {
-	Stage  DisputeStage
-	Status DisputeStatus
+	Stage  DisputeStage  `json:"stage"`
+	Status DisputeStatus `json:"status"`
 }
+
+// DisputeStatuses are all statuses, in the order of what they say.
+func DisputeStatuses() []DisputeStatus { return slices.Clone(statuses) }
+
+// DisputeStages are all stages, in their order.
+func DisputeStages() []DisputeStage { return slices.Clone(stages) }
 
 // Claim is what a message asks of the wallet that was credited.
 type Claim string
@@ -140,7 +146,7 @@ func DecideDispute(d Dispute, m DisputeMessage, left money.Amount) DisputeStep {
 		move = DisputeMove{Restore: d.Lost, Forgive: d.Debt, Hold: answers - d.Held}
 		d.Held, d.Lost, d.Debt = answers, 0, 0
 	default:
-		move = DisputeMove{Capture: d.Held, Take: answers - d.Held, Owe: d.Amount - answers}
+		move = DisputeMove{Capture: d.Held, Take: answers - d.Held - d.Lost, Owe: d.Amount - answers}
 		d.Held, d.Lost, d.Debt = 0, answers, d.Amount-answers
 	}
 	return DisputeStep{d, move}

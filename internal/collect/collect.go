@@ -88,6 +88,9 @@ type Invoice struct {
 	Debit   string           `json:"debit,omitempty"`
 	PaidAt  time.Time        `json:"paid_at,omitzero"`
 	Refunds []billing.Refund `json:"refunds,omitempty"`
+
+	// Disputes are those of the payment, oldest first, for the same reason.
+	Disputes []Disputed `json:"disputes,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -398,7 +401,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		}, m)
 	}
 	if planned.Kind == moveTopUp {
-		return ledger.Post(s, invoice.credit(), m)
+		change, err := ledger.Post(s, invoice.credit(), m)
+		invoice.TopUp.LotSeq = change.Entry.Seq
+		return change, err
 	}
 	request := ledger.PostRequest{
 		Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, Currency: invoice.Collection.Currency, Amount: planned.Amount,

@@ -122,16 +122,16 @@ func (t Time) MarshalJSON() ([]byte, error) {
 type Payment struct {
 	PaymentListItem
 
-	Billing       Address          `json:"billing"`
-	BusinessID    string           `json:"business_id"`
-	Disputes      []struct{}       `json:"disputes"`
-	IsUpdate      bool             `json:"is_update_payment_method"`
-	Refunds       []RefundListItem `json:"refunds"` // see [Collector.RefundsOf]
-	RetryAttempt  int              `json:"retry_attempt"`
-	Settlement    int64            `json:"settlement_amount"`
-	SettlementIn  string           `json:"settlement_currency"`
-	SettlementTax *int64           `json:"settlement_tax"`
-	Tax           *int64           `json:"tax"`
+	Billing       Address           `json:"billing"`
+	BusinessID    string            `json:"business_id"`
+	Disputes      []DisputeListItem `json:"disputes"`
+	IsUpdate      bool              `json:"is_update_payment_method"`
+	Refunds       []RefundListItem  `json:"refunds"` // see [Collector.RefundsOf]
+	RetryAttempt  int               `json:"retry_attempt"`
+	Settlement    int64             `json:"settlement_amount"`
+	SettlementIn  string            `json:"settlement_currency"`
+	SettlementTax *int64            `json:"settlement_tax"`
+	Tax           *int64            `json:"tax"`
 
 	CardHolder  *string    `json:"card_holder_name"`
 	CardCountry *string    `json:"card_issuing_country"`
@@ -206,7 +206,7 @@ func (i *Invoice) ListItem(customer *ledger.Customer) PaymentListItem {
 		PaymentID: i.PaymentID(), BrandID: i.Tenant.BusinessID, CreatedAt: Time(i.CreatedAt), Currency: string(i.Collection.Currency),
 		Customer: CustomerOf(customer), Metadata: object(string(i.Metadata)), Provider: "dodo", Total: int64(i.Collection.Total),
 		InvoiceID: i.Collection.InvoiceID, Method: i.method(), Status: i.Status(),
-		SubscriptionID: text(i.SubscriptionID), SubscriptionIDs: []string{}, RefundStatus: i.refundStatus(), WalletAmount: int64(i.Collection.Tender.Wallet),
+		SubscriptionID: text(i.SubscriptionID), SubscriptionIDs: []string{}, RefundStatus: i.refundStatus(), DisputeStatus: i.disputeStatus(), WalletAmount: int64(i.Collection.Tender.Wallet),
 	}
 	if i.SubscriptionID != "" {
 		item.SubscriptionIDs = append(item.SubscriptionIDs, i.SubscriptionID)
@@ -220,7 +220,7 @@ func (i *Invoice) ListItem(customer *ledger.Customer) PaymentListItem {
 // Payment is the invoice's payment.
 func (i *Invoice) Payment(customer *ledger.Customer) Payment {
 	p := Payment{
-		PaymentListItem: i.ListItem(customer), Billing: i.Billing, BusinessID: i.Tenant.BusinessID, Disputes: []struct{}{},
+		PaymentListItem: i.ListItem(customer), Billing: i.Billing, BusinessID: i.Tenant.BusinessID, Disputes: i.DisputesOf(),
 		Refunds: []RefundListItem{}, RetryAttempt: i.Collection.Tries, Settlement: int64(i.Collection.Total),
 		SettlementIn: string(i.Collection.Currency), UpdatedAt: Time(i.UpdatedAt), Cart: i.cart(),
 	}

@@ -121,7 +121,7 @@ func (i *Invoice) Refundable() billing.Refundable {
 	c := &i.Collection
 	p := billing.Refundable{
 		PaymentID: i.PaymentID(), Currency: c.Currency, Succeeded: c.State == billing.Paid, Wallet: c.Tender.Wallet,
-		Card: c.Tender.Card - c.Tender.Surplus, Refunds: i.Refunds,
+		Card: c.Tender.Card - c.Tender.Surplus, Disputed: i.disputed(), Refunds: i.Refunds,
 	}
 	for _, item := range i.Items {
 		p.Lines = append(p.Lines, item.Line)

@@ -20,6 +20,15 @@ const CodeTopUpLimit ledger.Code = "TOP_UP_LIMIT"
 type TopUp struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // of the lot, zero for never
 	Automatic bool      `json:"automatic,omitempty"`
+
+	// LotSeq is the seq of the credit, 0 before it is made.
+	LotSeq int64 `json:"lot_seq,omitempty"`
+
+	// Debt and Grace are settings of the business as of when the invoice was made: whether
+	// what a lost dispute takes beyond the lot is owed, and how long what is won can be spent
+	// whose lot has expired, see [ledger.ReverseRequest].
+	Debt  bool          `json:"debt,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"`
 }
 
 // topUpItem is the id of the one line of an invoice for a top-up.
@@ -32,6 +41,9 @@ func TopUpInvoice(
 ) Invoice {
 	return Invoice{
 		Tenant: tenant, CustomerID: customerID, Reason: ForTopUp, DefaultAlerts: settings.Alerts,
+		TopUp: TopUp{
+			Debt: settings.CreditReversal == access.RecordDebt, Grace: time.Duration(settings.ReversalGraceSeconds) * time.Second,
+		},
 		Items: []Item{{Line: billing.Line{ID: topUpItem, Amount: amount}, Name: "Top-up", Quantity: 1}},
 		Collection: billing.Collection{
 			State: billing.Finalized, Currency: currency, Total: amount,

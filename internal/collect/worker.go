@@ -89,7 +89,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 			delete(w.passed, id)
 		}
 	}
-	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Subscriptions} {
+	for _, kind := range []ledger.ObjectKind{Invoices, Refunds, Disputes, Subscriptions} {
 		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
 		if err != nil {
 			return nil, err
@@ -112,6 +112,8 @@ func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 		err = w.renew(ctx, object)
 	case Refunds:
 		err = w.step(ctx, object, w.collector.StepRefund)
+	case Disputes:
+		err = w.step(ctx, object, w.collector.StepDispute)
 	default:
 		err = w.step(ctx, object, w.collector.Step)
 	}

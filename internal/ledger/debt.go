@@ -40,6 +40,37 @@ func (s *Snapshot) lend(missing money.Amount, now time.Time, m Moment) (*Entry, 
 	return &loan.Entry, nil
 }
 
+// Owe has a wallet owe what something outside has taken beyond all that can be asked of
+// its lots, as a lost dispute: a loan, and a debit that takes it whole, against the account
+// of the purpose. It is refused where balance or debt would pass the limit.
+//
+//	a dispute of 100 is lost of which 30 were held: #5 debit 30 captures them,
+//	then #6 credit 70 against debt, #7 debit 70 of the loan against disputes
+//
+// Nobody undoes the debit: what comes back is credited anew, and pays what is owed then.
+func Owe(s Snapshot, r *PostRequest, m Moment) (Change, error) {
+	now := s.Chain.At(m.Now)
+	available := s.Wallet.Available(now)
+	lent, err := s.lend(r.Amount, now, m)
+	if err != nil {
+		return Change{}, err
+	}
+	entry := nextEntry(&s, now, m.Random)
+	entry.Direction, entry.Amount = Debit, r.Amount
+	entry.EventType, entry.Account = r.Purpose.EventType, r.Purpose.Account
+	entry.Reason, entry.ReferenceObjectID, entry.Metadata = r.Reason, r.ReferenceObjectID, metadataOr(r.Metadata)
+	entry.Fingerprint, entry.CreatedBy = r.Fingerprint(), r.CreatedBy
+	entry.Allocations = []Allocation{{LotSeq: LoanLot, Amount: r.Amount}}
+	wallet := s.Wallet
+	wallet.Balance -= r.Amount
+	if err := wallet.putInForce(s.Customer.Alerts, r.DefaultAlerts, available); err != nil {
+		return Change{}, err
+	}
+	change := conclude(&s, entry, wallet)
+	change.Lent = lent
+	return change, nil
+}
+
 // recoverDebt has a credit that brought money to a wallet which owes followed by a
 // debit that pays what it can of the debt, from what the credit brought and from
 // nothing else. The credit is the last entry of the change, which was decided on
@@ -114,11 +145,11 @@ func (s *Snapshot) debtEntry(now time.Time, m Moment) Entry {
 	return entry
 }
 
-// LoanLot stands for a loan among the lots that a reversal took: it is no lot.
+// LoanLot stands for a loan among the lots that a reversal or a dispute took: it is no lot.
 const LoanLot = 0
 
-// Owed is how much of what a reversal of a credit took was lent to the wallet by the
-// entry before it, and is owed since; 0 for every other entry.
+// Owed is how much of what a reversal of a credit, or a dispute, took was lent to the wallet
+// by the entry before it, and is owed since; 0 for every other entry.
 func (e *Entry) Owed() money.Amount {
 	if n := len(e.Allocations); n > 0 && e.Allocations[n-1].LotSeq == LoanLot {
 		return e.Allocations[n-1].Amount

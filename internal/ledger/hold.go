@@ -9,6 +9,10 @@ import (
 // HoldIDPrefix begins the id of every hold.
 const HoldIDPrefix = "hld_"
 
+// PinsLots are how the reference of a hold begins that may pin a lot out of its turn: that of
+// a dispute about the payment which opened the lot, or of a refund of it.
+func PinsLots() []string { return []string{"dsp_", "ref_"} }
+
 const (
 	// HoldYears is how many years ahead a hold may expire at the most.
 	HoldYears = 1

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/billfold/billfold/internal/money"
@@ -45,15 +47,18 @@ func MakeHold(s Snapshot, r *HoldRequest, m Moment) (Change, error) {
 		return Change{}, err
 	}
 	amount := r.Amount
+	if r.LotSeq > 0 {
+		available = takeable(&wallet, r.LotSeq, now)
+	}
 	if r.AllowPartial {
 		amount = min(amount, available)
 	}
 	if available < max(amount, 1) {
 		return Change{}, insufficient(&wallet)
 	}
-	spent, left, missing := SpendLots(wallet.Lots, amount, now)
-	if missing > 0 {
-		return Change{}, Errorf(CodeInternal, "the snapshot's lots do not cover an available balance")
+	spent, left, err := r.pick(&wallet, amount, now)
+	if err != nil {
+		return Change{}, err
 	}
 	if len(spent) > HoldLotsMax {
 		return Change{}, FieldErrorf(CodeLimitReached, "amount", "a hold can pin %d lots; this one would take %d", HoldLotsMax, len(spent))
@@ -82,6 +87,26 @@ func MakeHold(s Snapshot, r *HoldRequest, m Moment) (Change, error) {
 		IdempotencyKey: r.IdempotencyKey, Fingerprint: fingerprint, CreatedBy: r.CreatedBy,
 	}
 	return concludeHold(&s, hold, event, wallet), nil
+}
+
+// pick is what a hold of an amount pins, and what is left: what a debit would take, or the
+// lot that it names.
+func (r *HoldRequest) pick(
+	wallet *Wallet, amount money.Amount, now time.Time,
+) (spent []Allocation, left []Lot, err error) {
+	if r.LotSeq > 0 {
+		begins := func(prefix string) bool { return strings.HasPrefix(r.ReferenceObjectID, prefix) }
+		if r.CreatedBy != SystemCreator || !slices.ContainsFunc(PinsLots(), begins) {
+			return nil, nil, Errorf(CodeInternal, "a hold for %q pins a lot out of its turn", r.ReferenceObjectID)
+		}
+		spent = []Allocation{{LotSeq: r.LotSeq, Amount: amount}}
+		return spent, takeParts(wallet.Lots, spent), nil
+	}
+	spent, left, missing := SpendLots(wallet.Lots, amount, now)
+	if missing > 0 {
+		return nil, nil, Errorf(CodeInternal, "the snapshot's lots do not cover an available balance")
+	}
+	return spent, left, nil
 }
 
 // concludeHold completes an event without an entry and its hold by what they led

@@ -25,6 +25,11 @@ type HoldRequest struct {
 	// Where nothing is, it is refused like any other.
 	AllowPartial bool
 
+	// LotSeq has it pin the lot that the credit with this seq opened, out of its turn, and
+	// no other; 0 for what a debit would take. It is the server's own: no API key can say
+	// it. [Scope.Moves] must name the lot, and ReferenceObjectID begin as [PinsLots] says.
+	LotSeq int64
+
 	Conditions Conditions
 
 	Reason            string
@@ -74,6 +79,9 @@ func (r *HoldRequest) Fingerprint() Fingerprint {
 	b = appendText(b, metadataOr(r.Metadata))
 	if r.AllowPartial {
 		b = appendText(b, "allow_partial")
+	}
+	if r.LotSeq > 0 {
+		b = appendNumber(appendText(b, "lot"), r.LotSeq)
 	}
 	sum := sha256.Sum256(b)
 	return Fingerprint(sum[:len(Fingerprint{})])

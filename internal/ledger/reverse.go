@@ -102,7 +102,7 @@ type Reversible struct {
 // a reversal, an expiry entry and a leg of a transfer stand for ever.
 func (e *Entry) undo() Direction {
 	switch {
-	case e.Reverses != "" || e.Account.isSystems():
+	case e.Reverses != "" || e.Account.isSystems() || e.Owed() > 0:
 		return ""
 	case e.Direction == Debit:
 		return Credit
@@ -208,6 +208,10 @@ func Reverse(s Snapshot, r *ReverseRequest, of *Reversible, m Moment) (Change, e
 	}
 	return expireReturned(s, change, returned, m), nil
 }
+
+// LotLeft is what the lot of the credit with a seq has that has not expired at a time and that
+// is not held. The wallet must have been read with that lot, see [Scope.Moves].
+func (w *Wallet) LotLeft(seq int64, at time.Time) money.Amount { return takeable(w, seq, at) }
 
 // takeable is what the lot of a credit can give at a time.
 func takeable(wallet *Wallet, seq int64, now time.Time) money.Amount {

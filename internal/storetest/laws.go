@@ -122,6 +122,8 @@ func (a *audit) entry(customer ledger.Customer, e ledger.Entry) {
 		a.extension(w, e)
 	case e.Reverses != "":
 		a.reversal(w, e)
+	case a.lent != nil && ofDispute(e):
+		a.disputed(e)
 	case e.HoldID != "":
 		a.capture(w, e)
 	case e.Direction == ledger.Credit:

@@ -45,6 +45,20 @@ func (a *audit) debtEntry(w *auditWallet, e ledger.Entry) {
 	a.payer, a.pays = nil, nil
 }
 
+// ofDispute reports whether an entry may be what a lost dispute takes of a loan.
+func ofDispute(e ledger.Entry) bool {
+	return e.EventType == ledger.EventDispute && e.Account == ledger.AccountDisputes && e.Direction == ledger.Debit &&
+		e.Reverses == "" && e.HoldID == "" && e.CreatedBy == "system"
+}
+
+// disputed plays what takes a loan whole, and nothing else.
+func (a *audit) disputed(e ledger.Entry) {
+	want := []ledger.Allocation{{LotSeq: 0, Amount: a.lent.Amount}}
+	if e.Amount != a.lent.Amount || !slices.Equal(want, e.Allocations) || e.IdempotencyKey != "" {
+		a.blame("O3", "a dispute takes %d with %v, and %d were lent", e.Amount, e.Allocations, a.lent.Amount)
+	}
+}
+
 // recovered checks that the customer's next entry takes what was lent, or pays what
 // the credit before it has to.
 func (a *audit) recovered(e ledger.Entry) {
@@ -53,7 +67,8 @@ func (a *audit) recovered(e ledger.Entry) {
 		a.blame("O3", "entry %s brought money to a wallet that owes, and the next one pays nothing", a.payer.ID)
 		a.payer, a.pays = nil, nil
 	}
-	taking := e.Account != ledger.AccountDebt && e.Direction == ledger.Debit && e.Reverses != "" && !ofGrace(e)
+	takes := e.Reverses != "" && !ofGrace(e) || ofDispute(e)
+	taking := e.Account != ledger.AccountDebt && e.Direction == ledger.Debit && takes
 	if a.lent != nil && (!taking || e.Currency != a.lent.Currency) {
 		a.blame("O3", "loan %s is not taken by the entry behind it", a.lent.ID)
 		a.lent = nil

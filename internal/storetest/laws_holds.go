@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
@@ -112,7 +113,11 @@ func (a *audit) holdEvent(w *auditWallet, e holdEvent) {
 		if e.Amount > before {
 			a.blame("O2", "a hold of %d was accepted with %d available", e.Amount, before)
 		}
-		if want := w.take(e.Amount, e.CreatedAt); !slices.Equal(want, e.Allocations) || h.amount != 0 {
+		want := w.pin(h, e)
+		if want == nil {
+			want = w.take(e.Amount, e.CreatedAt)
+		}
+		if !slices.Equal(want, e.Allocations) || h.amount != 0 {
 			a.blame("L2", "hold %s pinned %v, want %v", e.HoldID, e.Allocations, want)
 		}
 		h.amount, h.state, h.parts = e.Amount, ledger.HoldActive, slices.Clone(e.Allocations)
@@ -134,6 +139,25 @@ func (a *audit) holdEvent(w *auditWallet, e holdEvent) {
 	}
 	a.checkEvent(w, e)
 	a.alerts(w, e.Alerts, before, e.Available)
+}
+
+// pin takes what a hold that may pins of one lot out of its turn: an amount that the lot
+// has and that has not expired; nil for every other hold.
+func (w *auditWallet) pin(h *auditHold, e holdEvent) []ledger.Allocation {
+	reference := h.stored.ReferenceObjectID
+	pins := strings.HasPrefix(reference, "dsp_") || strings.HasPrefix(reference, "ref_")
+	if h.stored.CreatedBy != "system" || !pins || len(e.Allocations) != 1 {
+		return nil
+	}
+	for i := range w.lots {
+		lot := &w.lots[i]
+		expired := !lot.ExpiresAt.IsZero() && !lot.ExpiresAt.After(e.CreatedAt)
+		if lot.Seq == e.Allocations[0].LotSeq && !expired && lot.Remaining >= e.Amount {
+			lot.Remaining -= e.Amount
+			return []ledger.Allocation{{LotSeq: lot.Seq, Amount: e.Amount}}
+		}
+	}
+	return nil
 }
 
 // giveBack returns what is left of a hold to the lots.

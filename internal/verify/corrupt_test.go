@@ -193,7 +193,7 @@ var unchecked = map[string]string{
 	"products.no": "only the place of the row",
 
 	"holds.reason":              "no figure rests on it",
-	"holds.reference_object_id": "no figure rests on it",
+	"holds.reference_object_id": "it only says whether a hold may pin a lot out of its turn",
 	"holds.metadata":            "no figure rests on it",
 }
 

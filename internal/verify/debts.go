@@ -14,6 +14,20 @@ const (
 // lot of its credit, or pays such a debt.
 func (e *entryRow) isDebt() bool { return string(e.account) == debtAccount }
 
+// isDispute reports whether the entry is a debit by which a lost dispute takes what was lent.
+func (e *entryRow) isDispute() bool {
+	return !e.isCredit && e.reverses == nil && e.holdID == nil && string(e.account) == "disputes" &&
+		string(e.eventType) == "dispute" && string(e.createdBy) == "system"
+}
+
+// checkDisputed checks a debit that takes a loan whole, and nothing else.
+func checkDisputed(e *entryRow, due *debtDue, report reporter) {
+	want := []part{{seq: loanLot, amount: due.loan}}
+	if e.amount != due.loan || e.decodes && !slices.Equal(want, e.allocations) || e.key != nil {
+		report(LawDebt, "takes %d of the %d that entry %s has lent", e.amount, due.loan, due.id)
+	}
+}
+
 // debtDue is what the customer's next entry must take (law O3): the loan that an entry
 // made, or what its credit has to pay of the wallet's debt, in spend order.
 type debtDue struct {
@@ -46,7 +60,7 @@ func checkDebtDue(owner *customer, e *entryRow, report reporter) *debtDue {
 	due := owner.debtDue
 	owner.debtDue = nil
 	pays := e.isDebt() && !e.isCredit
-	takes := !e.isCredit && e.reverses != nil && !e.isDebt()
+	takes := !e.isCredit && (e.reverses != nil || e.isDispute()) && !e.isDebt()
 	switch {
 	case due == nil && pays:
 		report(LawDebt, "pays a debt, and no credit before it has to")

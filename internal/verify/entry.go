@@ -228,6 +228,8 @@ func (c *checker) checkLots(owner *customer, book *walletBook, e *entryRow, due 
 		checkMoveDebit(owner, book, e, report)
 	case e.reverses != nil:
 		c.checkReversal(owner, book, e, due, report)
+	case due != nil && due.loan > 0 && e.isDispute():
+		checkDisputed(e, due, report)
 	case e.holdID != nil:
 		c.capture(book, e, report)
 	case e.isCredit:

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -19,6 +20,7 @@ type holdRow struct {
 	state     string
 	expiresAt int64
 	lots      []byte
+	reference string // empty: none
 	createdBy string
 	createdAt int64
 	updatedAt int64
@@ -60,6 +62,7 @@ const holdColumns = `
 	       state,
 	       expires_at,
 	       lots,
+	       reference_object_id,
 	       created_by,
 	       created_at,
 	       updated_at
@@ -88,7 +91,7 @@ const holdEventColumns = `
 	  from hold_events`
 
 const (
-	holdShape      shape = "iitt" + "iii" + "tib" + "tii"
+	holdShape      shape = "iitt" + "iii" + "tib" + "Ttii"
 	holdEventShape shape = "iiitB" + "iiiii" + "iiii" + "TTbti"
 )
 
@@ -106,9 +109,10 @@ func (r *reader) readHold(b *batch, stmt *sqlite.Stmt) {
 		state:     stmt.ColumnText(7),
 		expiresAt: stmt.ColumnInt64(8),
 		lots:      make([]byte, stmt.ColumnLen(9)),
-		createdBy: stmt.ColumnText(10),
-		createdAt: stmt.ColumnInt64(11),
-		updatedAt: stmt.ColumnInt64(12),
+		reference: stmt.ColumnText(10),
+		createdBy: stmt.ColumnText(11),
+		createdAt: stmt.ColumnInt64(12),
+		updatedAt: stmt.ColumnInt64(13),
 	}
 	stmt.ColumnBytes(9, row.lots)
 	b.holds = append(b.holds, row)
@@ -275,12 +279,32 @@ func (c *checker) makeHold(book *walletBook, hold *holdBook, event *holdEventRow
 	}
 	if !book.lots.broken {
 		book.lots.record = true
-		book.lots.spend(event.amount, parts, report)
+		if hold.row.pinsLot() && len(parts) == 1 {
+			book.lots.pin(event.amount, parts[0], report)
+		} else {
+			book.lots.spend(event.amount, parts, report)
+		}
 		hold.pinned = book.lots.took
 		book.lots.record, book.lots.took = false, nil
 	}
 	hold.amount, hold.state = event.amount, holdActive
 	book.holds.held += event.amount
+}
+
+// pinsLot reports whether a hold pins a lot out of its turn: that of a dispute about the
+// payment which opened the lot, or of a refund of it.
+func (h *holdRow) pinsLot() bool {
+	return h.createdBy == "system" && (strings.HasPrefix(h.reference, "dsp_") || strings.HasPrefix(h.reference, "ref_"))
+}
+
+// pin takes a part of one lot that has so much and has not expired.
+func (b *lotBook) pin(amount int64, p part, report reporter) {
+	l, isExpired := b.find(p.seq)
+	if l == nil || isExpired || p.amount < 1 || p.amount > l.remaining || p.amount != amount {
+		report(LawLots, "a hold of %d pins %d of lot %d, which does not have so much that has not expired", amount, p.amount, p.seq)
+		return
+	}
+	b.take(l, p.amount)
 }
 
 // endHold gives back what is left of a hold.
