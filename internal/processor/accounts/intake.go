@@ -298,11 +298,21 @@ func (i *Intake) refund(
 	return "", err
 }
 
-// dispute has one looked at by people: nothing here decides about disputes yet.
+// dispute carries out what is told of one. What does not fit our record is for people.
 func (i *Intake) dispute(ctx context.Context, tenant ledger.Tenant, k *known, told *stripe.Dispute) (verdict, error) {
 	invoice, _, err := i.subject(ctx, tenant, k, told.PaymentID)
 	if invoice == nil || err != nil {
 		return foreign, err
 	}
-	return quarantined("a payment is disputed"), nil
+	_, err = i.collector.Dispute(ctx, tenant, collect.DisputeNotice{
+		ProcessorID: told.ID, InvoiceID: invoice.Collection.InvoiceID, PaymentID: told.PaymentID, Amount: told.Amount,
+		Currency: told.Currency, DisputeMessage: told.DisputeMessage,
+	})
+	switch {
+	case errors.Is(err, collect.ErrDisputeForeign):
+		return quarantined("a dispute is about no payment of our record"), nil
+	case errors.Is(err, collect.ErrDisputeMismatch):
+		return quarantined("a dispute does not fit our record of its payment"), nil
+	}
+	return taken, err
 }
