@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/processor/stripe"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	RateLimit         rateLimit
 	ReadConcurrency   int
 	MemoryLimit       size
+
+	PublicURL string
 
 	TLSCert string
 	TLSKey  string
@@ -153,6 +156,8 @@ func (c *Config) serverOptions() []option {
 			help: "heap size above which the collector works harder; GOMEMLIMIT wins"},
 		{name: "self-audit-percent", value: intValue(&c.SelfAuditPercent), kind: "number",
 			help: "share of one processor that the audit in the background may take, 1 to 100; 0 for none"},
+		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
+			help: "address under which customers reach the pages and links that they get; by default that of addr"},
 		{name: "tls-cert", value: textValue(&c.TLSCert), kind: "file",
 			help: "certificate chain in PEM; with tls-key, serves https"},
 		{name: "tls-key", value: textValue(&c.TLSKey), kind: "file",
@@ -233,6 +238,11 @@ func (c *Config) Validate() error {
 	c.validateLimits(problem)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		problem("tls-cert and tls-key: set both or neither")
+	}
+	if c.PublicURL != "" {
+		if _, err := hosted.BaseURL(c.PublicURL); err != nil {
+			problem("public-url: %w", err)
+		}
 	}
 	c.validateSecrets(problem)
 	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {

@@ -331,6 +331,38 @@ func (f *faultyStore) SettleTransfer(ctx context.Context, row ledger.Transfer) (
 	return f.Store.SettleTransfer(ctx, row)
 }
 
+func (f *faultyStore) CreateTestClock(
+	ctx context.Context, clock ledger.TestClock, once *ledger.Once, answer []byte,
+) ([]byte, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.CreateTestClock(ctx, clock, once, answer)
+}
+
+func (f *faultyStore) TestClock(ctx context.Context, tenant ledger.Tenant, id string) (ledger.TestClock, error) {
+	if err := f.fail(); err != nil {
+		return ledger.TestClock{}, err
+	}
+	return f.Store.TestClock(ctx, tenant, id)
+}
+
+func (f *faultyStore) TestClocks(ctx context.Context, tenant ledger.Tenant, page ledger.Page) (ledger.TestClockList, error) {
+	if err := f.fail(); err != nil {
+		return ledger.TestClockList{}, err
+	}
+	return f.Store.TestClocks(ctx, tenant, page)
+}
+
+func (f *faultyStore) UpdateTestClock(
+	ctx context.Context, tenant ledger.Tenant, id string, change func(ledger.TestClock) (ledger.TestClock, error),
+) (ledger.TestClock, error) {
+	if err := f.fail(); err != nil {
+		return ledger.TestClock{}, err
+	}
+	return f.Store.UpdateTestClock(ctx, tenant, id, change)
+}
+
 func (f *faultyStore) Object(ctx context.Context, tenant ledger.Tenant, key ledger.ObjectKey) (ledger.Object, error) {
 	if err := f.fail(); err != nil {
 		return ledger.Object{}, err

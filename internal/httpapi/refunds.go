@@ -43,7 +43,7 @@ func (s *Server) handleRefundCreate(c *call) error {
 	if c.keyed {
 		fingerprint := request.fingerprint()
 		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(fingerprint[:])}
-		if done, err := p.replay(); done || err != nil {
+		if done, err := p.replay(c.replyKept); done || err != nil {
 			return err
 		}
 	}

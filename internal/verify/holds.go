@@ -20,10 +20,10 @@ type holdRow struct {
 	state     string
 	expiresAt int64
 	lots      []byte
-	reference string // empty: none
 	createdBy string
 	createdAt int64
 	updatedAt int64
+	reference string // empty for none
 	misfit    string // the column that is not stored as it should be
 }
 
@@ -62,10 +62,10 @@ const holdColumns = `
 	       state,
 	       expires_at,
 	       lots,
-	       reference_object_id,
 	       created_by,
 	       created_at,
-	       updated_at
+	       updated_at,
+	       reference_object_id
 	  from holds`
 
 const holdEventColumns = `
@@ -91,7 +91,7 @@ const holdEventColumns = `
 	  from hold_events`
 
 const (
-	holdShape      shape = "iitt" + "iii" + "tib" + "Ttii"
+	holdShape      shape = "iitt" + "iii" + "tib" + "tiiT"
 	holdEventShape shape = "iiitB" + "iiiii" + "iiii" + "TTbti"
 )
 
@@ -109,10 +109,10 @@ func (r *reader) readHold(b *batch, stmt *sqlite.Stmt) {
 		state:     stmt.ColumnText(7),
 		expiresAt: stmt.ColumnInt64(8),
 		lots:      make([]byte, stmt.ColumnLen(9)),
-		reference: stmt.ColumnText(10),
-		createdBy: stmt.ColumnText(11),
-		createdAt: stmt.ColumnInt64(12),
-		updatedAt: stmt.ColumnInt64(13),
+		createdBy: stmt.ColumnText(10),
+		createdAt: stmt.ColumnInt64(11),
+		updatedAt: stmt.ColumnInt64(12),
+		reference: stmt.ColumnText(13),
 	}
 	stmt.ColumnBytes(9, row.lots)
 	b.holds = append(b.holds, row)
