@@ -111,15 +111,47 @@ type AutoTopUp struct {
 	InFlight string       `json:"in_flight,omitempty"`
 	Asked    money.Amount `json:"asked,omitempty"`
 
-	// Count and Sum are what was begun since Since, the start of a period of the cap, and
-	// has not failed.
-	Since time.Time    `json:"since,omitzero"`
-	Count int64        `json:"count,omitempty"`
-	Sum   money.Amount `json:"sum,omitempty"`
+	AskedAt time.Time `json:"asked_at,omitzero"`
+
+	// Used is what was begun and has not failed, by each period that a cap may have: so one
+	// that gets another period has what was used of it already.
+	Used map[Period]Usage `json:"used,omitempty"`
 
 	Failures int       `json:"failures,omitempty"` // in a row
 	WaitTill time.Time `json:"wait_till,omitzero"` // before which nothing is begun
 	Reason   string    `json:"reason,omitempty"`   // of the last failure, empty after a success
+}
+
+// Usage is what was begun in a period that began at Since.
+type Usage struct {
+	Since time.Time    `json:"since"`
+	Count int64        `json:"count"`
+	Sum   money.Amount `json:"sum"`
+}
+
+// used is what was begun in the period that a time is in.
+func (r *AutoTopUp) used(period Period, now time.Time) Usage {
+	since, _ := period.around(now)
+	if usage := r.Used[period]; usage.Since.Equal(since) {
+		return usage
+	}
+	return Usage{Since: since}
+}
+
+// count adds to what was begun in each period that a time is in. What has failed in one
+// that is over is not looked at any more.
+func (r *AutoTopUp) count(count int64, sum money.Amount, at time.Time) {
+	used := map[Period]Usage{}
+	for _, period := range []Period{PerDay, PerWeek, PerMonth} {
+		usage := r.used(period, at)
+		if last := r.Used[period]; last.Since.After(usage.Since) {
+			usage = last
+		} else {
+			usage.Count, usage.Sum = usage.Count+count, usage.Sum+sum
+		}
+		used[period] = usage
+	}
+	r.Used = used
 }
 
 func autoTopUpKey(customerID string, currency money.Currency) ledger.ObjectKey {
@@ -154,10 +186,7 @@ func (r *AutoTopUp) object() (ledger.Object, error) {
 // set has the rule follow other terms. What is on its way and what was counted stays, so
 // that terms which are set again and again neither begin two nor pass a cap. Failures
 // before are forgotten: whoever sets the terms has seen to them.
-func (r *AutoTopUp) set(terms AutoTopUpTerms, now time.Time) {
-	if since, _ := r.Cap.Period.around(now); r.Since.Equal(since) {
-		r.Since, _ = terms.Cap.Period.around(now)
-	}
+func (r *AutoTopUp) set(terms AutoTopUpTerms) {
 	r.AutoTopUpTerms, r.Removed = terms, false
 	r.Failures, r.WaitTill, r.Reason = 0, time.Time{}, ""
 }
@@ -179,29 +208,24 @@ func (r *AutoTopUp) asks(available, least, most money.Amount) money.Amount {
 // capped counts a top-up of an amount that is begun now, and reports whether the cap does
 // not let it pass; until is when it would then.
 func (r *AutoTopUp) capped(amount money.Amount, now time.Time) (until time.Time, capped bool) {
-	since, until := r.Cap.Period.around(now)
-	count, sum := r.Count, r.Sum
-	if !r.Since.Equal(since) {
-		count, sum = 0, 0
-	}
-	if r.Cap.Count > 0 && count >= r.Cap.Count || r.Cap.Amount > 0 && amount > r.Cap.Amount-sum {
+	_, until = r.Cap.Period.around(now)
+	used := r.used(r.Cap.Period, now)
+	if r.Cap.Count > 0 && used.Count >= r.Cap.Count || r.Cap.Amount > 0 && amount > r.Cap.Amount-used.Sum {
 		return until, true
 	}
-	r.Since, r.Count, r.Sum = since, count+1, sum+amount
+	r.count(1, amount, now)
 	return until, false
 }
 
 // ended takes that the top-up which was on its way has ended, and says what is told of it.
 func (r *AutoTopUp) ended(invoice *Invoice, now time.Time) ledger.EventKind {
-	asked := r.Asked
-	r.InFlight, r.Asked = "", 0
+	asked, at := r.Asked, r.AskedAt
+	r.InFlight, r.Asked, r.AskedAt = "", 0, time.Time{}
 	if invoice.Collection.State == billing.Paid {
 		r.Failures, r.WaitTill, r.Reason = 0, time.Time{}, ""
 		return EventTopUpSucceeded
 	}
-	if r.Count, r.Sum = r.Count-1, r.Sum-asked; r.Count < 0 || r.Sum < 0 {
-		r.Count, r.Sum = 0, 0 // it was begun in another period
-	}
+	r.count(-1, -asked, at)
 	reason := FailedCancelled
 	if code, _ := invoice.failure(); code != nil {
 		reason = *code
@@ -332,7 +356,7 @@ func (d *autoDecision) begin(
 	if err != nil {
 		return change, err
 	}
-	rule.InFlight, rule.Asked, rule.WaitTill = d.fresh, amount, time.Time{}
+	rule.InFlight, rule.Asked, rule.AskedAt, rule.WaitTill = d.fresh, amount, now, time.Time{}
 	return d.put(s, change, rule, "", nil, 0)
 }
 

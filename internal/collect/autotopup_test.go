@@ -323,7 +323,7 @@ func TestAutomaticTopUps(t *testing.T) {
 // TestAutomaticTopUpMistakes is the control: each mistake is noticed.
 func TestAutomaticTopUpMistakes(t *testing.T) {
 	mistakes := map[string]func(rule map[string]any){
-		"the cap forgets what was begun": func(rule map[string]any) { delete(rule, "count"); delete(rule, "sum") },
+		"the cap forgets what was begun": func(rule map[string]any) { delete(rule, "used") },
 		"what is on its way is forgotten": func(rule map[string]any) {
 			delete(rule, "in_flight")
 			delete(rule, "asked")

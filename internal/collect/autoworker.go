@@ -31,8 +31,8 @@ var errNoRule = ledger.Errorf(ledger.CodeNotFound, "the wallet has no rule for a
 func (c *Collector) SetAutoTopUp(
 	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, terms AutoTopUpTerms,
 ) (*AutoTopUp, error) {
-	return c.putAutoTopUp(ctx, tenant, customerID, currency, func(rule *AutoTopUp, now time.Time) error {
-		rule.set(terms, now)
+	return c.putAutoTopUp(ctx, tenant, customerID, currency, func(rule *AutoTopUp, _ time.Time) error {
+		rule.set(terms)
 		return nil
 	})
 }

@@ -121,16 +121,6 @@ func (i *Invoice) keepDispute(d *Dispute) {
 	i.Disputes = append(i.Disputes, kept)
 }
 
-// lot is the one that a top-up has opened, as it was then; the zero Lot of other payments.
-func (i *Invoice) lot() ledger.Lot {
-	if i.TopUp.LotSeq == 0 {
-		return ledger.Lot{}
-	}
-	return ledger.Lot{
-		Seq: i.TopUp.LotSeq, Category: ledger.Paid, ExpiresAt: i.TopUp.ExpiresAt, Remaining: i.Collection.Total,
-	}
-}
-
 // disputeLoss is what is posted as what a lost dispute takes, and disputeWin what comes back.
 var (
 	disputeLoss = ledger.Purpose{EventType: ledger.EventDispute, Account: ledger.AccountDisputes}

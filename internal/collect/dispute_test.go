@@ -47,7 +47,9 @@ func (s *stage) toppedUp(
 	return id
 }
 
-func about(invoice string, amount money.Amount, stage billing.DisputeStage, status billing.DisputeStatus) collect.DisputeNotice {
+func about(
+	invoice string, amount money.Amount, stage billing.DisputeStage, status billing.DisputeStatus,
+) collect.DisputeNotice {
 	return collect.DisputeNotice{
 		ProcessorID: "dp_" + invoice, InvoiceID: invoice, Amount: amount, Currency: "USD",
 		DisputeMessage: billing.DisputeMessage{Stage: stage, Status: status},
@@ -97,10 +99,12 @@ func TestDisputeOfATopUp(t *testing.T) {
 				s.Errorf("%s of %s: got %+v and wallet %+v, want %+v", step.status, step.stage, d, wallet, step)
 			}
 		}
-		if _, err := c.Dispute(s.Context(), shop, about(id, 1001, billing.StageDispute, billing.DisputeLost)); !errors.Is(err, collect.ErrDisputeMismatch) {
+		_, err := c.Dispute(s.Context(), shop, about(id, 1001, billing.StageDispute, billing.DisputeLost))
+		if !errors.Is(err, collect.ErrDisputeMismatch) {
 			s.Errorf("got %v for more than was paid", err)
 		}
-		if _, err := c.Dispute(s.Context(), shop, about("inv_9", 1, billing.StageDispute, billing.DisputeLost)); !errors.Is(err, collect.ErrDisputeForeign) {
+		_, err = c.Dispute(s.Context(), shop, about("inv_9", 1, billing.StageDispute, billing.DisputeLost))
+		if !errors.Is(err, collect.ErrDisputeForeign) {
 			s.Errorf("got %v for an invoice that there is not", err)
 		}
 		s.wantClean()
@@ -164,12 +168,14 @@ func (s *stage) disputes(faults disputeFaults) (problems []string) {
 	customers := s.customers(5)
 	var stories []*disputeStory
 	for n := range 30 {
-		story := &disputeStory{customer: customers[random.IntN(len(customers))], amount: 100 + money.Amount(random.Int64N(900))}
+		customer := customers[random.IntN(len(customers))]
+		story := &disputeStory{customer: customer, amount: 100 + money.Amount(random.Int64N(900))}
 		var expires time.Time
 		if random.IntN(2) == 0 {
 			expires = s.clock.Now().Add(time.Duration(1+random.IntN(60)) * time.Minute)
 		}
-		story.invoice = s.toppedUp(n, story.customer, story.amount, expires, random.IntN(3) > 0, time.Duration(random.IntN(2))*time.Hour)
+		grace := time.Duration(random.IntN(2)) * time.Hour
+		story.invoice = s.toppedUp(n, customer, story.amount, expires, random.IntN(3) > 0, grace)
 		stories = append(stories, story)
 	}
 	failing := &forgetful{Store: s.store, random: rand.New(rand.NewPCG(seed, 3))}
@@ -242,7 +248,8 @@ func (s *stage) stir(random *rand.Rand, customers []string) {
 	case 3:
 		s.clock.Move(time.Minute)
 	case 4:
-		_, _ = s.book.Sweep(s.Context(), ledger.WalletKey{Tenant: shop, CustomerID: customer, Currency: "USD"}, s.clock.Now(), 10)
+		wallet := ledger.WalletKey{Tenant: shop, CustomerID: customer, Currency: "USD"}
+		_, _ = s.book.Sweep(s.Context(), wallet, s.clock.Now(), 10)
 	default:
 		hold, err := s.book.MakeHold(s.Context(), ledger.HoldRequest{
 			Tenant: shop, CustomerID: customer, Currency: "USD", Amount: r.Amount, AllowPartial: true, CreatedBy: "key_1",

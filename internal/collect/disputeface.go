@@ -20,6 +20,7 @@ type DisputeListItem struct {
 	CreatedAt  Time                  `json:"created_at"`
 	Remarks    *string               `json:"remarks"`
 	ByRDR      bool                  `json:"is_resolved_by_rdr"`
+	Provider   string                `json:"payment_provider"`
 }
 
 // DisputeFace is a dispute as the published API shows it, and what it does to the wallet.
@@ -28,7 +29,6 @@ type DisputeFace struct {
 	BrandID  string   `json:"brand_id"`
 	Customer Customer `json:"customer"`
 	Reason   *string  `json:"reason"`
-	Provider string   `json:"payment_provider"`
 
 	// Beyond the published format: what of the wallet is held for it, was taken, is owed,
 	// and what nobody answers for.
@@ -42,7 +42,7 @@ type DisputeFace struct {
 func (i *Invoice) listItem(d *billing.Dispute) DisputeListItem {
 	return DisputeListItem{
 		DisputeID: d.ID, PaymentID: i.PaymentID(), BusinessID: i.Tenant.BusinessID, Amount: strconv.FormatInt(int64(d.Amount), 10),
-		Currency: string(i.Collection.Currency), Stage: d.Stage, Status: d.Status,
+		Currency: string(i.Collection.Currency), Stage: d.Stage, Status: d.Status, Provider: "dodo",
 	}
 }
 
@@ -74,7 +74,7 @@ func (d *Dispute) ListItem() DisputeListItem {
 	return DisputeListItem{
 		DisputeID: d.ID, PaymentID: PaymentIDPrefix + d.InvoiceID[len(InvoiceIDPrefix):], BusinessID: d.Tenant.BusinessID,
 		Amount: strconv.FormatInt(int64(d.Amount), 10), Currency: string(d.Currency), Stage: d.Stage, Status: d.Status,
-		CreatedAt: Time(d.CreatedAt),
+		CreatedAt: Time(d.CreatedAt), Provider: "dodo",
 	}
 }
 
@@ -82,7 +82,7 @@ func (d *Dispute) ListItem() DisputeListItem {
 func (d *Dispute) Face(customer *ledger.Customer) DisputeFace {
 	return DisputeFace{
 		DisputeListItem: d.ListItem(), BrandID: d.Tenant.BusinessID, Customer: CustomerOf(customer), Reason: text(d.Reason),
-		Provider: "dodo", Held: int64(d.Held), Lost: int64(d.Lost), Debt: int64(d.Debt), WrittenOff: int64(d.WrittenOff),
+		Held: int64(d.Held), Lost: int64(d.Lost), Debt: int64(d.Debt), WrittenOff: int64(d.WrittenOff),
 	}
 }
 

@@ -302,6 +302,9 @@ func makeRefund(s *ledger.Snapshot, order *RefundOrder, of *refunded, m ledger.M
 	if err := s.Customer.Freezes.Refuse(invoice.Collection.Currency, ledger.Credit); err != nil {
 		return none, nil, err
 	}
+	if !invoice.fitsBack(s.Wallet.Balance, &step.Refund) {
+		return none, nil, ledger.FieldErrorf(ledger.CodeBalanceLimit, "amount", "the wallet would pass the largest balance, %d minor units", money.BalanceMax)
+	}
 	created := now // as [ledger.Change.Put] keeps it
 	if created.Before(s.ObjectHead.LastAt) {
 		created = s.ObjectHead.LastAt
@@ -385,6 +388,37 @@ func moveRefund(
 	return change.Then(&next), nil
 }
 
+// fitsBack reports whether a wallet with a balance has room for what a refund brings it.
+func (i *Invoice) fitsBack(balance money.Amount, r *billing.Refund) bool {
+	brings := r.Wallet
+	if r.Destination == billing.ToWallet {
+		brings += r.Card
+	}
+	sum, ok := balance.Add(brings)
+	return ok && sum <= money.BalanceMax
+}
+
+// takesBack reports whether the wallet can take now what a refund brings it.
+func (c *Collector) takesBack(ctx context.Context, invoice *Invoice, r *Refund) (bool, error) {
+	if r.Wallet == 0 {
+		return true, nil
+	}
+	customer, err := c.store.Customer(ctx, r.Tenant, r.CustomerID)
+	if err != nil || customer.Freezes.Refuse(r.Currency, ledger.Credit) != nil {
+		return false, err
+	}
+	list, err := c.store.Wallets(ctx, r.Tenant, r.CustomerID, c.now())
+	if err != nil {
+		return false, err
+	}
+	for i := range list.Wallets {
+		if w := &list.Wallets[i]; w.Currency == r.Currency {
+			return invoice.fitsBack(w.Balance, &r.Refund), nil
+		}
+	}
+	return true, nil
+}
+
 // StepRefund has the processor asked about a refund that is pending and due, and reports
 // whether there is more to do at once. What it does not answer for certain is asked again
 // later under the same key.
@@ -396,6 +430,11 @@ func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id str
 	invoice, err := c.Invoice(ctx, tenant, refund.InvoiceID)
 	if err != nil {
 		return false, err
+	}
+	// What the wallet cannot take now is not asked of the card now: one half would be back,
+	// and the other not.
+	if takes, err := c.takesBack(ctx, invoice, refund); err != nil || !takes {
+		return false, errors.Join(err, c.askLater(ctx, refund))
 	}
 	var status processor.RefundStatus
 	if p := c.processors(invoice); p != nil {

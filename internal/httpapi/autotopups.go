@@ -72,10 +72,11 @@ func above[T int64 | money.Amount](number T) *T {
 }
 
 func autoTopUpOf(r *collect.AutoTopUp) autoTopUpItem {
+	used := r.Used[r.Cap.Period]
 	item := autoTopUpItem{
 		CustomerID: r.CustomerID, Currency: r.Currency, Threshold: r.Threshold, Target: above(r.Target), Amount: above(r.Amount),
 		MethodID: r.MethodID, Cap: capItem{r.Cap.Period, above(r.Cap.Count), above(r.Cap.Amount)}, Enabled: r.Enabled,
-		Failures: r.Failures, Reason: optional(r.Reason), Count: r.Count, Sum: r.Sum,
+		Failures: r.Failures, Reason: optional(r.Reason), Count: used.Count, Sum: used.Sum,
 		CreatedAt: collect.Time(r.CreatedAt), UpdatedAt: collect.Time(r.UpdatedAt),
 	}
 	if r.InFlight != "" {
@@ -85,8 +86,8 @@ func autoTopUpOf(r *collect.AutoTopUp) autoTopUpItem {
 		at := collect.Time(r.WaitTill)
 		item.NextTry = &at
 	}
-	if !r.Since.IsZero() {
-		at := collect.Time(r.Since)
+	if !used.Since.IsZero() {
+		at := collect.Time(used.Since)
 		item.Since = &at
 	}
 	return item

@@ -49,6 +49,7 @@ type shopper struct {
 	payments  []string
 	invoices  []string
 	refunds   []string
+	disputes  []string
 	rules     []string // paths of automatic top-ups
 	session   string   // of a customer in the portal
 
@@ -129,6 +130,7 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			s.session = f.rig.session(s.write, s.customers[0])
 			f.subscribed(s)
 			if mode == ledger.Test {
+				f.disputed(s)
 				for _, currency := range []string{"USD", "INR"} {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
 					f.must(http.StatusOK, s.write, "PUT", rule, autoTopUpBody)
@@ -150,6 +152,14 @@ func (f *fuzz) refunded(s *shopper) {
 	id := f.must(http.StatusOK, s.write, "POST", "/payments", paymentBody(s.customers[0], s.products[0], ""))["payment_id"].(string)
 	made := f.must(http.StatusOK, s.write, "POST", "/refunds", `{"payment_id":"`+id+`","amount":1}`)
 	s.payments, s.refunds = []string{id}, []string{made["refund_id"].(string)}
+}
+
+// disputed has another customer of a tenant pay by card, and dispute it.
+func (f *fuzz) disputed(s *shopper) {
+	f.Helper()
+	body := paymentBody(f.customer(s.write, s.canary), s.products[0], `,"payment_method_id":"pm_sandbox_ok"`)
+	id := f.must(http.StatusOK, s.write, "POST", "/payments", body)["payment_id"].(string)
+	s.disputes = []string{disputed(f, f.stores.Ledger, f.clock, s.tenant, id, s.canary)}
 }
 
 // subscribed has the customer of a tenant subscribe, with a change of plan that waits, and
@@ -283,6 +293,7 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 			}
 			return own(func(s *shopper) []string { return s.products })(g)
 		},
+		"dispute_id":        own(func(s *shopper) []string { return s.disputes }),
 		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
 		"charge_path":       own(func(s *shopper) []string { return s.charged }),
 		"scheduled_path":    own(func(s *shopper) []string { return s.scheduled }),

@@ -118,6 +118,7 @@ var weights = map[string]int{
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,
+	"get_dispute":                      8,
 	"get_payment_invoice_no_auth":      2,
 	"get_refund_invoice_no_auth":       4,
 	"create_customer_portal_session":   4,

@@ -89,6 +89,7 @@ type visited struct {
 	invoice         string // the same
 	paid            string // a payment that was made
 	refund          string
+	dispute         string
 	session         string // a token of the customer
 	plan            string // a product that is subscribed to
 	subscription    string // to it
@@ -183,6 +184,7 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.paid = v.must(200, v.write, "POST", "/payments", byCard)["payment_id"].(string)
 	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
 	v.refund = refund["refund_id"].(string)
+	v.dispute = disputed(v, model, v.clock, ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}, v.paid, "fraudulent")
 	v.session = v.rig.session(v.write, v.customer)
 	v.testClock = v.rig.testClock(v.write)
 	v.plan = v.rig.plan(v.write)
@@ -256,7 +258,7 @@ func (v *visited) path(operation *apitest.Operation) string {
 	}
 	return strings.NewReplacer("{subscription_id}", subscription, "{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{test_clock_id}", v.testClock).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{test_clock_id}", v.testClock, "{dispute_id}", v.dispute).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -455,7 +457,7 @@ func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
 		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa",
-		v.testClock, "clk_TV52uJWWXt2yIoBBxpjaa")
+		v.testClock, "clk_TV52uJWWXt2yIoBBxpjaa", v.dispute, "dsp_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.

@@ -102,6 +102,8 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/refunds", access: read, handle: (*Server).handleRefundList},
 		{method: http.MethodPost, pattern: "/refunds", access: write, money: true, body: true, handle: (*Server).handleRefundCreate},
 		{method: http.MethodGet, pattern: "/refunds/{refund_id}", access: read, handle: (*Server).handleRefund},
+		{method: http.MethodGet, pattern: "/disputes", access: read, handle: (*Server).handleDisputeList},
+		{method: http.MethodGet, pattern: "/disputes/{dispute_id}", access: read, handle: (*Server).handleDispute},
 		{method: http.MethodGet, pattern: "/subscriptions", access: read, handle: (*Server).handleSubscriptionList},
 		{method: http.MethodPost, pattern: "/subscriptions", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCreate},
 		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}", access: read, handle: (*Server).handleSubscription},

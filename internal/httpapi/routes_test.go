@@ -70,7 +70,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"session": sessionParams, "portal": portalListParams, "portal's entries": portalEntryParams, "document": documentParams,
-		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
+		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams, "disputes": disputeListParams,
 	} {
 		if len(names) > queryMax {
 			t.Errorf("%s have %d query parameters, more than %d", name, len(names), queryMax)

@@ -30,6 +30,7 @@ type neighbour struct {
 	method   string // empty in live mode, where there is none
 	payment  string
 	refund   string
+	dispute  string
 	session  string // a token of the customer
 
 	subscription string
@@ -44,6 +45,7 @@ var unknownIDs = strings.NewReplacer(
 	"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP",
 	"{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP",
 	"{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP", "{test_clock_id}", "clk_0Tn2lqUn000000bB9wXcP",
+	"{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP", "{business_id}", "bus_0Tn2lqUn4HhzK1bB9wXcP", "{mode}", "test",
 )
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -87,6 +89,15 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
 		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
 		want(h, http.StatusOK)["refund_id"].(string)
+	n.dispute = "dsp_0Tn2lqUn000000bB9wXcY"
+	if key(n.business) == n.business.TestKey {
+		poor := h.send(request{method: "POST", path: "/customers", key: key(n.business), body: `{"email":"p@example.com","name":"P"}`}).
+			want(h, http.StatusOK)["customer_id"].(string)
+		byCard := h.send(request{method: "POST", path: "/payments", key: key(n.business),
+			body: paymentBody(poor, n.product, `,"payment_method_id":"pm_sandbox_ok"`)}).want(h, http.StatusOK)["payment_id"].(string)
+		tenant := ledger.Tenant{BusinessID: n.business.Business.ID, Mode: ledger.Test}
+		n.dispute = disputed(h, h.book.Store(), h.clock, tenant, byCard, canary)
+	}
 	n.session = h.session(key(n.business), n.customer)
 	plan := h.send(request{method: "POST", path: "/products", key: key(n.business),
 		body: `{"name":"` + canary + `","tax_category":"saas","price":` + planPrice + `}`}).want(h, http.StatusOK)["product_id"].(string)
@@ -212,7 +223,7 @@ func TestTenantMatrix(t *testing.T) {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
 				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund,
-				"{subscription_id}", n.subscription, "{test_clock_id}", n.testClock).Replace(route.Pattern)
+				"{subscription_id}", n.subscription, "{test_clock_id}", n.testClock, "{dispute_id}", n.dispute).Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
 				route.Method+" "+route.Pattern == "POST /subscriptions" ||
 				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
