@@ -279,9 +279,6 @@ func TestServeChargesWithStripe(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); chargeWithStripe(t) })
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		if testing.Short() {
-			t.Skip("it starts a server of PostgreSQL")
-		}
 		server, err := pgtest.New(filepath.Join(pgtest.Dir(t), "data"))
 		if err != nil {
 			t.Fatal(err)

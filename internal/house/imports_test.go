@@ -42,7 +42,8 @@ var rooms = map[string]room{
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
 			"github.com/mattn/go-isatty", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go",
 			"github.com/prometheus/client_golang", "github.com/spf13/cobra",
-			"github.com/spf13/pflag", "github.com/standard-webhooks/standard-webhooks", "github.com/twmb/franz-go/pkg/kfake",
+			"github.com/spf13/pflag", "github.com/standard-webhooks/standard-webhooks", "github.com/stripe/stripe-go/v85/webhook",
+			"github.com/twmb/franz-go/pkg/kfake",
 			"go.opentelemetry.io", "golang.org/x/sys"},
 	},
 	"internal/httpapi": {
@@ -181,7 +182,7 @@ var rooms = map[string]room{
 	},
 	"internal/storetest": {
 		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
-			"internal/ledger", "internal/money", "internal/webhook"},
+			"internal/ledger", "internal/money", "internal/processor", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},

@@ -347,7 +347,9 @@ func (f *faultyStore) TestClock(ctx context.Context, tenant ledger.Tenant, id st
 	return f.Store.TestClock(ctx, tenant, id)
 }
 
-func (f *faultyStore) TestClocks(ctx context.Context, tenant ledger.Tenant, page ledger.Page) (ledger.TestClockList, error) {
+func (f *faultyStore) TestClocks(
+	ctx context.Context, tenant ledger.Tenant, page ledger.Page,
+) (ledger.TestClockList, error) {
 	if err := f.fail(); err != nil {
 		return ledger.TestClockList{}, err
 	}

@@ -151,7 +151,8 @@ func (s *Server) topUp(c *call, customer *ledger.Customer, request *topUpRequest
 		return err
 	}
 	method, err := s.topUpMethod(c, customer, request.Method)
-	if code := ledger.CodeOf(err); err != nil && (code != CodeInvalidParameters || !request.Link || request.Method != "" || !s.collector.TakesCards(c.tenant(), customer.ID)) {
+	entersCard := ledger.CodeOf(err) == CodeInvalidParameters && request.Link && request.Method == ""
+	if err != nil && (!entersCard || !s.collector.TakesCards(c.tenant(), customer.ID)) {
 		return err
 	}
 	invoice := collect.TopUpInvoice(c.settings, c.tenant(), customer.ID, request.Currency, request.Amount)

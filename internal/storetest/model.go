@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/processor"
 )
 
 // Model is a store of maps and copies behind one lock. It forgets everything
@@ -32,6 +33,8 @@ type Model struct {
 	endpoints  []*modelEndpoint
 	cursors    map[modelCursor]ledger.FeedPlace
 	clocks     []ledger.TestClock // oldest first
+
+	told map[ledger.Tenant][]processor.Notice // by card processors, oldest first
 }
 
 type modelCustomer struct {

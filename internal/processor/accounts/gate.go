@@ -92,7 +92,7 @@ func (g *gate) end(ctx context.Context, err error) {
 	g.trying = false
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled): // whoever asked has left, which says nothing
-	case err == nil || errors.Is(err, processor.ErrNoPayment) || definite(err):
+	case err == nil || errors.Is(err, processor.ErrNoPayment) || errors.Is(err, processor.ErrNoSetUp) || definite(err):
 		g.faults, g.rest = 0, 0
 	default:
 		if g.faults++; g.faults >= faultsMax {
@@ -111,37 +111,51 @@ func through[T any](ctx context.Context, g *gate, call func() (T, error)) (answe
 	return call()
 }
 
-// gated is a processor behind a gate.
+var _ processor.Hosted = gated{}
+
+// gated is a processor behind a gate, with its pages.
 type gated struct {
-	processor.Processor
+	processor.Hosted
 	gate *gate
 }
 
 func (p gated) Create(ctx context.Context, r processor.Request) (billing.Report, error) {
-	return through(ctx, p.gate, func() (billing.Report, error) { return p.Processor.Create(ctx, r) })
+	return through(ctx, p.gate, func() (billing.Report, error) { return p.Hosted.Create(ctx, r) })
 }
 
 func (p gated) Confirm(ctx context.Context, paymentID string) (billing.Report, error) {
-	return through(ctx, p.gate, func() (billing.Report, error) { return p.Processor.Confirm(ctx, paymentID) })
+	return through(ctx, p.gate, func() (billing.Report, error) { return p.Hosted.Confirm(ctx, paymentID) })
 }
 
 func (p gated) LookUp(ctx context.Context, paymentID string) (billing.Report, error) {
-	return through(ctx, p.gate, func() (billing.Report, error) { return p.Processor.LookUp(ctx, paymentID) })
+	return through(ctx, p.gate, func() (billing.Report, error) { return p.Hosted.LookUp(ctx, paymentID) })
 }
 
 func (p gated) Search(ctx context.Context, r processor.Request, at time.Time) (billing.Report, error) {
-	return through(ctx, p.gate, func() (billing.Report, error) { return p.Processor.Search(ctx, r, at) })
+	return through(ctx, p.gate, func() (billing.Report, error) { return p.Hosted.Search(ctx, r, at) })
 }
 
 func (p gated) Cancel(ctx context.Context, paymentID string) (billing.Report, error) {
-	return through(ctx, p.gate, func() (billing.Report, error) { return p.Processor.Cancel(ctx, paymentID) })
+	return through(ctx, p.gate, func() (billing.Report, error) { return p.Hosted.Cancel(ctx, paymentID) })
 }
 
 func (p gated) Return(ctx context.Context, paymentID, key string) error {
-	_, err := through(ctx, p.gate, func() (struct{}, error) { return struct{}{}, p.Processor.Return(ctx, paymentID, key) })
+	_, err := through(ctx, p.gate, func() (struct{}, error) { return struct{}{}, p.Hosted.Return(ctx, paymentID, key) })
 	return err
 }
 
 func (p gated) Refund(ctx context.Context, r processor.RefundRequest) (processor.RefundStatus, error) {
-	return through(ctx, p.gate, func() (processor.RefundStatus, error) { return p.Processor.Refund(ctx, r) })
+	return through(ctx, p.gate, func() (processor.RefundStatus, error) { return p.Hosted.Refund(ctx, r) })
+}
+
+func (p gated) SetUp(ctx context.Context, r processor.SetUpRequest) (processor.SetUp, error) {
+	return through(ctx, p.gate, func() (processor.SetUp, error) { return p.Hosted.SetUp(ctx, r) })
+}
+
+func (p gated) LookUpSetUp(ctx context.Context, id string) (processor.SetUp, error) {
+	return through(ctx, p.gate, func() (processor.SetUp, error) { return p.Hosted.LookUpSetUp(ctx, id) })
+}
+
+func (p gated) ActionURL(ctx context.Context, paymentID, back string) (string, error) {
+	return through(ctx, p.gate, func() (string, error) { return p.Hosted.ActionURL(ctx, paymentID, back) })
 }

@@ -9,12 +9,14 @@ import (
 	"github.com/billfold/billfold/internal/processor/stripe"
 )
 
+var _ processor.Several = routes{}
+
 // routes is a processor that passes each call to the one it is about: a payment stays
 // where it was begun, also when the business charges elsewhere since. A call for one that
 // is not there has no effect.
 type routes struct {
 	sandbox processor.Processor // nil in live mode
-	stripe  processor.Processor // nil without an account
+	stripe  processor.Hosted    // nil without an account
 }
 
 // ofMethod is who charges a payment method.
@@ -33,7 +35,19 @@ func (r routes) ofPayment(id string) processor.Processor {
 	return r.sandbox
 }
 
-func orNobody(p processor.Processor) processor.Processor {
+// Attend implements [processor.Several]. A new card is entered where the business charges
+// now; the sandbox comes back as it is, without anything around it.
+func (r routes) Attend(paymentID string) processor.Processor {
+	switch {
+	case paymentID == "" && r.stripe == nil, paymentID != "" && !stripe.IsPayment(paymentID):
+		return r.sandbox
+	case r.stripe == nil:
+		return nil // a payment of an account that is not there any more
+	}
+	return r.stripe
+}
+
+func orNobody(p processor.Hosted) processor.Processor {
 	if p == nil {
 		return nobody{}
 	}
