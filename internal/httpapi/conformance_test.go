@@ -33,7 +33,8 @@ func TestRoutesAreTheContract(t *testing.T) {
 		name := route.Method + " " + route.Pattern
 		routes = append(routes, name)
 		public[name] = route.Public
-		write := route.Method != http.MethodGet && !strings.HasPrefix(route.Pattern, "/processors/") || strings.HasSuffix(route.Pattern, "/secret")
+		write := route.Method != http.MethodGet && !strings.HasPrefix(route.Pattern, "/processors/") ||
+			strings.HasSuffix(route.Pattern, "/secret")
 		if route.Write != write {
 			t.Errorf("%s: needs a write key %t, want %t", name, route.Write, write)
 		}

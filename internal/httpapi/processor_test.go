@@ -30,6 +30,12 @@ func stripeSignedAt(body, secret string, at time.Time) string {
 	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
+func stripeNotice(path, body, signature string) request {
+	return request{
+		method: "POST", path: path, key: "-", body: body, headers: map[string]string{"Stripe-Signature": signature},
+	}
+}
+
 // TestForgedNotifications sends what Stripe did not: every answer is the same, whether
 // there is such a business and such an account or not, and nothing is kept.
 func TestForgedNotifications(t *testing.T) {
@@ -56,7 +62,7 @@ func TestForgedNotifications(t *testing.T) {
 		"to a mode without an account":      {to(h.business.Business.ID, "live"), stripeSigned(malformed)},
 		"to a business that was never made": {to("bus_0Tn2lqUn4HhzK1bB9wXcP", "test"), stripeSigned(malformed)},
 	} {
-		got := h.send(request{method: "POST", path: r.path, key: "-", body: malformed, headers: map[string]string{"Stripe-Signature": r.signature}})
+		got := h.send(stripeNotice(r.path, malformed, r.signature))
 		if got.status != http.StatusUnauthorized || strings.Contains(got.body, "PLANTED") {
 			t.Errorf("%s: got %d %s, want 401", what, got.status, got.body)
 		}
@@ -74,8 +80,7 @@ func TestForgedNotifications(t *testing.T) {
 		t.Errorf("after forged notifications: got %d in quarantine, want none", got)
 	}
 	for range 3 { // what is signed and cannot be read is kept once
-		signed := request{method: "POST", path: ours, key: "-", body: malformed, headers: map[string]string{"Stripe-Signature": stripeSigned(malformed)}}
-		h.send(signed).want(t, http.StatusOK)
+		h.send(stripeNotice(ours, malformed, stripeSigned(malformed))).want(t, http.StatusOK)
 	}
 	if got := quarantine(); got != 1 {
 		t.Errorf("after a notification that cannot be read, sent three times: got %d in quarantine, want 1", got)

@@ -13,7 +13,6 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
-	"github.com/billfold/billfold/internal/processor"
 )
 
 // Model is a store of maps and copies behind one lock. It forgets everything
@@ -33,8 +32,7 @@ type Model struct {
 	endpoints  []*modelEndpoint
 	cursors    map[modelCursor]ledger.FeedPlace
 	clocks     []ledger.TestClock // oldest first
-
-	told map[ledger.Tenant][]processor.Notice // by card processors, oldest first
+	told       modelInbox
 }
 
 type modelCustomer struct {

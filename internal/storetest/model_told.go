@@ -8,6 +8,9 @@ import (
 	"github.com/billfold/billfold/internal/processor"
 )
 
+// modelInbox is what card processors told, oldest first.
+type modelInbox map[ledger.Tenant][]processor.Notice
+
 // NoticeKept implements [processor.Inbox].
 func (m *Model) NoticeKept(_ context.Context, tenant ledger.Tenant, id string) (bool, error) {
 	m.mu.Lock()
@@ -23,12 +26,14 @@ func (m *Model) KeepNotice(_ context.Context, tenant ledger.Tenant, notice proce
 		return false, nil
 	}
 	if m.told == nil {
-		m.told = map[ledger.Tenant][]processor.Notice{}
+		m.told = modelInbox{}
 	}
 	m.told[tenant] = append(m.told[tenant], notice)
 	old := notice.ReceivedAt.Add(-processor.NoticesKept)
 	for of, told := range m.told {
-		m.told[of] = slices.DeleteFunc(told, func(n processor.Notice) bool { return n.Reason == "" && n.ReceivedAt.Before(old) })
+		m.told[of] = slices.DeleteFunc(told, func(n processor.Notice) bool {
+			return n.Reason == "" && n.ReceivedAt.Before(old)
+		})
 	}
 	return true, nil
 }

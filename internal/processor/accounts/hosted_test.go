@@ -66,7 +66,8 @@ func TestGatedLeadsToPages(t *testing.T) {
 	for range 2 * faultsMax {
 		_, _ = g.ActionURL(ctx, "pi_1", "")
 	}
-	if _, err := g.SetUp(ctx, processor.SetUpRequest{}); !errors.Is(err, processor.ErrNotReached) || behind.calls != faultsMax {
+	_, err := g.SetUp(ctx, processor.SetUpRequest{})
+	if !errors.Is(err, processor.ErrNotReached) || behind.calls != faultsMax {
 		t.Errorf("while nobody answers: got %v after %d calls, want %v after %d", err, behind.calls, processor.ErrNotReached, faultsMax)
 	}
 	at, behind.err = at.Add(restMin), nil
