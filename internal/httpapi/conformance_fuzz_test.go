@@ -293,6 +293,8 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 			}
 			return own(func(s *shopper) []string { return s.products })(g)
 		},
+		"business_id":       func(*grammar) string { return s.tenant.BusinessID },
+		"mode":              func(*grammar) string { return string(s.tenant.Mode) },
 		"dispute_id":        own(func(s *shopper) []string { return s.disputes }),
 		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
 		"charge_path":       own(func(s *shopper) []string { return s.charged }),
@@ -361,6 +363,16 @@ func (f *fuzz) judgeUnsent(r fuzzed, err error) {
 	}
 }
 
+// rememberBulk counts the entries of a bulk.
+func (f *fuzz) rememberBulk(path, body string) {
+	if strings.HasSuffix(path, "/bulk") {
+		applied := strings.Count(body, `"status":"applied"`)
+		f.mu.Lock()
+		f.posted += applied
+		f.mu.Unlock()
+	}
+}
+
 // remember keeps ids and cursors for later requests, and counts new entries.
 func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Response, body string) {
 	path := request.URL.Path
@@ -375,12 +387,7 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 		f.posted += 2 // each move is two entries
 		f.mu.Unlock()
 	}
-	if strings.HasSuffix(path, "/bulk") {
-		applied := strings.Count(body, `"status":"applied"`)
-		f.mu.Lock()
-		f.posted += applied
-		f.mu.Unlock()
-	}
+	f.rememberBulk(path, body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, token, _ := strings.Cut(between(body, `"link":"`, `"`), "/portal/"); token != "" {
@@ -492,6 +499,10 @@ func (f *fuzz) report() {
 			if o.Method == route.Method && o.Path == route.Pattern {
 				operation = o.ID
 			}
+		}
+		// Nobody guesses a signature, and an account would have the others charged elsewhere.
+		if operation == "take_stripe_notification" || operation == "set_business_processor" {
+			continue
 		}
 		if f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusOK)]+f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusNoContent)] == 0 {
 			f.Errorf("operation %s was never answered with 200 or 204", operation)
