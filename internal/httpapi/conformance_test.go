@@ -391,19 +391,11 @@ func (v *visited) ended(operation *apitest.Operation, kind, path string) string 
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
+	var headers []string
 	at, key := v.patient, v.patient.admitted(operation)
 	path, body := at.path(operation), at.body(operation)
 	kind := kindOf(operation.Method + " " + operation.Path)
-	var headers []string
-	if operation.ID == "set_business_processor" {
-		key = at.charging.TestKey // the others are charged by the sandbox
-	}
-	if operation.ID == "take_stripe_notification" {
-		key = ""
-		if status != http.StatusUnauthorized {
-			headers = []string{"Stripe-Signature", stripeSigned(body)}
-		}
-	}
+	key, headers = at.ofProcessor(operation, status, key, body)
 	at.ruled(path, status)
 	defer at.scheduled(operation, status)()
 	switch status {
@@ -450,9 +442,6 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	case http.StatusTooManyRequests:
 		at = v.limited
 		key, path = at.usedUp(operation)
-		if operation.ID == "take_stripe_notification" {
-			headers = nil
-		}
 	case http.StatusInternalServerError:
 		at.fails(errors.New(canarySecret))
 	case http.StatusServiceUnavailable:
@@ -464,6 +453,20 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	}
 	at.store.mend()
 	at.ready.Store(true)
+}
+
+// ofProcessor is with what an operation is asked that is about card processors.
+func (v *visited) ofProcessor(operation *apitest.Operation, status int, key, body string) (string, []string) {
+	switch operation.ID {
+	case "set_business_processor":
+		return v.charging.TestKey, nil // the others are charged by the sandbox
+	case "take_stripe_notification":
+		if status == http.StatusUnauthorized || status == http.StatusTooManyRequests {
+			return "", nil
+		}
+		return "", []string{"Stripe-Signature", stripeSigned(body)}
+	}
+	return key, nil
 }
 
 // usedUp is what an operation is asked with of which no more requests are left.
