@@ -91,6 +91,24 @@ type Settings struct {
 	// TopUpLimits are how much a top-up may be, by currency. A currency that is missing
 	// has no limits of the business.
 	TopUpLimits map[money.Currency]TopUpLimits `json:"top_up_limits"`
+
+	// Processor is the business's own account with a card processor. Without one the
+	// sandbox charges in test mode, and nobody in live mode.
+	Processor *ProcessorAccount `json:"processor,omitempty"`
+}
+
+// ProcessorAccount is an account with a card processor. Of its secrets it shows the ends;
+// what they are is sealed.
+type ProcessorAccount struct {
+	Processor    string    `json:"processor"` // such as "stripe"
+	KeyHint      string    `json:"secret_key"`
+	WebhookHints []string  `json:"webhook_secrets"`
+	ChangedAt    time.Time `json:"changed_at"`
+
+	// Sealed has the secrets, in a form that the audit trail does not show, and SealedUnder
+	// names the key that opens it.
+	Sealed      string `json:"sealed"`
+	SealedUnder string `json:"sealed_under"`
 }
 
 // TopUpLimits are the least and the most that one top-up may be; 0 for no limit.

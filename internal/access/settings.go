@@ -30,6 +30,51 @@ type SettingsUpdate struct {
 	TopUpLimits            map[money.Currency]TopUpLimits
 }
 
+// SetProcessor gives a tenant an account with a card processor, nil for none.
+func (d *Directory) SetProcessor(
+	ctx context.Context, tenant ledger.Tenant, by ledger.Actor, account *ProcessorAccount,
+) (Settings, error) {
+	change, err := d.Change(by)
+	if err != nil {
+		return Settings{}, err
+	}
+	settings, err := d.store.UpdateSettings(ctx, tenant, change, func(s Settings) (Settings, error) {
+		if s.Processor == nil && account == nil {
+			return Settings{}, errNoUpdate
+		}
+		s.Processor = account
+		return s, nil
+	})
+	if errors.Is(err, errNoUpdate) {
+		return d.Settings(ctx, tenant)
+	}
+	// Also after an error: it may have come after the commit.
+	d.forget(func(k Key) bool { return k.Tenant == tenant })
+	return settings, err
+}
+
+// ResealProcessor replaces the sealed secrets of a tenant's account, and nothing else of
+// it, unless it is not the account any more that was read.
+func (d *Directory) ResealProcessor(ctx context.Context, tenant ledger.Tenant, was, sealed, under string) error {
+	change, err := d.Change(ledger.Actor{})
+	if err != nil {
+		return err
+	}
+	_, err = d.store.UpdateSettings(ctx, tenant, change, func(s Settings) (Settings, error) {
+		if s.Processor == nil || s.Processor.Sealed != was {
+			return Settings{}, errNoUpdate
+		}
+		account := *s.Processor
+		account.Sealed, account.SealedUnder = sealed, under
+		s.Processor = &account
+		return s, nil
+	})
+	if errors.Is(err, errNoUpdate) {
+		return nil
+	}
+	return err
+}
+
 // validate checks the fields in the order currencies, rates, on_duplicate,
 // alerts, grace, credit_reversal, expiry_notice_days, then those about payments.
 func (u *SettingsUpdate) validate() error {

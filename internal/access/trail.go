@@ -126,10 +126,21 @@ func (t Trail) line(
 // auditedSettings are settings as a trail shows them: by the names that they have on
 // the wire, with thresholds as JSON.
 func auditedSettings(s Settings) any {
-	return struct {
+	shown := struct {
 		Settings
-		Alerts json.RawMessage `json:"alerts"`
-	}{s, json.RawMessage(s.Alerts.JSON())}
+		Alerts    json.RawMessage   `json:"alerts"`
+		Processor *auditedProcessor `json:"processor,omitempty"`
+	}{Settings: s, Alerts: json.RawMessage(s.Alerts.JSON())}
+	if s.Processor != nil {
+		shown.Processor = &auditedProcessor{ProcessorAccount: *s.Processor}
+	}
+	return shown
+}
+
+// auditedProcessor is an account as a trail shows it, without its secrets.
+type auditedProcessor struct {
+	ProcessorAccount
+	Sealed *struct{} `json:"sealed,omitempty"`
 }
 
 // auditedKey is a key as a trail shows it: one member, named by the id. What is kept

@@ -239,7 +239,20 @@ func (c *Contract) Routes() []string {
 }
 
 // Open reports whether the operation asks for nothing.
-func (o *Operation) Open() bool { return o.Spec.Security != nil && len(*o.Spec.Security) == 0 }
+func (o *Operation) Open() bool {
+	if o.Spec.Security == nil {
+		return false
+	}
+	for _, requirement := range *o.Spec.Security {
+		if _, signed := requirement[signature]; !signed {
+			return false
+		}
+	}
+	return true
+}
+
+// signature is the one scheme that is no key: what is signed is the body.
+const signature = "StripeSignature"
 
 // Statuses lists what the operation declares, sorted.
 func (o *Operation) Statuses() []int { return slices.Sorted(maps.Keys(o.answers)) }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/hosted"
+	"github.com/billfold/billfold/internal/processor/stripe"
 )
 
 // Config is everything that can be set. Each field has one name, which is the
@@ -53,6 +54,7 @@ type Config struct {
 
 	WebhookAllowInsecure string
 	WebhookKeepDays      int
+	StripeURL            string
 
 	NATSURL       string
 	NATSSubject   string
@@ -182,6 +184,8 @@ func (c *Config) serverOptions() []option {
 			help: "loopback also sends webhooks to this machine, over plain HTTP too: for development"},
 		{name: "webhook-keep-days", value: intValue(&c.WebhookKeepDays), kind: "number",
 			help: "days for which webhook messages are kept after they were delivered; 0 for ever"},
+		{name: "stripe-url", value: textValue(&c.StripeURL), kind: "URL",
+			help: "where the API of Stripe is, for tests and proxies; Stripe's own by default"},
 	}
 }
 
@@ -246,6 +250,11 @@ func (c *Config) Validate() error {
 	}
 	if c.WebhookKeepDays < 0 || c.WebhookKeepDays > keepDaysMax {
 		problem("webhook-keep-days: %d is not between 0 and %d", c.WebhookKeepDays, keepDaysMax)
+	}
+	if c.StripeURL != "" {
+		if err := stripe.CheckURL(c.StripeURL); err != nil {
+			problem("stripe-url: %w", err)
+		}
 	}
 	c.validateSinks(problem)
 	if c.MetricsAddr != "" {

@@ -24,6 +24,7 @@ import (
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
@@ -65,6 +66,8 @@ type faces struct {
 	sender     *webhook.Sender
 	sealed     *webhook.SealedStore // nil for none
 
+	accounts *accounts.Accounts // with card processors
+
 	api        http.Handler
 	endStreams func() // of events, so that the server can stop
 	admin      http.Handler
@@ -93,15 +96,28 @@ func newFaces(from facesConfig) (*faces, error) {
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	webhooks := webhook.Store(from.store)
+	cards := accounts.Config{
+		Directory: from.directory, Store: from.store, Now: time.Now, Random: random, Logger: from.logger, StripeURL: from.config.StripeURL,
+	}
 	if from.secret != nil { // the operator's verbs have none, and no webhooks
 		sealing, err := vault.New(from.secret, from.oldSecrets...)
 		if err != nil {
 			return nil, err
 		}
+		cards.Vault = sealing
 		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
 		webhooks = f.sealed
 	}
-	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
+	f.accounts = accounts.New(cards)
+	collector := collect.NewFor(from.store, f.accounts.For, time.Now, random)
+	var metrics prometheus.Registerer // a registry that is not there must not become an interface that is
+	if from.registry != nil {
+		metrics = from.registry
+	}
+	intake, err := accounts.NewIntake(f.accounts, collector, from.store, metrics)
+	if err != nil {
+		return nil, err
+	}
 	links, err := newLinks(&from)
 	if err != nil {
 		return nil, err
@@ -118,6 +134,9 @@ func newFaces(from facesConfig) (*faces, error) {
 		Products:   from.store,
 		Reports:    from.store,
 		Collector:  collector,
+		Accounts:   f.accounts,
+		Intake:     intake,
+		Inbox:      from.store,
 		Links:      links,
 		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
@@ -141,11 +160,6 @@ func newFaces(from facesConfig) (*faces, error) {
 	admin, err := httpapi.NewAdmin(config)
 	if err != nil {
 		return nil, err
-	}
-	// A registry that is not there must not become an interface that is.
-	var metrics prometheus.Registerer
-	if from.registry != nil {
-		metrics = from.registry
 	}
 	f.sender = webhook.NewSender(webhook.Config{Guard: guard})
 	f.dispatcher = webhook.NewDispatcher(webhook.DispatcherConfig{
@@ -208,18 +222,24 @@ func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) 
 // reseal seals under the secret key what stands sealed under the one before it.
 func (f *faces) reseal(ctx context.Context) error {
 	businesses, err := f.from.directory.Businesses(ctx)
-	resealed := 0
+	webhooks, processors := 0, 0
 	for i := 0; err == nil && i < 2*len(businesses); i++ {
-		mode := []ledger.Mode{ledger.Test, ledger.Live}[i%2]
+		tenant := ledger.Tenant{BusinessID: businesses[i/2].ID, Mode: []ledger.Mode{ledger.Test, ledger.Live}[i%2]}
 		var more int
-		more, err = f.sealed.Reseal(ctx, ledger.Tenant{BusinessID: businesses[i/2].ID, Mode: mode})
-		resealed += more
+		if more, err = f.sealed.Reseal(ctx, tenant); err != nil {
+			break
+		}
+		webhooks += more
+		var resealed bool
+		if resealed, err = f.accounts.Reseal(ctx, tenant); resealed {
+			processors++
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("seal anew what the old secret key has sealed: %w", err)
 	}
 	f.from.logger.Info("what the old secret key had sealed is sealed under the new one; no server needs the old one any more",
-		"webhooks", resealed)
+		"webhooks", webhooks, "processors", processors)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/postgres"
+	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/webhook"
@@ -28,6 +29,7 @@ type store interface {
 	webhook.Store
 	bus.Store
 	catalog.Store
+	processor.Inbox
 	report.Store
 
 	// Fatal is closed when the process must end, because its store can promise

@@ -8,6 +8,7 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/stripe"
 )
 
 // actionWithin is how long a customer has to authenticate a payment.
@@ -21,7 +22,10 @@ func PolicyOf(s *access.Settings, mode ledger.Mode, reason Reason, currency mone
 		Tender:       billing.TenderRules{Below: billing.BelowMinimum(s.BelowCardMinimum)},
 		ActionWithin: actionWithin, Late: billing.LateRefund,
 	}
-	if mode == ledger.Test {
+	switch {
+	case s.Processor != nil:
+		policy.Tender.CardMinimum = stripe.Minimum(currency)
+	case mode == ledger.Test:
 		policy.Tender.CardMinimum = processor.SandboxMinimum(currency)
 	}
 	switch reason {

@@ -54,6 +54,10 @@ type Refund struct {
 
 	Pinned
 
+	// External is the processor's id of one that was made there by somebody else. Nothing
+	// is asked of the processor for it.
+	External string `json:"external,omitempty"`
+
 	// Looks is how often in a row the processor gave no definite answer, and DueAt when
 	// it is asked next.
 	Looks int       `json:"looks,omitempty"`

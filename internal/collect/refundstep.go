@@ -14,7 +14,8 @@ import (
 // later under the same key.
 func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
 	refund, err := c.FindRefund(ctx, tenant, id)
-	if err != nil || refund.State != billing.RefundPending || c.at(refund.Clock).Before(refund.DueAt) {
+	if err != nil || refund.State != billing.RefundPending || refund.External != "" ||
+		c.at(refund.Clock).Before(refund.DueAt) {
 		return false, err
 	}
 	invoice, err := c.Invoice(ctx, tenant, refund.InvoiceID)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/strictjson"
 )
 
@@ -50,6 +51,9 @@ func (s *Server) readBodyWithin(c *call) error {
 	most := s.limits.BodyMax
 	if c.route.bulk {
 		most = max(most, bulkBodyMax)
+	}
+	if c.route.signed {
+		most = max(most, processor.NoticeBodyMax)
 	}
 	if c.r.ContentLength > most {
 		return errTooLarge
@@ -92,6 +96,9 @@ func (s *Server) readBodyWithin(c *call) error {
 			buffer = append(buffer, 0)[:len(buffer)]
 			if c.route.bulk && !c.reserve(cap(buffer)-before) {
 				return errBulkMemory
+			}
+			if c.route.signed && !c.reserve(cap(buffer)-before) {
+				return errNotices
 			}
 		}
 		n, err := body.Read(buffer[len(buffer):cap(buffer)])

@@ -197,6 +197,13 @@ func (f faultyAccess) Business(ctx context.Context, id string) (access.Business,
 	return f.Store.Business(ctx, id)
 }
 
+func (f faultyAccess) Settings(ctx context.Context, tenant ledger.Tenant) (access.Settings, error) {
+	if err := f.ledger.fail(); err != nil {
+		return access.Settings{}, err
+	}
+	return f.Store.Settings(ctx, tenant)
+}
+
 func (f faultyAccess) BusinessAudit(
 	ctx context.Context, tenant ledger.Tenant, page ledger.AuditPage,
 ) (ledger.AuditList, error) {

@@ -293,6 +293,8 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 			}
 			return own(func(s *shopper) []string { return s.products })(g)
 		},
+		"business_id":       func(*grammar) string { return s.tenant.BusinessID },
+		"mode":              func(*grammar) string { return string(s.tenant.Mode) },
 		"dispute_id":        own(func(s *shopper) []string { return s.disputes }),
 		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
 		"charge_path":       own(func(s *shopper) []string { return s.charged }),
@@ -503,6 +505,10 @@ func (f *fuzz) report() {
 			if o.Method == route.Method && o.Path == route.Pattern {
 				operation = o.ID
 			}
+		}
+		// Nobody guesses a signature, and an account would have the others charged elsewhere.
+		if operation == "take_stripe_notification" || operation == "set_business_processor" {
+			continue
 		}
 		if f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusOK)]+f.met[fmt.Sprintf("%-36s %d ", operation, http.StatusNoContent)] == 0 {
 			f.Errorf("operation %s was never answered with 200 or 204", operation)

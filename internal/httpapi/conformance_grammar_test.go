@@ -106,7 +106,7 @@ var weights = map[string]int{
 	"list_webhook_deliveries":          3,
 	"resend_webhook_delivery":          3,
 	"patch_business":                   2,
-	"create_payment":                   8,
+	"create_payment":                   16,
 	"create_customer_wallet_top_up":    4,
 	"set_customer_wallet_auto_top_up":  8,
 	"get_customer_wallet_auto_top_up":  6,

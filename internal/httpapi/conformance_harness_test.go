@@ -30,7 +30,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 	return map[string]func(testing.TB) storetest.Stores{
 		"model": func(testing.TB) storetest.Stores {
 			model := storetest.NewModel()
-			return storetest.Stores{Ledger: model, Access: model, Products: model, Webhooks: model}
+			return storetest.Stores{Ledger: model, Access: model, Products: model, Webhooks: model, Inbox: model}
 		},
 		"sqlite": func(t testing.TB) storetest.Stores {
 			t.Helper()
@@ -43,7 +43,7 @@ func storeKinds() map[string]func(testing.TB) storetest.Stores {
 					t.Errorf("close the store: got error %v, want none", err)
 				}
 			})
-			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db}
+			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Inbox: db}
 		},
 	}
 }
@@ -93,7 +93,7 @@ func newRig(t testing.TB, stores storetest.Stores, options rigOptions) *rig {
 	}
 	r.client = apitest.Client(t, r.contracts...)
 	config := httpapi.Config{
-		Book: r.book, Directory: r.directory, Products: stores.Products,
+		Book: r.book, Directory: r.directory, Products: stores.Products, Inbox: stores.Inbox,
 		Webhooks: newWebhooks(stores.Webhooks, r.clock.Now), Now: r.clock.Now, BootID: "boot", Version: "test",
 	}
 	if options.config != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/billfold/billfold/internal/apitest"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/storetest"
 )
 
@@ -32,7 +33,8 @@ func TestRoutesAreTheContract(t *testing.T) {
 		name := route.Method + " " + route.Pattern
 		routes = append(routes, name)
 		public[name] = route.Public
-		write := route.Method != http.MethodGet || strings.HasSuffix(route.Pattern, "/secret")
+		write := route.Method != http.MethodGet && !strings.HasPrefix(route.Pattern, "/processors/") ||
+			strings.HasSuffix(route.Pattern, "/secret")
 		if route.Write != write {
 			t.Errorf("%s: needs a write key %t, want %t", name, route.Write, write)
 		}
@@ -96,6 +98,7 @@ type visited struct {
 	charged         string // one on demand
 	used            string // a payment method of the second
 	testClock       string
+	charging        access.CreatedBusiness // with an account with a card processor
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -156,9 +159,12 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.rig = newRig(t, storetest.Stores{
 		Ledger: v.store, Access: faultyAccess{Store: model, ledger: v.store},
 		Products: faultyProducts{Store: model, ledger: v.store}, Webhooks: faultyWebhooks{Store: model, ledger: v.store},
+		Inbox: faultyInbox{Inbox: model, ledger: v.store},
 	}, options)
 	shop := v.business("Shop")
 	v.write = shop.TestKey
+	v.charging = v.business("Charging Shop")
+	v.must(200, v.charging.TestKey, "PUT", "/business/processor", processorBody)
 	_, v.read = v.key(ledger.Tenant{BusinessID: shop.Business.ID, Mode: ledger.Test}, access.Read, time.Time{})
 	v.customer = v.rig.customer(v.write, "jane")
 	v.must(200, v.write, "POST", entriesOf(v.customer), `{"amount":5,"currency":"USD","entry_type":"credit","idempotency_key":"first"}`)
@@ -258,7 +264,8 @@ func (v *visited) path(operation *apitest.Operation) string {
 	}
 	return strings.NewReplacer("{subscription_id}", subscription, "{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
-		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{test_clock_id}", v.testClock, "{dispute_id}", v.dispute).Replace(operation.Path) +
+		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund, "{test_clock_id}", v.testClock, "{dispute_id}", v.dispute,
+		"{business_id}", v.charging.Business.ID, "{mode}", "test").Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
 }
 
@@ -287,6 +294,8 @@ func (v *visited) body(operation *apitest.Operation) string {
 		"create_subscription_charge":         `{"product_price":500}`,
 		"change_subscription_plan":           planBody(v.plan, ""),
 		"preview_subscription_plan":          planBody(v.plan, ""),
+		"set_business_processor":             processorBody,
+		"take_stripe_notification":           stripeEvent,
 		"update_subscription_payment_method": `{"type":"existing","payment_method_id":"pm_sandbox_ok"}`,
 	}[operation.ID]; body != "" {
 		return body
@@ -388,10 +397,11 @@ func (v *visited) ended(operation *apitest.Operation, kind, path string) string 
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
+	var headers []string
 	at, key := v.patient, v.patient.admitted(operation)
 	path, body := at.path(operation), at.body(operation)
 	kind := kindOf(operation.Method + " " + operation.Path)
-	var headers []string
+	key, headers = at.ofProcessor(operation, status, key, body)
 	at.ruled(path, status)
 	defer at.scheduled(operation, status)()
 	switch status {
@@ -428,8 +438,11 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		if kind == "K" {
 			body += strings.Repeat(" ", 32<<20)
 		}
+		if operation.ID == "take_stripe_notification" {
+			body += strings.Repeat(" ", processor.NoticeBodyMax)
+		}
 	case http.StatusUnsupportedMediaType:
-		headers = []string{"Content-Encoding", "gzip"}
+		headers = append(headers, "Content-Encoding", "gzip")
 	case http.StatusUnprocessableEntity:
 		path = strings.Split(path, "?")[0] + "?surely_unknown=1"
 	case http.StatusTooManyRequests:
@@ -448,10 +461,29 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	at.ready.Store(true)
 }
 
+// ofProcessor is with what an operation is asked that is about card processors.
+func (v *visited) ofProcessor(operation *apitest.Operation, status int, key, body string) (string, []string) {
+	switch operation.ID {
+	case "set_business_processor":
+		return v.charging.TestKey, nil // the others are charged by the sandbox
+	case "take_stripe_notification":
+		if status == http.StatusUnauthorized || status == http.StatusTooManyRequests {
+			return "", nil
+		}
+		return "", []string{"Stripe-Signature", stripeSigned(body)}
+	}
+	return key, nil
+}
+
 // usedUp is what an operation is asked with of which no more requests are left.
 func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
 	key, path = v.admitted(operation), v.path(operation)
 	for range visits {
+		if operation.ID == "take_stripe_notification" { // whose signature is wrong
+			for range 4 {
+				v.do("", operation.Method, path, "{}")
+			}
+		}
 		if key == v.session { // of which nothing was used yet
 			v.do(key, operation.Method, path, "")
 		}
@@ -464,7 +496,8 @@ func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
 		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa",
-		v.testClock, "clk_TV52uJWWXt2yIoBBxpjaa", v.dispute, "dsp_TV52uJWWXt2yIoBBxpjaa")
+		v.testClock, "clk_TV52uJWWXt2yIoBBxpjaa", v.dispute, "dsp_TV52uJWWXt2yIoBBxpjaa",
+		v.charging.Business.ID, "bus_none")
 }
 
 // fails makes everything that the server asks of its store fail.

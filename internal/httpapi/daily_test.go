@@ -130,7 +130,7 @@ func (b *bentPast) Totals(
 func (h *house) on(store ledger.Store) *httpapi.Server {
 	h.Helper()
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 	})
 	if err != nil {
 		h.Fatalf("make the API: got error %v, want none", err)

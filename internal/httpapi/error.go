@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -69,6 +70,7 @@ var answers = map[ledger.Code]answer{
 	billing.CodeNothingToRefund:     {status: http.StatusBadRequest},
 
 	CodeUnauthorized:                  {status: http.StatusUnauthorized},
+	accounts.CodeSignature:            {status: http.StatusUnauthorized},
 	CodeForbidden:                     {status: http.StatusForbidden},
 	ledger.CodeNotFound:               {status: http.StatusNotFound},
 	catalog.CodeProductDeleted:        {status: http.StatusGone},
@@ -115,6 +117,7 @@ var answers = map[ledger.Code]answer{
 	billing.CodeOnDemandPlanChange:     {status: http.StatusUnprocessableEntity},
 	billing.CodePlanChangeBeforeCancel: {status: http.StatusUnprocessableEntity},
 	billing.CodeInvalidProration:       {status: http.StatusUnprocessableEntity},
+	accounts.CodeInvalid:               {status: http.StatusUnprocessableEntity},
 	catalog.CodeInvalidProduct:         {status: http.StatusUnprocessableEntity},
 	catalog.CodeInvalidSchedule:        {status: http.StatusUnprocessableEntity},
 	catalog.CodeNotOffered:             {status: http.StatusUnprocessableEntity},
@@ -153,6 +156,7 @@ var answers = map[ledger.Code]answer{
 	ledger.CodeKeyInProgress:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeStorageUnavailable: {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeOverloaded:         {status: http.StatusServiceUnavailable, retryable: true},
+	accounts.CodeUnavailable:      {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeOutcomeUnknown:     {status: http.StatusServiceUnavailable, retryable: true},
 	ledger.CodeInternal:           {status: http.StatusInternalServerError, retryable: true},
 }

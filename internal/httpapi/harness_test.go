@@ -41,7 +41,7 @@ func newHouse(t testing.TB, change ...func(*httpapi.Config)) *house {
 	h.directory = access.NewDirectory(h.model, access.Options{Now: h.clock.Now})
 	h.webhooks = newWebhooks(h.model, h.clock.Now)
 	config := httpapi.Config{
-		Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now, BootID: "boot", Version: "1.2.3",
+		Book: h.book, Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now, BootID: "boot", Version: "1.2.3",
 		Secret: []byte("a secret of the tests, long enough"),
 	}
 	for _, c := range change {
@@ -219,7 +219,7 @@ func (h *house) breakStore(err error) {
 	h.Helper()
 	api, buildErr := httpapi.New(httpapi.Config{
 		Book:      ledger.NewBook(&brokenStore{Store: h.model, err: err}, h.clock.Now, rand.Uint64),
-		Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 	})
 	if buildErr != nil {
 		h.Fatalf("make the API: got error %v, want none", buildErr)

@@ -1,13 +1,17 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/accounts"
 )
 
 // methodItem is a payment method as the published API shows it. last_used_at is not
@@ -98,7 +102,14 @@ func (s *Server) handleMethodCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	method := collect.Method{Processor: "sandbox", Token: token, Recurring: recurring || !given, Card: collect.SandboxCard(token)}
+	if account, charges := c.cardProcessor(); account {
+		return s.saveCard(c, token, recurring || !given)
+	} else if !charges {
+		return s.refuseCard(c)
+	}
+	method := collect.Method{
+		Processor: bySandbox, Token: token, Recurring: recurring || !given, Card: collect.SandboxCard(token),
+	}
 	if !processor.SandboxToken(token) {
 		return badParameter("token", "%q is no payment method of the sandbox; pm_sandbox_ok is one", clip(token))
 	}
@@ -112,16 +123,70 @@ func (s *Server) handleMethodCreate(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.tenant().Mode != ledger.Test {
-		if _, err := s.book.Store().Customer(c.r.Context(), c.tenant(), id); err != nil {
-			return err
-		}
-		return badParameter("token", "no card processor is configured for live mode; payment methods are added in test mode")
-	}
 	if once == nil {
 		once = s.onceResent(c, c.route.label, fingerprint)
 	}
 	return s.addMethod(c, id, method, once)
+}
+
+// refuseCard refuses to save a card where nobody charges.
+func (s *Server) refuseCard(c *call) error {
+	var key string
+	if _, err := c.takeKey(&key); err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if _, err := s.book.Store().Customer(c.r.Context(), c.tenant(), id); err != nil {
+		return err
+	}
+	return errNoProcessor("token")
+}
+
+// saveCard adds a card that the business has at its card processor. What the processor
+// says of it is no part of what was asked for, so a repeat gets its first answer without
+// a call.
+func (s *Server) saveCard(c *call, token string, recurring bool) error {
+	sum := sha256.Sum256([]byte("billfold.processor_method.v1 " + c.params[0] + " " + token + " " + strconv.FormatBool(recurring)))
+	fingerprint := ledger.Fingerprint(sum[:len(ledger.Fingerprint{})])
+	once, err := s.once(c, c.route.label+" "+c.params[0], fingerprint)
+	if err != nil {
+		return err
+	}
+	id, err := c.customerID()
+	if err != nil {
+		return err
+	}
+	if _, err := s.book.Store().Customer(c.r.Context(), c.tenant(), id); err != nil {
+		return err
+	}
+	if once == nil {
+		once = s.onceResent(c, c.route.label, fingerprint)
+	}
+	first, err := s.products.ProductAnswer(c.r.Context(), once) // answers of all routes are kept alike
+	if err != nil {
+		return err
+	}
+	method := collect.Method{Processor: c.settings.Processor.Processor}
+	if first == nil {
+		ctx, cancel := context.WithTimeout(c.r.Context(), stepsFor)
+		method, err = s.accounts.SaveCard(ctx, s.collector, c.tenant(), id, token)
+		cancel()
+		if errors.Is(err, accounts.ErrNoCard) {
+			return badParameter("token", "%q is no saved card of the business's account with %s; pm_… and cus_…/pm_… are", clip(token),
+				c.settings.Processor.Processor)
+		}
+		if err != nil {
+			return err
+		}
+		method.Recurring = recurring
+		return s.addMethod(c, id, method, once)
+	}
+	c.w.Header()["Idempotency-Replayed"] = headerTrue
+	c.reply(http.StatusOK, append(c.scratch.out[:0], first...))
+	return nil
 }
 
 // addMethod gives the method its id under the request's key, and keeps it. Whoever comes

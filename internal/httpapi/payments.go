@@ -220,12 +220,13 @@ func priceOf(product *catalog.Product, chosen *money.Amount) (money.Amount, erro
 // method looks the payment method up that the request names.
 func (p *payment) method() error {
 	id := p.request.Method
+	account, charges := p.call.cardProcessor()
 	switch {
 	case id == "":
 		return nil
-	case p.call.tenant().Mode != ledger.Test:
-		return badParameter("payment_method_id", "no card processor is configured for live mode; only the wallet can pay")
-	case processor.SandboxToken(id):
+	case !charges:
+		return errNoProcessor("payment_method_id")
+	case processor.SandboxToken(id) && !account:
 		p.use(collect.Method{ID: id, Token: id, Card: collect.SandboxCard(id)})
 		return nil
 	case !isID(id, collect.MethodIDPrefix):
@@ -237,6 +238,9 @@ func (p *payment) method() error {
 	}
 	if method.Removed {
 		return errNotFound
+	}
+	if err := p.call.methodFits(&method, "payment_method_id"); err != nil {
+		return err
 	}
 	p.use(method)
 	return nil
@@ -297,12 +301,12 @@ func (p *payment) claim() error {
 		p.replayed = true
 		p.invoice.CustomerID, p.invoice.Collection.InvoiceID = found.CustomerID, found.InvoiceID
 	}
-	if p.invoice.Method != "" || p.call.tenant().Mode != ledger.Test {
+	if p.invoice.Method != "" {
 		return nil
 	}
 	methods, err := p.server.collector.Methods(p.ctx(), p.invoice.Tenant, p.invoice.CustomerID)
 	for _, method := range methods {
-		if method.Recurring {
+		if method.Recurring && p.call.methodFits(&method, "") == nil {
 			p.use(method)
 			break
 		}

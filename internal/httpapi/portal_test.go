@@ -174,7 +174,7 @@ func TestAnotherSecret(t *testing.T) {
 	link, token := local(t, s.get("/payments/" + payment)["invoice_url"].(string)), s.session("", s.customer)
 	for old, want := range map[string]int{"a secret of the tests, long enough": 200, "any other secret of the tests": 401} {
 		api, err := httpapi.New(httpapi.Config{
-			Book: s.book, Directory: s.directory, Products: s.model, Webhooks: s.webhooks, Now: s.clock.Now,
+			Book: s.book, Directory: s.directory, Products: s.model, Inbox: s.model, Webhooks: s.webhooks, Now: s.clock.Now,
 			Secret: []byte("the next secret of the tests"), OldSecrets: [][]byte{[]byte(old)},
 		})
 		if err != nil {

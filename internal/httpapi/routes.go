@@ -35,6 +35,10 @@ type route struct {
 	body bool
 	bulk bool
 
+	// signed says that the body is signed by a card processor: it is read for whoever sends
+	// it, in memory of its own.
+	signed bool
+
 	handle func(*Server, *call) error
 
 	label   string // method and pattern, as http.ServeMux writes them
@@ -151,8 +155,13 @@ func apiRoutes() []*route {
 		{method: http.MethodPost, pattern: "/test-clocks/{test_clock_id}/advance", access: write, body: true, handle: (*Server).handleClockAdvance},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
 		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
+		{method: http.MethodGet, pattern: "/business/processor", access: read, handle: (*Server).handleProcessor},
+		{method: http.MethodPut, pattern: "/business/processor", access: write, body: true, handle: (*Server).handleProcessorSet},
+		{method: http.MethodDelete, pattern: "/business/processor", access: write, handle: (*Server).handleProcessorDrop},
+		{method: http.MethodGet, pattern: "/business/processor/notifications", access: read, handle: (*Server).handleQuarantine},
 		{method: http.MethodGet, pattern: "/business/audit", access: read, handle: (*Server).handleBusinessAudit},
 
+		{method: http.MethodPost, pattern: "/processors/stripe/{business_id}/{mode}/notifications", access: public, body: true, signed: true, handle: (*Server).handleStripeNotice},
 		{method: http.MethodGet, pattern: "/healthz", access: public, handle: (*Server).handleHealth},
 		{method: http.MethodGet, pattern: "/readyz", access: public, handle: (*Server).handleReadiness},
 		{method: http.MethodGet, pattern: "/metrics", access: public, handle: (*Server).handleMetrics},

@@ -21,7 +21,10 @@ import (
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
+	"github.com/billfold/billfold/internal/vault"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -39,6 +42,14 @@ type Config struct {
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
 	Collector *collect.Collector
+
+	// Accounts are those of businesses with card processors, and Intake takes what the
+	// processors tell unasked. Nil makes them on the directory and the collector.
+	Accounts *accounts.Accounts
+	Intake   *accounts.Intake
+
+	// Inbox keeps what became of that.
+	Inbox processor.Inbox
 
 	// Links leads customers to the pages on which they pay. Nil makes one under the secrets
 	// below, as of a server on this machine.
@@ -111,6 +122,9 @@ type Server struct {
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
 	reports   report.Store
+	accounts  *accounts.Accounts
+	intake    *accounts.Intake
+	inbox     processor.Inbox
 	links     *hosted.Links
 	logger    *slog.Logger
 	now       func() time.Time
@@ -130,6 +144,7 @@ type Server struct {
 	answers  budget
 	scrapes  budget
 	bulks    budget
+	notices  budget
 	streams  *streams
 	metrics  *serverMetrics
 	exporter http.Handler
@@ -170,6 +185,9 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
 		reports:   config.Reports,
+		accounts:  config.Accounts,
+		intake:    config.Intake,
+		inbox:     config.Inbox,
 		links:     config.Links,
 		logger:    config.Logger,
 		now:       config.Now,
@@ -188,10 +206,6 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if s.limits.BodyMax <= 0 {
 		s.limits.BodyMax = BodyMaxDefault
 	}
-	if s.collector == nil && s.book != nil {
-		processors := collect.TestProcessors(s.book.Store(), s.book.Now, rand.Uint64)
-		s.collector = collect.NewFor(s.book.Store(), processors, s.book.Now, rand.Uint64)
-	}
 	if s.reports == nil && s.book != nil {
 		var makes bool
 		if s.reports, makes = s.book.Store().(report.Store); !makes {
@@ -201,7 +215,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	s.startedAt = s.now()
 	s.backoff = access.NewBackoff(s.now)
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
-	s.answers.most, s.scrapes.most, s.bulks.most = answersMax, scrapesMax, bulkMemoryMax
+	s.answers.most, s.scrapes.most, s.bulks.most, s.notices.most = answersMax, scrapesMax, bulkMemoryMax, noticesMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
 		s.rates = newRateLimiter(s.limits.Rate)
 	}
@@ -219,6 +233,11 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
+	if s.book != nil {
+		if err := s.defaults(&config); err != nil {
+			return nil, err
+		}
+	}
 	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	var err error
 	if s.cursors, err = newSealer(cursorUse, config.Secret, config.OldSecrets...); err != nil {
@@ -232,6 +251,30 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.metrics, err = newServerMetrics(registry, subsystem, routes)
 	return s, err
+}
+
+// defaults makes what has payments paid, where the configuration has none.
+func (s *Server) defaults(config *Config) (err error) {
+	store, now := s.book.Store(), s.book.Now
+	if s.accounts == nil {
+		sealing, err := vault.New(config.Secret, config.OldSecrets...)
+		if err != nil {
+			return err
+		}
+		s.accounts = accounts.New(accounts.Config{
+			Directory: s.directory, Vault: sealing, Store: store, Now: now, Random: rand.Uint64, Logger: s.logger,
+		})
+	}
+	if s.collector == nil {
+		s.collector = collect.NewFor(store, s.accounts.For, now, rand.Uint64)
+	}
+	if s.inbox == nil {
+		s.inbox = accounts.NoInbox{}
+	}
+	if s.intake == nil {
+		s.intake, err = accounts.NewIntake(s.accounts, s.collector, s.inbox, nil)
+	}
+	return err
 }
 
 // ServeHTTP answers one request.
@@ -248,7 +291,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // finish counts and logs a request, also one that panicked.
 func (s *Server) finish(c *call) {
 	panicked := recover()
-	s.bulks.give(c.taken)
+	c.bulks.give(c.taken)
 	switch {
 	case panicked == http.ErrAbortHandler:
 		s.metrics.inFlight.Dec()
@@ -291,7 +334,10 @@ func (s *Server) serve(c *call) error {
 	c.route = route
 	c.r.Pattern = route.label
 	if route.body {
-		if route.access != owner {
+		switch {
+		case route.signed:
+			c.bulks = &s.notices
+		case route.access != owner:
 			c.stranger = s.identify(c)
 		}
 		if err := s.readBody(c); err != nil {

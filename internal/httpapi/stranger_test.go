@@ -25,7 +25,7 @@ func TestCallersWhoLeave(t *testing.T) {
 	var log bytes.Buffer
 	store := &brokenStore{Store: h.model, err: context.Canceled}
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

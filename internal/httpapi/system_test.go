@@ -92,7 +92,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	second := httpapi.Config{
-		Book: h.book, Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Metrics: registry,
+		Book: h.book, Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Metrics: registry,
 	}
 	if _, err := httpapi.New(second); err == nil {
 		t.Errorf("two servers on one registry: got no error, want one")
@@ -129,7 +129,7 @@ func TestPanicIsAnswered(t *testing.T) {
 	var err error
 	h.api, err = httpapi.New(httpapi.Config{
 		Book:      ledger.NewBook(panickingStore{h.model}, h.clock.Now, func() uint64 { return 1 }),
-		Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
 	})
 	if err != nil {

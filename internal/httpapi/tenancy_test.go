@@ -44,7 +44,8 @@ var unknownIDs = strings.NewReplacer(
 	"{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP",
 	"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP",
 	"{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP",
-	"{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP", "{test_clock_id}", "clk_0Tn2lqUn000000bB9wXcP", "{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP",
+	"{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP", "{test_clock_id}", "clk_0Tn2lqUn000000bB9wXcP",
+	"{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP", "{business_id}", "bus_0Tn2lqUn4HhzK1bB9wXcP", "{mode}", "test",
 )
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -154,14 +155,16 @@ var acceptedBodies = map[string]string{
 	"POST /refunds": `{"payment_id":"{payment_id}","amount":1,"destination":"wallet"}`,
 	"POST /customers/{customer_id}/wallets/top-ups":               `{"amount":500,"currency":"USD"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up": autoTopUpBody,
-	"POST /payments":                       paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
-	"PATCH /business":                      `{}`,
-	"POST /webhooks":                       `{"url":"https://example.com/hook"}`,
-	"PATCH /webhooks/{webhook_id}":         `{"disabled":true}`,
-	"PATCH /webhooks/{webhook_id}/headers": `{"headers":{"X-Mallory":"1"}}`,
-	"POST /products":                       `{"name":"a","tax_category":"saas","price":` + oncePrice + `}`,
-	"PATCH /products/{id}":                 `{"name":"Mallory"}`,
-	"POST /webhooks/{webhook_id}/replay":   `{"since":"2026-01-01T00:00:00Z"}`,
+	"POST /payments":          paymentBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
+	"PATCH /business":         `{}`,
+	"PUT /business/processor": `{"processor":"stripe","secret_key":"sk_«mode»_0000000000000000"}`,
+	"POST /processors/stripe/{business_id}/{mode}/notifications": `{}`,
+	"POST /webhooks":                                                   `{"url":"https://example.com/hook"}`,
+	"PATCH /webhooks/{webhook_id}":                                     `{"disabled":true}`,
+	"PATCH /webhooks/{webhook_id}/headers":                             `{"headers":{"X-Mallory":"1"}}`,
+	"POST /products":                                                   `{"name":"a","tax_category":"saas","price":` + oncePrice + `}`,
+	"PATCH /products/{id}":                                             `{"name":"Mallory"}`,
+	"POST /webhooks/{webhook_id}/replay":                               `{"since":"2026-01-01T00:00:00Z"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/alerts":           `{"thresholds":[{"below":500}]}`,
 	"POST /ledger-entries/bulk":                                        `{"entries":[{"customer_id":"{customer_id}","amount":1,"currency":"USD","entry_type":"credit"}]}`,
 	"PATCH /customers/{customer_id}/wallets/{currency}/lots/{lot_seq}": `{"expires_at":null}`,
@@ -222,7 +225,8 @@ func TestTenantMatrix(t *testing.T) {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
 				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund,
-				"{subscription_id}", n.subscription, "{test_clock_id}", n.testClock, "{dispute_id}", n.dispute).Replace(route.Pattern)
+				"{subscription_id}", n.subscription, "{test_clock_id}", n.testClock, "{dispute_id}", n.dispute,
+				"{business_id}", n.business.Business.ID, "{mode}", "test").Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
 				route.Method+" "+route.Pattern == "POST /subscriptions" ||
 				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
@@ -235,7 +239,7 @@ func TestTenantMatrix(t *testing.T) {
 				cells++
 				r := request{
 					method: route.Method, path: path + query, key: c.key,
-					body:   strings.NewReplacer("{customer_id}", n.customer, "{payment_id}", n.payment).Replace(acceptedBodies[route.Method+" "+route.Pattern]),
+					body:   strings.NewReplacer("{customer_id}", n.customer, "{payment_id}", n.payment, "«mode»", modeOf(c.key)).Replace(acceptedBodies[route.Method+" "+route.Pattern]),
 					remote: fmt.Sprintf("192.0.2.%d:1", cells%250), // so that nobody is told to wait
 				}
 				checkCell(t, h, route, r, c, named, unknown)
@@ -245,6 +249,14 @@ func TestTenantMatrix(t *testing.T) {
 	if cells < 300 {
 		t.Errorf("got %d cells, want 300 or more", cells)
 	}
+}
+
+// modeOf is the mode of a key.
+func modeOf(key string) string {
+	if strings.HasPrefix(key, "bf_live_") {
+		return string(ledger.Live)
+	}
+	return string(ledger.Test)
 }
 
 // checkCell sends one request of the matrix.
@@ -258,6 +270,8 @@ func checkCell(t *testing.T, h *house, route httpapi.Route, r request, c caller,
 	want := c.status
 	session := c.name == "a session of another customer"
 	switch {
+	case strings.HasPrefix(route.Pattern, "/processors/"): // what is not signed is refused, whoever sends it
+		want = http.StatusUnauthorized
 	case route.Public, route.Customer && session:
 		want = http.StatusOK
 	case route.Reader && session:
@@ -269,6 +283,8 @@ func checkCell(t *testing.T, h *house, route httpapi.Route, r request, c caller,
 		want = http.StatusForbidden
 	case c.name == "the other mode" && route.Method+" "+route.Pattern == "POST /test-clocks":
 		want = http.StatusUnprocessableEntity // in live mode there are none
+	case !named && route.Method == http.MethodDelete:
+		want = http.StatusNoContent
 	case !named:
 		want = http.StatusOK
 	}

@@ -190,8 +190,11 @@ func (s *Server) topUpMethod(c *call, customer *ledger.Customer, id string) (met
 	if err != nil {
 		return method, err
 	}
+	if _, charges := c.cardProcessor(); !charges {
+		return method, errNoProcessor("payment_method_id")
+	}
 	for _, method := range methods {
-		if method.Recurring {
+		if method.Recurring && c.methodFits(&method, "") == nil {
 			return method, nil
 		}
 	}

@@ -45,7 +45,7 @@ func TestWalksLeaveRoom(t *testing.T) {
 	h := newHouse(t)
 	store := &narrowStore{Store: h.model, readers: make(chan struct{}, 2), over: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 	})
 	if err != nil {
 		t.Fatalf("make the API: got error %v, want none", err)
@@ -92,7 +92,7 @@ func TestWalksThatCannotBegin(t *testing.T) {
 	customer := h.newCustomer()
 	store := &narrowStore{Store: h.model, readers: make(chan struct{}, 2), over: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Config{
-		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
+		Book: ledger.NewBook(store, h.clock.Now, rand.Uint64), Directory: h.directory, Products: h.model, Inbox: h.model, Webhooks: h.webhooks, Now: h.clock.Now,
 	})
 	if err != nil {
 		t.Fatalf("make the API: got error %v, want none", err)

@@ -32,6 +32,7 @@ type Model struct {
 	endpoints  []*modelEndpoint
 	cursors    map[modelCursor]ledger.FeedPlace
 	clocks     []ledger.TestClock // oldest first
+	told       modelInbox
 }
 
 type modelCustomer struct {

@@ -4,7 +4,7 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Stores {
 //			db := open(t)
-//			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db}
+//			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Inbox: db}
 //		})
 //	}
 //
@@ -23,6 +23,7 @@ import (
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/webhook"
 )
 
@@ -33,6 +34,7 @@ type Stores struct {
 	Products catalog.Store
 	Webhooks webhook.Store
 	Sinks    bus.Store
+	Inbox    processor.Inbox
 
 	// Sharded says that all or nothing is promised for the lines of one customer
 	// only.
@@ -105,6 +107,7 @@ func contents() []topic {
 		{"alerts of holds", holdAlertScenarios()},
 		{"events", eventScenarios()},
 		{"webhooks", webhookScenarios()},
+		{"inbox", inboxScenarios()},
 		{"sinks", sinkScenarios()},
 		{"clocks", clockScenarios()},
 		{"test clocks", testClockScenarios()},

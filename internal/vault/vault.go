@@ -110,6 +110,9 @@ func (v *Vault) Current(sealed string) bool {
 	return sealed == "" || strings.HasPrefix(sealed, mark+v.id+".")
 }
 
+// KeyID names the key that Seal uses, and says nothing about it.
+func (v *Vault) KeyID() string { return v.id }
+
 // under is what opens texts that were sealed under a key, nil where that is unknown.
 func (v *Vault) under(id string) cipher.AEAD {
 	if id == v.id {

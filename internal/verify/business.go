@@ -167,6 +167,9 @@ func (r *tenantRow) finishSettings(report func(format string, args ...any)) {
 			}
 			value = own
 		}
+		if name == "processor" {
+			value = withoutSecrets(value)
+		}
 		r.compare(name, value, report)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.trail.members)) {
@@ -174,6 +177,22 @@ func (r *tenantRow) finishSettings(report func(format string, args ...any)) {
 			r.compare(name, json.RawMessage("null"), report)
 		}
 	}
+}
+
+// withoutSecrets is an account with a card processor without what is sealed of it, which
+// the trail does not show. Whoever changes that has sealed it under a key that they do
+// not have, or carried it from elsewhere, and it does not open.
+func withoutSecrets(account json.RawMessage) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(account, &members) != nil || members == nil {
+		return account
+	}
+	delete(members, "sealed")
+	shown, err := json.Marshal(members)
+	if err != nil {
+		return account
+	}
+	return shown
 }
 
 func (r *tenantRow) finishKeys(report func(format string, args ...any)) {

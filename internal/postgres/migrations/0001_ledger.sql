@@ -692,6 +692,21 @@ create table products (
 
 create index products_in_order on products (tenant, archived, no);
 
+-- What card processors told unasked: what was taken, so that it is known when it comes
+-- again, and what people have to look at, with what was sent.
+create table processor_notices (
+  tenant      integer          not null references tenants (no),
+  id          text collate "C" not null, -- the processor's
+  kind        text             not null,
+  reason      text             not null, -- empty: it was taken
+  body        text             not null,
+  received_at timestamptz      not null,
+  primary key (tenant, id)
+);
+
+create index processor_notices_taken on processor_notices (received_at) where reason = '';
+create index processor_notices_quarantined on processor_notices (tenant, received_at) where reason <> '';
+
 -- Clocks by which the time of customers in test mode passes, listed newest first by number.
 create sequence test_clocks_no;
 

@@ -132,6 +132,16 @@ func afterEffect(err error) error {
 	return err
 }
 
+// Refused reports whether Stripe has looked at a request and did not carry it out, and
+// says in which words of a code.
+func Refused(err error) (code string, refused bool) {
+	var f *failure
+	if !errors.As(err, &f) || !f.refused {
+		return "", false
+	}
+	return f.code, true
+}
+
 func isRefused(err error) bool {
 	var f *failure
 	return errors.As(err, &f) && f.refused

@@ -33,6 +33,7 @@ type fake struct {
 	noIndex  bool          // accounts of some countries have none
 	intents  []*fakeIntent
 	refunds  []*fakeRefund
+	disputed bool // no payment can be refunded
 	sessions []*fakeSession
 	keys     map[string]fakeAnswer
 	events   [][]byte // that were not told yet
@@ -436,6 +437,10 @@ func (f *fake) refund(w http.ResponseWriter, r *http.Request) (executed bool) {
 	i := f.intent(r.Form.Get("payment_intent"))
 	if i == nil || i.status != "succeeded" {
 		refuse(w, 400, "invalid_request_error", "", "it was not charged")
+		return false
+	}
+	if f.disputed {
+		refuse(w, 400, "invalid_request_error", "charge_disputed", "the bank has it")
 		return false
 	}
 	amount := i.received - f.returned(i.id, true)

@@ -97,7 +97,11 @@ func (a *Adapter) Refund(ctx context.Context, r processor.RefundRequest) (proces
 	created, err := a.client.V1Refunds.Create(within, params)
 	cancel()
 	if err != nil {
-		return "", explain("refund", err)
+		said := explain("refund", err)
+		if said.refused { // such as charge_disputed: Stripe knows of no refund, and makes none by itself
+			return processor.RefundFailed, nil
+		}
+		return "", said
 	}
 	if isReplay(created.LastResponse) {
 		// It says how the refund stood when it was made. The next look finds it in the list.

@@ -86,7 +86,7 @@ func New(c Config) (*Adapter, error) {
 	if c.URL == "" {
 		c.URL = api.APIURL
 	}
-	if err := checkURL(c.URL); err != nil {
+	if err := CheckURL(c.URL); err != nil {
 		return nil, err
 	}
 	if c.Timeout == 0 {
@@ -94,7 +94,8 @@ func New(c Config) (*Adapter, error) {
 	}
 	client := &http.Client{
 		Transport: wire{&http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: connectWithin}).DialContext,
+			// No proxy of the environment: it would see to whom payments are made, and when.
+			DialContext:         (&net.Dialer{Timeout: connectWithin}).DialContext,
 			TLSHandshakeTimeout: connectWithin, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 		}},
 		// The key goes where it was meant to go.
@@ -109,7 +110,8 @@ func New(c Config) (*Adapter, error) {
 	}, nil
 }
 
-func checkURL(text string) error {
+// CheckURL refuses an address of the API to which a key would go in the clear.
+func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return errors.New("the address of Stripe is none")
@@ -137,6 +139,12 @@ var methodShape = regexp.MustCompile(`^(cus_[A-Za-z0-9_]{1,240})/((?:pm|card|src
 
 // Method is how a saved card of a customer is named in [processor.Request].
 func Method(customer, card string) string { return customer + "/" + card }
+
+// IsMethod reports whether a text names a saved card as [Method] does.
+func IsMethod(method string) bool { return methodShape.MatchString(method) }
+
+// IsPayment reports whether an id is one of a payment of Stripe's.
+func IsPayment(id string) bool { return strings.HasPrefix(id, "pi_") }
 
 func ofMethod(method string) (customer, card string, ok bool) {
 	parts := methodShape.FindStringSubmatch(method)

@@ -367,6 +367,27 @@ func TestReturnsAreDoneWhenTheyAre(t *testing.T) {
 	}
 }
 
+// TestRefundsThatAreRefused has Stripe refuse a refund, which has failed then: nobody waits
+// for it, and what its wallet holds is free.
+func TestRefundsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	f, adapter := open(t)
+	id := create(t, adapter, request(cardOK))
+	if _, err := adapter.Confirm(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	f.disputed = true
+	refund := processor.RefundRequest{Key: "refund:r", PaymentID: id, Amount: 100, Currency: "USD"}
+	status, err := adapter.Refund(t.Context(), refund)
+	if status != processor.RefundFailed || err != nil || len(f.refunds) != 0 {
+		t.Errorf("got %q, %v with %d refunds, want it failed with none", status, err, len(f.refunds))
+	}
+	f.disputed, refund.Key = false, "refund:s" // it was won; another refund is made
+	if status, err = adapter.Refund(t.Context(), refund); status != processor.RefundSucceeded || err != nil {
+		t.Errorf("got %q, %v, want it done", status, err)
+	}
+}
+
 // TestSecretsStayWhereTheyAre looks for the key in everything that an adapter says,
 // with a server that repeats what it was sent.
 func TestSecretsStayWhereTheyAre(t *testing.T) {

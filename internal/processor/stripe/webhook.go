@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
+	"time"
 
 	api "github.com/stripe/stripe-go/v85"
 
@@ -25,7 +27,8 @@ var (
 // Event is a notification that was verified. At most one of its parts is set; none is
 // where it is about nothing of ours, or of a kind that tells nothing.
 type Event struct {
-	ID string // the same each time it is sent
+	ID   string // the same each time it is sent
+	Kind string // in Stripe's words
 
 	Payment *processor.Notification
 	Refund  *Refund
@@ -40,6 +43,7 @@ type Refund struct {
 	State     billing.RefundState
 	Amount    money.Amount // what Stripe has on record
 	Currency  money.Currency
+	CreatedAt time.Time // of one in a list
 }
 
 // Dispute is what Stripe says of a dispute.
@@ -72,15 +76,18 @@ func (a *Adapter) Event(payload []byte, signature string) (Event, error) {
 			Object json.RawMessage `json:"object"`
 		} `json:"data"`
 	}
-	if err := json.Unmarshal(payload, &said); err != nil || said.ID == "" || said.Data.Object == nil {
+	if err := json.Unmarshal(payload, &said); err != nil || !eventID.MatchString(said.ID) || said.Data.Object == nil {
 		return Event{}, ErrMalformed
 	}
-	event := Event{ID: said.ID}
+	event := Event{ID: said.ID, Kind: word(said.Type)}
 	if said.Livemode != a.live || said.Account != "" {
 		return event, nil // of the other mode, or of an account that is connected with ours
 	}
 	return event, event.read(said.Type, said.Data.Object)
 }
+
+// eventID is what an id of an event can be.
+var eventID = regexp.MustCompile(`^[A-Za-z0-9_]{1,255}$`)
 
 func (e *Event) read(kind api.EventType, raw json.RawMessage) error {
 	switch kind {

@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/processor"
+)
+
+func inboxScenarios() []scenario {
+	return []scenario{
+		{"a notification is kept once", keptOnce},
+		{"the quarantine is listed newest first, by pages", quarantinePages},
+		{"businesses and modes have inboxes of their own", inboxesApart},
+		{"what was taken long ago is forgotten", oldNoticesGo},
+	}
+}
+
+// notice keeps a notification, and wants it to be fresh or not.
+func (w *world) notice(tenant ledger.Tenant, n processor.Notice, fresh bool) {
+	w.Helper()
+	got, err := w.inbox.KeepNotice(w.Context(), tenant, n)
+	w.wantCode(err, "")
+	w.same("whether the notification is fresh", fresh, got)
+}
+
+// kept wants a notification to be known or not.
+func (w *world) kept(tenant ledger.Tenant, id string, want bool) {
+	w.Helper()
+	got, err := w.inbox.NoticeKept(w.Context(), tenant, id)
+	w.wantCode(err, "")
+	w.same("whether "+id+" is known", want, got)
+}
+
+// quarantine wants a page of those that people have to look at.
+func (w *world) quarantine(tenant ledger.Tenant, page ledger.Page, more bool, want ...processor.Notice) {
+	w.Helper()
+	got, gotMore, err := w.inbox.Quarantine(w.Context(), tenant, page)
+	w.wantCode(err, "")
+	w.same("quarantine", want, got)
+	w.same("whether there are more", more, gotMore)
+}
+
+func keptOnce(w *world) {
+	n := processor.Notice{ID: "evt_1", Kind: "it's ü", Reason: "odd", Body: `{"a":"\u0000 'b'"}`, ReceivedAt: epoch}
+	w.kept(w.shop, n.ID, false)
+	w.notice(w.shop, n, true)
+	w.kept(w.shop, n.ID, true)
+	again := n
+	again.Reason, again.Body, again.ReceivedAt = "", "", epoch.Add(time.Hour)
+	w.notice(w.shop, again, false)
+	w.quarantine(w.shop, ledger.Page{Limit: 10}, false, n)
+}
+
+func quarantinePages(w *world) {
+	var odd []processor.Notice
+	for i := range 5 {
+		n := processor.Notice{ID: fmt.Sprintf("evt_%d", i), Kind: "kind", ReceivedAt: epoch.Add(time.Duration(i) * time.Second)}
+		if i != 2 {
+			n.Reason, n.Body = "odd", "body"
+			odd = append([]processor.Notice{n}, odd...)
+		}
+		w.notice(w.shop, n, true)
+	}
+	w.quarantine(w.shop, ledger.Page{Limit: 3}, true, odd[:3]...)
+	w.quarantine(w.shop, ledger.Page{Limit: 3, Skip: 3}, false, odd[3:]...)
+	w.quarantine(w.shop, ledger.Page{Limit: 4}, false, odd...)
+	w.quarantine(w.shop, ledger.Page{Limit: 4, Skip: 9}, false)
+}
+
+func inboxesApart(w *world) {
+	live, other := w.shop, w.business("Other Shop")
+	live.Mode = ledger.Live
+	n := processor.Notice{ID: "evt_1", Kind: "kind", Reason: "odd", Body: "body", ReceivedAt: epoch}
+	w.notice(w.shop, n, true)
+	for _, tenant := range []ledger.Tenant{live, other} {
+		w.kept(tenant, n.ID, false)
+		w.quarantine(tenant, ledger.Page{Limit: 10}, false)
+		w.notice(tenant, n, true)
+	}
+}
+
+func oldNoticesGo(w *world) {
+	w.notice(w.shop, processor.Notice{ID: "evt_old", Kind: "kind", ReceivedAt: epoch}, true)
+	w.notice(w.shop, processor.Notice{ID: "evt_odd", Kind: "kind", Reason: "odd", ReceivedAt: epoch}, true)
+	w.notice(w.shop, processor.Notice{ID: "evt_day", Kind: "kind", ReceivedAt: epoch.Add(processor.NoticesKept)}, true)
+	w.kept(w.shop, "evt_old", true)
+	w.notice(w.shop, processor.Notice{ID: "evt_new", Kind: "kind", ReceivedAt: epoch.Add(processor.NoticesKept + time.Second)}, true)
+	w.kept(w.shop, "evt_old", false)
+	w.kept(w.shop, "evt_odd", true) // somebody has to look at it
+	w.kept(w.shop, "evt_day", true)
+}
