@@ -84,6 +84,11 @@ var rooms = map[string]room{
 			"internal/verify"},
 	},
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
+	"internal/people": {
+		imports: []string{"internal/access", "internal/ledger", "internal/vault"},
+		tests:   []string{"internal/storetest"},
+		modules: []string{"github.com/pquerna/otp", "golang.org/x/crypto/argon2"},
+	},
 	// What the stores have in common, so that they need not know each other.
 	"internal/walletrow": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/groupcommit": {
@@ -117,13 +122,13 @@ var rooms = map[string]room{
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/people", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/billing", "internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/people", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
@@ -161,7 +166,7 @@ var rooms = map[string]room{
 	},
 	"internal/storetest": {
 		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
-			"internal/ledger", "internal/money", "internal/webhook"},
+			"internal/ledger", "internal/money", "internal/people", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},

@@ -15,7 +15,7 @@ func TestStore(t *testing.T) {
 	onServers(t, func(t *testing.T, s server) {
 		storetest.Run(t, func(t testing.TB) storetest.Stores {
 			db := s.open(t, s.database(t))
-			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Sharded: s.citus != nil}
+			return storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db, Sharded: s.citus != nil}
 		})
 	})
 }
@@ -41,7 +41,7 @@ func TestPendingIsFlat(t *testing.T) {
 	s := servers[0]
 	storetest.RunPending(t, func(t testing.TB) storetest.Stores {
 		db := s.open(t, s.database(t))
-		return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db}
+		return storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db}
 	})
 }
 
@@ -68,7 +68,7 @@ func benchmarkTransact(b *testing.B, s server, submitters, customers int) {
 	if s.cluster != nil {
 		used = s.cluster.CPU()
 	}
-	stores := storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db}
+	stores := storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db}
 	storetest.Benchmark(b, stores, submitters, customers)
 	if s.cluster != nil {
 		b.ReportMetric(float64((s.cluster.CPU()-used).Microseconds())/float64(b.N), "server-µs/op")
@@ -93,7 +93,7 @@ func BenchmarkDeliveries(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { _ = db.Close() })
-			storetest.BenchmarkDeliveries(b, storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db})
+			storetest.BenchmarkDeliveries(b, storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db})
 		})
 	}
 }
@@ -108,7 +108,7 @@ func BenchmarkLots(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.Cleanup(func() { _ = db.Close() })
-				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db}, c)
+				storetest.BenchmarkLots(b, storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db}, c)
 			})
 		}
 	}

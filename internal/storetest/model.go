@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/people"
 )
 
 // Model is a store of maps and copies behind one lock. It forgets everything
@@ -26,6 +27,7 @@ type Model struct {
 	trails     map[ledger.Tenant][]ledger.AuditEntry // of businesses
 	keys       []access.Key                          // oldest first
 	products   []catalog.Product                     // oldest first
+	people     map[people.Key]people.Record
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
@@ -68,6 +70,7 @@ func NewModel() *Model {
 		customers: map[ledger.Tenant][]*modelCustomer{},
 		answers:   map[modelRequest]modelAnswer{},
 		cursors:   map[modelCursor]ledger.FeedPlace{},
+		people:    map[people.Key]people.Record{},
 	}
 }
 
