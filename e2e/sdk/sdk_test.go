@@ -28,12 +28,25 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 // own runner counts them.
 func TestNode(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Options{})
+	runNode(t, harness.Start(t, harness.Options{}), `(?m)^# pass \d{2}$`)
+}
+
+// TestStory is what a shop does with a customer: product, top-up, subscription, renewal,
+// refund, portal, and webhooks that arrive on this machine.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Options{Arguments: []string{"--webhook-allow-insecure", "loopback"}})
+	runNode(t, server, `(?m)^# pass 1$`, "story.js")
+}
+
+// runNode has node's runner run the tests of some files, or all that are named as tests.
+func runNode(t *testing.T, server *harness.Server, pass string, files ...string) {
+	t.Helper()
 	dir, err := filepath.Abs("../node")
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=tap")
+	node := exec.CommandContext(t.Context(), "node", append([]string{"--test", "--test-reporter=tap"}, files...)...)
 	node.Dir = dir
 	node.Env = append(node.Environ(),
 		"DODO_PAYMENTS_BASE_URL=http://"+server.Addr, "DODO_PAYMENTS_API_KEY="+harness.TestKey,
@@ -42,7 +55,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, out)
 	}
-	for _, want := range []string{`(?m)^# pass \d{2}$`, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
+	for _, want := range []string{pass, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
 		if !regexp.MustCompile(want).Match(out) {
 			t.Errorf("got no line %s, want one in\n%s", want, out)
 		}

@@ -237,6 +237,9 @@ func (c *Contract) Routes() []string {
 	return routes
 }
 
+// Open reports whether the operation asks for nothing.
+func (o *Operation) Open() bool { return o.Spec.Security != nil && len(*o.Spec.Security) == 0 }
+
 // Statuses lists what the operation declares, sorted.
 func (o *Operation) Statuses() []int { return slices.Sorted(maps.Keys(o.answers)) }
 

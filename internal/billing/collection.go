@@ -72,6 +72,11 @@ const (
 	EscalateAfter = 72 * time.Hour
 )
 
+// MethodsTriedMax is how many payment methods are tried of an invoice that waits for one.
+// Whoever has the link to it must not find out with it which of a thousand stolen cards
+// work.
+const MethodsTriedMax = 10
+
 // Collection is how far one invoice is from being paid, as it is stored.
 type Collection struct {
 	InvoiceID string         `json:"invoice_id"`
@@ -89,7 +94,8 @@ type Collection struct {
 	Method string `json:"method"`  // id of the card's payment method in this try
 	HoldID string `json:"hold_id"` // of the wallet's part, empty where nothing is held
 
-	// MethodBy is until when a payment method is waited for, zero where none was missed.
+	// MethodBy is until when a payment method is waited for, or another one after one that
+	// failed; zero where none was missed.
 	MethodBy time.Time `json:"method_by,omitzero"`
 
 	Tries     int  `json:"tries"`      // that failed

@@ -103,8 +103,7 @@ func (d *decision) begin(b Begin) error {
 		return nil
 	}
 	if !c.MethodBy.IsZero() && !d.now.Before(c.MethodBy) {
-		// Nobody expects any more that the wallet pays it.
-		d.enter(Void, EventVoid, 0, c.Total)
+		d.methodMissed()
 		return nil
 	}
 	tender, err := PlanTender(c.Total, b.Available, c.Policy.Tender)
@@ -126,7 +125,7 @@ func (d *decision) begin(b Begin) error {
 		d.enter(Paid, EventPaid, 0, c.Total)
 		return nil
 	}
-	c.Method, c.MethodBy = b.Method, time.Time{}
+	c.Method = b.Method
 	d.move(MoveHold, tender.Wallet)
 	d.enter(WalletHeld, EventWalletHeld, 0, tender.Wallet)
 	return nil
@@ -141,6 +140,17 @@ func (d *decision) awaitMethod() {
 	}
 	c.DueAt = c.MethodBy
 	d.changed = true
+}
+
+// methodMissed ends the wait for a payment method. Nobody expects any more that the wallet
+// pays.
+func (d *decision) methodMissed() {
+	c := &d.Collection
+	if c.Tries > 0 {
+		d.enter(PastDue, EventPastDue, 0, c.Total)
+		return
+	}
+	d.enter(Void, EventVoid, 0, c.Total)
 }
 
 func (d *decision) intend() {
@@ -328,12 +338,22 @@ func (d *decision) endTry(hard bool) {
 	switch {
 	case c.VoidAsked:
 		d.enter(Void, EventVoid, 0, c.Total)
+	case d.asksAgain():
+		d.enter(Finalized, EventTryFailed, 0, c.Total)
+		c.DueAt = c.MethodBy
 	case hard || c.Tries > len(c.Policy.Retries):
 		d.enter(PastDue, EventPastDue, 0, c.Total)
 	default:
 		d.enter(Finalized, EventTryFailed, 0, c.Total)
 		c.DueAt = d.now.Add(c.Policy.Retries[c.Tries-1])
 	}
+}
+
+// asksAgain reports whether the customer, who was there to give a payment method, may give
+// another one after this has failed.
+func (d *decision) asksAgain() bool {
+	c := &d.Collection
+	return !c.MethodBy.IsZero() && d.now.Before(c.MethodBy) && c.Tries > len(c.Policy.Retries) && c.Tries < MethodsTriedMax
 }
 
 func (d *decision) escalate() {

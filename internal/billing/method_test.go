@@ -40,3 +40,36 @@ func TestWaitsForAMethod(t *testing.T) {
 		t.Errorf("at its time: got %s with %v, want void and no move", c.State, step.Moves)
 	}
 }
+
+// TestAsksForAnotherMethod has an invoice whose method has failed wait for another one,
+// with nothing held, until the time that was said first, and be past due then.
+func TestAsksForAnotherMethod(t *testing.T) {
+	t.Parallel()
+	policy := cellPolicy
+	policy.MethodWithin, policy.Retries = 24*time.Hour, nil
+	c := billing.Collection{InvoiceID: "inv_1", Currency: "USD", Total: 1000, Policy: policy, State: billing.Finalized}
+	at, by := worldBegins, worldBegins.Add(24*time.Hour)
+	decide := func(inputs ...billing.Input) {
+		t.Helper()
+		for _, input := range inputs {
+			step, err := billing.Decide(c, input, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c = step.Collection
+		}
+	}
+	decide(billing.Begin{})
+	for n := 1; n < billing.MethodsTriedMax; n++ {
+		at = at.Add(time.Minute)
+		declined := billing.Answer{Attempt: n, Report: billing.Report{Status: billing.ChargeFailed, Hard: true}}
+		decide(billing.Hurry{}, billing.Begin{Method: "pm"}, billing.Intend{}, declined, billing.Release{})
+		if c.State != billing.Finalized || c.Tries != n || !c.DueAt.Equal(by) || !c.MethodBy.Equal(by) || c.HoldID != "" {
+			t.Fatalf("try %d: got %s, due at %s, want another method awaited until %s", n, c.State, c.DueAt, by)
+		}
+	}
+	at = by
+	if decide(billing.Begin{Available: 1000}); c.State != billing.PastDue {
+		t.Errorf("at the end: got %s, want past due", c.State)
+	}
+}

@@ -23,6 +23,14 @@ const (
 	SubscriptionExpired   SubscriptionStatus = "expired"
 )
 
+// SubscriptionStatuses are all of them.
+func SubscriptionStatuses() []SubscriptionStatus {
+	return []SubscriptionStatus{
+		SubscriptionPending, SubscriptionActive, SubscriptionOnHold, SubscriptionPaused, SubscriptionCancelled,
+		SubscriptionFailed, SubscriptionExpired,
+	}
+}
+
 // Final reports whether nothing is billed any more, for ever.
 func (s SubscriptionStatus) Final() bool {
 	return s == SubscriptionCancelled || s == SubscriptionFailed || s == SubscriptionExpired

@@ -73,6 +73,10 @@ func (d *subscriptionDecision) decide(input SubscriptionInput) error {
 		return d.wish(func() error { d.updateMethod(input.Method); return nil })
 	case Recover:
 		return d.wish(func() error { d.retry(); return nil })
+	case MoveNext:
+		return d.wish(func() error { return d.moveNext(input.At) })
+	case EndOnDemand:
+		return d.wish(func() error { return d.endOnDemand(input.At) })
 	}
 	return nil
 }
@@ -153,7 +157,14 @@ func (d *subscriptionDecision) subscribe(in Subscribe) error {
 	}
 	switch {
 	case s.OnDemand && !in.MandateOnly:
-		d.bill(BillCharge, 0, Served{}, s.Plan.lines(), false)
+		first := s.Plan
+		if in.Price != nil {
+			first.Price, first.Quantity = *in.Price, 1
+		}
+		if err := first.validate(); err != nil {
+			return err
+		}
+		d.bill(BillCharge, 0, Served{}, first.lines(), false)
 		s.Charges, d.changed = 1, true
 	case s.OnDemand || s.TrialDays > 0:
 		s.Status = SubscriptionActive

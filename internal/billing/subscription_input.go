@@ -17,6 +17,10 @@ type (
 		// MandateOnly of an on-demand subscription charges nothing at first. Otherwise
 		// the first charge is what the plan costs.
 		MandateOnly bool
+
+		// Price is what the first charge of an on-demand subscription is, nil for what the
+		// plan costs.
+		Price *money.Amount
 	}
 
 	// PeriodDue is the time that [Subscription.DueAt] names: a period is to be billed, or
@@ -59,6 +63,13 @@ type (
 
 	// Recover tries what is owed once more, because somebody wishes so.
 	Recover struct{}
+
+	// MoveNext has the next period begin at another time, from which all later ones are
+	// counted. What was paid for lasts until then.
+	MoveNext struct{ At time.Time }
+
+	// EndOnDemand has an on-demand subscription billed by periods from a time on.
+	EndOnDemand struct{ At time.Time }
 )
 
 func (Subscribe) subscriptionInput()           {}
@@ -76,6 +87,8 @@ func (CancelPlanChange) subscriptionInput()    {}
 func (ChargeOnDemand) subscriptionInput()      {}
 func (UpdateMethod) subscriptionInput()        {}
 func (Recover) subscriptionInput()             {}
+func (MoveNext) subscriptionInput()            {}
+func (EndOnDemand) subscriptionInput()         {}
 
 // Around is what a decision about a subscription is given beside it.
 type Around struct {

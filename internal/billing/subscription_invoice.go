@@ -121,11 +121,11 @@ func (d *subscriptionDecision) void(invoiceID string) error {
 }
 
 // retry has what is owed tried once more: by the invoice that waits for its next try, or
-// by a new one for the same where nobody tries any more.
+// for a payment method, or by a new one for the same where nobody tries any more.
 func (d *subscriptionDecision) retry() {
 	s := &d.Subscription
 	switch {
-	case s.Status != SubscriptionOnHold || s.Owes == nil:
+	case s.Status != SubscriptionOnHold && s.Status != SubscriptionPending || s.Owes == nil:
 	case s.Owes.PastDue:
 		d.bill(s.Owes.Reason, s.Owes.Period, s.Current, s.Owes.Lines, false)
 	default:

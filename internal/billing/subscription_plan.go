@@ -63,6 +63,13 @@ func (d *subscriptionDecision) changePlan(in ChangePlan) error {
 	return nil
 }
 
+// PreviewPlanBill is what a change of plan would cost at an instant, line by line. That it
+// is allowed is for [DecideSubscription] to say.
+func PreviewPlanBill(s Subscription, in ChangePlan, now time.Time) (PlanBill, error) {
+	d := subscriptionDecision{SubscriptionStep: SubscriptionStep{Subscription: s}}
+	return d.priceOf(in, later(now, s.Current.Start))
+}
+
 // priceOf is what a change costs at once. A trial has not been paid for, so there is
 // nothing to be given back or charged. A plan whose periods are longer or shorter begins
 // a new period at once and is charged whole, unless nothing is billed: then it begins
@@ -155,6 +162,61 @@ func (d *subscriptionDecision) cancelPlanChange() error {
 		return ledger.Errorf(CodeNoScheduledPlanChange, "no change of plan of subscription %s waits for the next period", s.ID)
 	}
 	s.Waiting = nil
+	d.tell(TellUpdated)
+	return nil
+}
+
+// moveNext has the next period begin at another time. Those behind it are counted from
+// there.
+func (d *subscriptionDecision) moveNext(at time.Time) error {
+	s := &d.Subscription
+	if s.OnDemand {
+		return ledger.FieldErrorf(CodeInvalidSubscription, "next_billing_date", "subscription %s is on demand and has no billing date", s.ID)
+	}
+	if err := d.wantActive(CodeSubscriptionInactive); err != nil {
+		return err
+	}
+	if err := d.wantSettled(); err != nil {
+		return err
+	}
+	at = at.UTC().Truncate(time.Microsecond)
+	if at.Equal(s.Current.End) {
+		return nil
+	}
+	return d.beginAt(at)
+}
+
+// endOnDemand has periods billed from a time on. Until then it is as in a trial: nothing
+// was paid for.
+func (d *subscriptionDecision) endOnDemand(at time.Time) error {
+	s := &d.Subscription
+	if !s.OnDemand {
+		return ledger.Errorf(CodeNotOnDemand, "subscription %s is not on demand", s.ID)
+	}
+	if err := d.wantActive(CodeSubscriptionInactive); err != nil {
+		return err
+	}
+	if s.CancelAtNext {
+		return ledger.Errorf(CodePlanChangeBeforeCancel, "subscription %s is to be cancelled", s.ID)
+	}
+	if err := d.wantSettled(); err != nil {
+		return err
+	}
+	s.OnDemand, s.Current = false, Served{Number: -1, Start: d.Now}
+	return d.beginAt(at.UTC().Truncate(time.Microsecond))
+}
+
+// beginAt has the next period begin at a time that lies ahead, and within the term.
+func (d *subscriptionDecision) beginAt(at time.Time) error {
+	s := &d.Subscription
+	if !at.After(d.Now) || !s.ExpiresAt.IsZero() && !at.Before(s.ExpiresAt) {
+		return ledger.FieldErrorf(CodeInvalidSubscription, "next_billing_date",
+			"next_billing_date must lie ahead, and before the subscription ends")
+	}
+	s.Anchor, s.Day, s.Base, s.Current.End = at, 0, s.Next, at
+	if _, err := s.schedule(d.Zone); err != nil {
+		return fieldError(err)
+	}
 	d.tell(TellUpdated)
 	return nil
 }

@@ -511,6 +511,9 @@ func TestSeed(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	dir, _ := quiet(t)
+	if err := os.Chmod(dir, 0o700); err != nil { // whatever the umask is that the test was started with
+		t.Fatal(err)
+	}
 	findings := decode[[]finding](t, run(t, nil, "doctor", "--data-dir", dir, "-o", "json"))
 	checks := map[string]string{}
 	for _, found := range findings {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/billfold/billfold/internal/hosted"
 )
 
 // Config is everything that can be set. Each field has one name, which is the
@@ -30,6 +32,8 @@ type Config struct {
 	RateLimit         rateLimit
 	ReadConcurrency   int
 	MemoryLimit       size
+
+	PublicURL string
 
 	TLSCert string
 	TLSKey  string
@@ -150,6 +154,8 @@ func (c *Config) serverOptions() []option {
 			help: "heap size above which the collector works harder; GOMEMLIMIT wins"},
 		{name: "self-audit-percent", value: intValue(&c.SelfAuditPercent), kind: "number",
 			help: "share of one processor that the audit in the background may take, 1 to 100; 0 for none"},
+		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
+			help: "address under which customers reach the pages and links that they get; by default that of addr"},
 		{name: "tls-cert", value: textValue(&c.TLSCert), kind: "file",
 			help: "certificate chain in PEM; with tls-key, serves https"},
 		{name: "tls-key", value: textValue(&c.TLSKey), kind: "file",
@@ -228,6 +234,11 @@ func (c *Config) Validate() error {
 	c.validateLimits(problem)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		problem("tls-cert and tls-key: set both or neither")
+	}
+	if c.PublicURL != "" {
+		if _, err := hosted.BaseURL(c.PublicURL); err != nil {
+			problem("public-url: %w", err)
+		}
 	}
 	c.validateSecrets(problem)
 	if !oneOf(c.WebhookAllowInsecure, "", allowLoopback) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/demo"
+	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/selfaudit"
@@ -50,6 +53,7 @@ type faces struct {
 	sweeper  *sweep.Sweeper
 	payments *collect.Worker
 	topUps   *collect.AutoWorker
+	clocks   *collect.ClockWorker
 	resumer  *sweep.Resumer
 	auditor  *selfaudit.Auditor // nil for none
 
@@ -77,6 +81,8 @@ type facesConfig struct {
 
 	secret     []byte
 	oldSecrets [][]byte // that the installation had before
+
+	address string // where the server is reached, unless public-url says otherwise; empty: nowhere
 }
 
 func newFaces(from facesConfig) (*faces, error) {
@@ -94,11 +100,23 @@ func newFaces(from facesConfig) (*faces, error) {
 		webhooks = f.sealed
 	}
 	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
+	links, err := newLinks(&from)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := hosted.New(hosted.Config{
+		Links: links, Collector: collector, Directory: from.directory, Logger: from.logger, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	config := httpapi.Config{
 		Book:       book,
 		Directory:  from.directory,
 		Products:   from.store,
 		Collector:  collector,
+		Links:      links,
+		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,
 		BootID:     crand.Text(),
@@ -137,6 +155,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	}
 	f.payments = collect.NewWorker(collector, from.logger)
 	f.topUps = collect.NewAutoWorker(collector, from.directory, from.logger)
+	f.clocks = collect.NewClockWorker(collector, from.directory, from.logger)
 	f.sweeper, f.resumer = sweep.New(book, from.logger, metrics), sweep.NewResumer(book, from.logger, metrics)
 	if percent := from.config.SelfAuditPercent; percent > 0 {
 		f.auditor = selfaudit.New(selfaudit.Config{
@@ -144,11 +163,32 @@ func newFaces(from facesConfig) (*faces, error) {
 			Percent: percent, Logger: from.logger, Registry: metrics,
 		})
 	}
-	f.api, f.endStreams, f.admin = api, api.EndStreams, adminHandler(admin, from.store, f.sweeper)
+	f.api, f.endStreams, f.admin = withPages(api, pages), api.EndStreams, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
-		f.api, f.operations = apart(api), operations(api, from.config.Pprof)
+		f.api, f.operations = apart(f.api), operations(api, from.config.Pprof)
 	}
 	return f, nil
+}
+
+// newLinks returns the links to the pages on which customers pay.
+func newLinks(from *facesConfig) (*hosted.Links, error) {
+	return hosted.NewLinks(publicURL(from), from.secret, from.oldSecrets...)
+}
+
+// publicURL is where customers reach the server.
+func publicURL(from *facesConfig) string {
+	return cmp.Or(from.config.PublicURL, from.address, from.config.BaseURL)
+}
+
+// withPages has the pages of customers beside the API.
+func withPages(api, pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, hosted.Root) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // join enters the instances that share the store, has the first keys made where there are

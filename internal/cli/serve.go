@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+
+	"github.com/billfold/billfold/internal/hosted"
 )
 
 func (p *program) serverCommands() []*cobra.Command {
@@ -94,6 +96,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	directory := newDirectory(config, store)
 	faces, err := newFaces(facesConfig{
 		config: config, logger: logger, registry: registry, secret: secret, oldSecrets: old, store: store, directory: directory,
+		address: hosted.BaseOf(listener.Addr(), certificate != nil),
 	})
 	if err != nil {
 		return err
@@ -153,6 +156,7 @@ func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "transfers", faces.resumer.Run)
 	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "automatic top-ups", faces.topUps.Run)
+	startWorker(started, "test clocks", faces.clocks.Run)
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -136,7 +136,7 @@ func TestBrokersOverTLS(t *testing.T) {
 		taken   bool
 	}{
 		"NATS":                        {ofNATS, "takes events", true},
-		"NATS without our own":        {ofNATS[:2], "certificate", false},
+		"NATS without our own":        {ofNATS[:2], "tls", false},
 		"NATS of nobody":              {[]string{toNATS}, "certificate", false},
 		"Kafka":                       {ofKafka, "takes events", true},
 		"Kafka without our own":       {ofKafka[:3], "", false},

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/billfold/billfold/internal/hosted"
 )
 
 // tracingWanted reports whether the standard OpenTelemetry variables ask for
@@ -100,7 +102,9 @@ func (t *tracing) wrap(handler http.Handler) http.Handler {
 		otelhttp.WithTracerProvider(t.provider),
 		otelhttp.WithPropagators(propagation.TraceContext{}),
 		otelhttp.WithFilter(func(r *http.Request) bool {
-			return !oneOf(r.URL.Path, "/healthz", "/readyz", "/metrics")
+			// The paths of customers' pages are their secrets, and a span has the path.
+			return !oneOf(r.URL.Path, "/healthz", "/readyz", "/metrics") && !strings.HasPrefix(r.URL.Path, hosted.Root) &&
+				!strings.HasPrefix(r.URL.Path, "/portal/")
 		}),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
 			if r.Pattern != "" {

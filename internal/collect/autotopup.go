@@ -100,6 +100,7 @@ type AutoTopUp struct {
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
 	UpdatedAt  time.Time     `json:"-"`
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 
 	Currency money.Currency `json:"currency"`
 	AutoTopUpTerms
@@ -130,6 +131,7 @@ func (r *AutoTopUp) key() ledger.ObjectKey { return autoTopUpKey(r.CustomerID, r
 func autoTopUpOf(object *ledger.Object) (*AutoTopUp, error) {
 	rule := &AutoTopUp{
 		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+		Clock: object.Clock,
 	}
 	if err := json.Unmarshal([]byte(object.Data), rule); err != nil {
 		return nil, fmt.Errorf("auto_top_up %s does not decode: %w", object.ID, err)

@@ -115,7 +115,7 @@ func (c *Collector) autoDue(ctx context.Context, rule *AutoTopUp) (bool, error) 
 		invoice, err := c.Invoice(ctx, rule.Tenant, rule.InFlight)
 		return err == nil && invoice.Collection.State.Final(), err
 	}
-	now := c.now()
+	now := c.at(rule.Clock)
 	if !rule.wants(0, now) {
 		return false, nil
 	}
@@ -164,15 +164,17 @@ func NewAutoWorker(c *Collector, tenants Tenants, logger *slog.Logger) *AutoWork
 
 // Run works until ctx is cancelled.
 func (w *AutoWorker) Run(ctx context.Context) {
+	var readings ledger.Readings
 	for ctx.Err() == nil {
+		if !w.collector.believes(&readings, w.logger) {
+			pause(ctx, autoEvery)
+			continue
+		}
 		began := time.Now()
 		if _, err := w.Round(ctx); err != nil && ctx.Err() == nil {
 			w.logger.Error("rules for automatic top-ups cannot be read", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(max(autoEvery, autoShare*time.Since(began))):
-		}
+		pause(ctx, max(autoEvery, autoShare*time.Since(began)))
 	}
 }
 

@@ -54,6 +54,7 @@ type Invoice struct {
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
 	UpdatedAt  time.Time     `json:"-"` // when it last changed
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 
 	Reason Reason `json:"reason"`
 	Items  []Item `json:"items"` // what they are charged sums to the collection's total
@@ -66,6 +67,10 @@ type Invoice struct {
 
 	Billing  Address         `json:"billing,omitzero"`
 	Metadata json.RawMessage `json:"metadata,omitempty"` // an object in canonical form
+
+	// ReturnURL is where the customer goes on after paying on a hosted page, empty for
+	// nowhere; see [ReturnURL].
+	ReturnURL string `json:"return_url,omitempty"`
 
 	// Method is the customer's payment method as the processor knows it, empty where there
 	// is none. MethodID and Card are what is shown of it.
@@ -83,11 +88,13 @@ type Invoice struct {
 	Collection billing.Collection `json:"collection"`
 
 	// Debit is the id of the entry by which the wallet paid its part, empty where it paid
-	// nothing. PaidAt is when all was paid, and Refunds are those of the payment, oldest
-	// first: whoever makes one sees all others under the lock of the customer.
-	Debit   string           `json:"debit,omitempty"`
-	PaidAt  time.Time        `json:"paid_at,omitzero"`
-	Refunds []billing.Refund `json:"refunds,omitempty"`
+	// nothing, and Promotional what of it came from lots of promotional money. PaidAt is when
+	// all was paid, and Refunds are those of the payment, oldest first: whoever makes one
+	// sees all others under the lock of the customer.
+	Debit       string           `json:"debit,omitempty"`
+	Promotional money.Amount     `json:"promotional,omitempty"`
+	PaidAt      time.Time        `json:"paid_at,omitzero"`
+	Refunds     []billing.Refund `json:"refunds,omitempty"`
 }
 
 func (i *Invoice) key() ledger.ObjectKey {
@@ -115,6 +122,7 @@ func InvoiceOf(object *ledger.Object) (*Invoice, error) { return decode(object) 
 func decode(object *ledger.Object) (*Invoice, error) {
 	invoice := &Invoice{
 		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+		Clock: object.Clock,
 	}
 	if err := json.Unmarshal([]byte(object.Data), invoice); err != nil {
 		return nil, fmt.Errorf("invoice %s does not decode: %w", object.ID, err)
@@ -140,11 +148,20 @@ func New(store ledger.Store, p processor.Processor, now func() time.Time, random
 // NewFor returns a collector with a processor for each invoice. Where that is nil, the
 // card is not reached.
 func NewFor(store ledger.Store, p Processors, now func() time.Time, random func() uint64) *Collector {
+	store, p = failpoints(store, p)
 	return &Collector{store: store, book: ledger.NewBook(store, now, random), processors: p, now: now, random: random}
 }
 
 func (c *Collector) moment() ledger.Moment {
 	return ledger.Moment{Now: c.now().UTC().Truncate(time.Microsecond), Random: c.random()}
+}
+
+// at is the time that counts for a customer whose test clock stands there, zero for none.
+func (c *Collector) at(clock time.Time) time.Time {
+	if clock.IsZero() {
+		return c.now()
+	}
+	return clock
 }
 
 // Invoice returns an invoice as it is.
@@ -163,7 +180,7 @@ func (c *Collector) Step(ctx context.Context, tenant ledger.Tenant, id string) (
 	if err != nil {
 		return false, err
 	}
-	task := billing.Next(&invoice.Collection, c.now())
+	task := billing.Next(&invoice.Collection, c.at(invoice.Clock))
 	var input billing.Input
 	switch task.Do {
 	case billing.DoNothing, billing.DoWait:
@@ -277,6 +294,7 @@ func decide(
 				return none, err
 			}
 			begin.Method = of.Method // which may be another one by now
+			invoice.Method, invoice.MethodID, invoice.Card = of.Method, of.MethodID, of.Card
 		}
 		input = begin
 	}
@@ -295,6 +313,9 @@ func decide(
 	}
 	if err != nil {
 		return none, err
+	}
+	if c := &invoice.Collection; c.State == billing.Finalized && c.Tries > before.Tries && !c.MethodBy.IsZero() {
+		invoice.Method = "" // which has failed; the customer may give another one
 	}
 	if err := invoice.put(&change, &s, now); err != nil {
 		return none, err
@@ -390,7 +411,9 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 			Tenant: invoice.Tenant, CustomerID: invoice.CustomerID, HoldID: planned.HoldID, Purpose: spent, ReferenceObjectID: id,
 			CreatedBy: creator,
 		}, m)
-		invoice.Debit = change.Entry.ID
+		if err == nil {
+			invoice.paidBy(&change.Entry, s.Hold.Lots)
+		}
 		return change, err
 	case billing.MoveRelease:
 		return ledger.Release(s, &ledger.ReleaseRequest{
@@ -409,8 +432,25 @@ func moved(s ledger.Snapshot, invoice *Invoice, planned billing.Move, m ledger.M
 		request.Direction, request.Purpose = ledger.Credit, received
 	}
 	change, err := ledger.Post(s, &request, m)
-	if planned.Kind == billing.MoveDebit {
-		invoice.Debit = change.Entry.ID
+	if planned.Kind == billing.MoveDebit && err == nil {
+		invoice.paidBy(&change.Entry, s.Wallet.Lots)
 	}
 	return change, err
+}
+
+// paidBy keeps by which entry the wallet has paid, and what of it was promotional. Lots
+// are those that it took, and maybe others.
+func (i *Invoice) paidBy(entry *ledger.Entry, lots []ledger.Lot) {
+	promotional := make(map[int64]bool, len(entry.Allocations))
+	for _, lot := range lots {
+		if lot.Category == ledger.Promotional {
+			promotional[lot.Seq] = true
+		}
+	}
+	i.Debit, i.Promotional = entry.ID, 0
+	for _, taken := range entry.Allocations {
+		if promotional[taken.LotSeq] {
+			i.Promotional += taken.Amount
+		}
+	}
 }

@@ -152,7 +152,7 @@ func (s *stage) open(c *collect.Collector, random *rand.Rand, invoices int) (cus
 		}
 		total := money.Amount(random.Int64N(3000))
 		invoice := collect.Invoice{
-			Tenant: shop, CustomerID: customer, Method: methods[random.IntN(len(methods))],
+			Tenant: shop, CustomerID: customer, Method: methods[random.IntN(len(methods))], Items: oneLine(total),
 			Collection: billing.Collection{
 				InvoiceID: fmt.Sprintf("inv_%04d", n), Currency: "USD", Total: total,
 				Policy: billing.Policy{

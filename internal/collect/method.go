@@ -3,9 +3,12 @@ package collect
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/processor"
 )
@@ -48,33 +51,84 @@ func methodOf(object *ledger.Object) (Method, error) {
 
 // AddMethod keeps a payment method of a customer. The same one is kept once.
 func (c *Collector) AddMethod(ctx context.Context, tenant ledger.Tenant, customerID string, method Method) error {
-	return c.putMethod(ctx, tenant, customerID, method.ID, func(old *ledger.Object) (*ledger.Object, error) {
+	next := func(_ *ledger.Snapshot, old *ledger.Object) (*ledger.Object, error) {
 		if old != nil {
 			return nil, nil
 		}
 		data, err := encode(method)
 		return &ledger.Object{State: methodActive, Data: string(data)}, err
-	})
+	}
+	return c.putMethod(ctx, tenant, customerID, method.ID, next)
 }
 
+// CodeMethodInUse refuses to remove a payment method that a subscription is paid by.
+const CodeMethodInUse ledger.Code = "PAYMENT_METHOD_IN_USE"
+
 // RemoveMethod has a payment method not used any more; one that was removed before stays
-// so. The customer has to have it.
+// so. The customer has to have it, and no subscription of theirs that has not ended may be
+// paid by it.
 func (c *Collector) RemoveMethod(ctx context.Context, tenant ledger.Tenant, customerID, id string) error {
-	return c.putMethod(ctx, tenant, customerID, id, func(old *ledger.Object) (*ledger.Object, error) {
-		switch {
-		case old == nil:
-			return nil, ledger.Errorf(ledger.CodeNotFound, "the customer has no such payment method")
-		case old.State == methodRemoved:
-			return nil, nil
+	looked := int64(-1) // how far the customer's objects were looked at for one that uses it
+	for range triesMax {
+		var moved atomic.Int64
+		err := c.putMethod(ctx, tenant, customerID, id, func(s *ledger.Snapshot, old *ledger.Object) (*ledger.Object, error) {
+			switch {
+			case old == nil:
+				return nil, ledger.Errorf(ledger.CodeNotFound, "the customer has no such payment method")
+			case old.State == methodRemoved:
+				return nil, nil
+			case s.ObjectHead.Number != looked:
+				moved.Store(s.ObjectHead.Number)
+				return nil, errMoved
+			}
+			old.State = methodRemoved
+			return old, nil
+		})
+		if !errors.Is(err, errMoved) {
+			return err
 		}
-		old.State = methodRemoved
-		return old, nil
-	})
+		looked = moved.Load()
+		if err := c.methodFree(ctx, tenant, customerID, id); err != nil {
+			return err
+		}
+	}
+	return ledger.Errorf(ledger.CodeOverloaded, "what the customer has changes all the time; try again")
+}
+
+// methodFree refuses a method that a subscription of the customer is paid by.
+func (c *Collector) methodFree(ctx context.Context, tenant ledger.Tenant, customerID, id string) error {
+	filter := ledger.ObjectFilter{Kind: Subscriptions, CustomerID: customerID}
+	for _, status := range billing.SubscriptionStatuses() {
+		if filter.State = string(status); status.Final() {
+			continue
+		}
+		for page := (ledger.ObjectPage{Limit: 200}); ; {
+			list, err := c.store.Objects(ctx, tenant, filter, page)
+			if err != nil {
+				return err
+			}
+			for i := range list.Objects {
+				subscription, err := decodeSubscription(&list.Objects[i])
+				if err != nil {
+					return err
+				}
+				if subscription.MethodID == id {
+					return ledger.Errorf(CodeMethodInUse,
+						"subscription %s is paid by the payment method; give it another one, or cancel it, first", subscription.ID)
+				}
+			}
+			if page.Before = list.Next; page.Before == "" {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // putMethod changes a payment method to what next makes of it, nil for nothing.
 func (c *Collector) putMethod(
-	ctx context.Context, tenant ledger.Tenant, customerID, id string, next func(*ledger.Object) (*ledger.Object, error),
+	ctx context.Context, tenant ledger.Tenant, customerID, id string,
+	next func(*ledger.Snapshot, *ledger.Object) (*ledger.Object, error),
 ) error {
 	m := c.moment()
 	key := ledger.ObjectKey{Kind: Methods, ID: id}
@@ -84,7 +138,7 @@ func (c *Collector) putMethod(
 	}
 	_, err := c.store.Transact(ctx, scope, func(s ledger.Snapshot) (ledger.Change, error) {
 		change := ledger.Change{Wallet: s.Wallet}
-		object, err := next(s.Object(key))
+		object, err := next(&s, s.Object(key))
 		if err != nil || object == nil {
 			change.Replayed = true
 			return change, err

@@ -67,7 +67,7 @@ func (i *Invoice) Status() Status {
 		if c.Tries > 0 {
 			return Failed
 		}
-		if !c.MethodBy.IsZero() {
+		if !c.MethodBy.IsZero() && i.Method == "" {
 			return RequiresMethod
 		}
 	case billing.CardCreated:
@@ -117,6 +117,9 @@ type Time time.Time
 func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000000Z"`)), nil
 }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Time) UnmarshalJSON(text []byte) error { return (*time.Time)(t).UnmarshalJSON(text) }
 
 // Payment is a payment as the published API shows it.
 type Payment struct {
@@ -235,7 +238,7 @@ func (i *Invoice) Payment(customer *ledger.Customer) Payment {
 // cart is what of the invoice are products.
 func (i *Invoice) cart() (cart []CartItem) {
 	for _, item := range i.Items {
-		if item.ProductID != "" {
+		if item.ProductID != "" && item.Amount >= 0 { // not what is given back of an old plan
 			cart = append(cart, CartItem{item.ProductID, item.Quantity})
 		}
 	}

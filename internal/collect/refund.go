@@ -39,6 +39,8 @@ type Refund struct {
 	Tenant     ledger.Tenant `json:"-"`
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
+	UpdatedAt  time.Time     `json:"-"` // when it last changed
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 	version    int64
 
 	billing.Refund
@@ -104,7 +106,9 @@ func (r *Refund) object() (ledger.Object, error) {
 // RefundOf is the refund that an object keeps.
 func RefundOf(object *ledger.Object) (*Refund, error) {
 	refund := &Refund{
-		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, version: object.Version,
+		Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, UpdatedAt: object.UpdatedAt,
+		version: object.Version,
+		Clock:   object.Clock,
 	}
 	if err := json.Unmarshal([]byte(object.Data), refund); err != nil {
 		return nil, fmt.Errorf("refund %s does not decode: %w", object.ID, err)
@@ -382,7 +386,7 @@ func moveRefund(
 // later under the same key.
 func (c *Collector) StepRefund(ctx context.Context, tenant ledger.Tenant, id string) (more bool, err error) {
 	refund, err := c.FindRefund(ctx, tenant, id)
-	if err != nil || refund.State != billing.RefundPending || c.now().Before(refund.DueAt) {
+	if err != nil || refund.State != billing.RefundPending || c.at(refund.Clock).Before(refund.DueAt) {
 		return false, err
 	}
 	invoice, err := c.Invoice(ctx, tenant, refund.InvoiceID)

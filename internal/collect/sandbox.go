@@ -18,11 +18,15 @@ type Processors func(i *Invoice) processor.Processor
 
 // TestProcessors has the sandbox charge in test mode, with its payments kept beside the
 // invoices, so that it forgets none with a process and is one for all instances. In
-// live mode nobody charges.
+// live mode nobody charges. The sandbox lives by the customer's test clock, if they have one.
 func TestProcessors(store ledger.Store, now func() time.Time, random func() uint64) Processors {
 	return func(i *Invoice) processor.Processor {
 		if i.Tenant.Mode != ledger.Test {
 			return nil
+		}
+		now := now
+		if clock := i.Clock; !clock.IsZero() {
+			now = func() time.Time { return clock }
 		}
 		return processor.NewSandboxOn(&sandboxStore{
 			store: store, tenant: i.Tenant, customerID: i.CustomerID, now: now, random: random,

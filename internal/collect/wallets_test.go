@@ -39,12 +39,17 @@ func (s *stage) customer(credits ...money.Amount) {
 	}
 }
 
+// oneLine is all of an invoice in one line.
+func oneLine(total money.Amount) []collect.Item {
+	return []collect.Item{{Line: billing.Line{ID: "pdt_1", Amount: total}}}
+}
+
 // collect makes an invoice of the customer and has it go on until it waits.
 func (s *stage) collect(method string, total money.Amount) *collect.Collector {
 	s.Helper()
 	c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
 	invoice := collect.Invoice{
-		Tenant: shop, CustomerID: "cus_1", Method: method,
+		Tenant: shop, CustomerID: "cus_1", Method: method, Items: oneLine(total),
 		Collection: billing.Collection{InvoiceID: "inv_1", Currency: "USD", Total: total},
 	}
 	if err := c.Open(s.Context(), invoice); err != nil {
@@ -149,7 +154,7 @@ func TestLateSuccessIsCredited(t *testing.T) {
 		s.customer(1000)
 		c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
 		invoice := collect.Invoice{
-			Tenant: shop, CustomerID: "cus_1", Method: processor.SandboxOK,
+			Tenant: shop, CustomerID: "cus_1", Method: processor.SandboxOK, Items: oneLine(1800),
 			Collection: billing.Collection{
 				InvoiceID: "inv_1", Currency: "USD", Total: 1800, Policy: billing.Policy{Late: billing.LateCredit},
 			},

@@ -40,7 +40,12 @@ func NewWorker(c *Collector, logger *slog.Logger) *Worker {
 
 // Run works until ctx is cancelled.
 func (w *Worker) Run(ctx context.Context) {
+	var readings ledger.Readings
 	for ctx.Err() == nil {
+		if !w.collector.believes(&readings, w.logger) {
+			pause(ctx, lookEvery)
+			continue
+		}
 		worked, err := w.Round(ctx)
 		if err != nil && ctx.Err() == nil {
 			w.logger.Error("what is due cannot be read", "error", err)
@@ -48,11 +53,27 @@ func (w *Worker) Run(ctx context.Context) {
 		if worked > 0 && err == nil {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		}
+		pause(ctx, lookEvery)
 	}
+}
+
+// pause waits for a while, or until ctx is cancelled.
+func pause(ctx context.Context, long time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(long):
+	}
+}
+
+// believes takes a reading of the clock, and says whether what is due by it may be done:
+// not where the clock has jumped and no second reading has confirmed it (law Q4).
+func (c *Collector) believes(readings *ledger.Readings, logger *slog.Logger) bool {
+	now := c.now()
+	before, believed := readings.Believe(now)
+	if !believed {
+		logger.Warn("the clock has jumped; what is due is billed once a second reading confirms it", "from", before, "to", now)
+	}
+	return believed
 }
 
 // Round has what is due go on, as far as it goes now, and says how many invoices and
@@ -106,15 +127,7 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 // goOn does what is to be done about an object until it waits for something. One
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
-	var err error
-	switch object.Kind {
-	case Subscriptions:
-		err = w.renew(ctx, object)
-	case Refunds:
-		err = w.step(ctx, object, w.collector.StepRefund)
-	default:
-		err = w.step(ctx, object, w.collector.Step)
-	}
+	err := w.collector.goOn(ctx, object)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -124,17 +137,19 @@ func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 	w.mu.Unlock()
 }
 
-func (w *Worker) renew(ctx context.Context, object *ledger.Object) error {
-	subscription, err := decodeSubscription(object)
-	if err != nil {
-		return err
+// goOn does what is to be done about an object until it waits for something.
+func (c *Collector) goOn(ctx context.Context, object *ledger.Object) error {
+	step := c.Step
+	switch object.Kind {
+	case Subscriptions:
+		subscription, err := decodeSubscription(object)
+		if err != nil {
+			return err
+		}
+		return c.Renew(ctx, subscription)
+	case Refunds:
+		step = c.StepRefund
 	}
-	return w.collector.Renew(ctx, subscription)
-}
-
-func (w *Worker) step(
-	ctx context.Context, object *ledger.Object, step func(context.Context, ledger.Tenant, string) (more bool, err error),
-) error {
 	for {
 		more, err := step(ctx, object.Tenant, object.ID)
 		if err != nil || !more || ctx.Err() != nil {

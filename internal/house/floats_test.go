@@ -22,7 +22,7 @@ var floatsAllowed = map[string]string{
 	"internal/sweep/meter.go":       "Prometheus counts in float64; only entries and seconds are counted",
 	"internal/bus/meter.go":         "Prometheus counts in float64; only messages and seconds are counted",
 	"internal/webhook/meter.go":     "Prometheus counts in float64; only messages are counted",
-	"internal/statement/pdf.go":     "a place on a page is a number of millimetres; amounts come as texts",
+	"internal/paper/paper.go":       "a place on a page is a number of millimetres; amounts come as texts",
 	"internal/storetest/bench.go":   "benchmarks report rates in float64",
 
 	"internal/storetest/bench_webhooks.go": "benchmarks report rates in float64",

@@ -20,7 +20,7 @@ func (s *Server) admit(c *call) error {
 	}
 	switch {
 	case ledger.CodeOf(err) == CodeUnauthorized:
-		return s.unauthorized(c)
+		return s.turnAway(c, err)
 	case err != nil:
 		return err
 	case c.route.access == write && c.key.Scope != access.Write:
@@ -28,7 +28,7 @@ func (s *Server) admit(c *call) error {
 	case s.rates == nil:
 		return nil
 	}
-	return s.limitRate(c)
+	return s.limitRate(c, c.key.ID)
 }
 
 // identify finds the key that stands behind the request.
@@ -53,23 +53,23 @@ func bearer(values []string) (string, bool) {
 	return values[0][len(scheme):], true
 }
 
-// unauthorized answers a request whose key does not work; an address that keeps
-// trying is told to wait. Requests with a valid key never come here.
-func (s *Server) unauthorized(c *call) error {
+// turnAway answers a request whose key or session does not work; an address that keeps
+// trying is told to wait. Requests with one that is valid never come here.
+func (s *Server) turnAway(c *call, refused error) error {
 	address, err := netip.ParseAddrPort(c.r.RemoteAddr)
 	if err != nil {
-		return access.ErrUnauthorized() // not over a network
+		return refused // not over a network
 	}
 	if wait := s.backoff.Fail(address.Addr()); wait > 0 {
 		c.w.Header()["Retry-After"] = []string{seconds(wait)}
 		return ledger.Errorf(CodeTooManyRequests, "Too many requests without a valid API key; see Retry-After.")
 	}
-	return access.ErrUnauthorized()
+	return refused
 }
 
-// limitRate takes one request from what the key may make.
-func (s *Server) limitRate(c *call) error {
-	verdict := s.rates.take(c.key.ID, s.now())
+// limitRate takes one request from what a key, a session or a link may make.
+func (s *Server) limitRate(c *call, who string) error {
+	verdict := s.rates.take(who, s.now())
 	header := c.w.Header()
 	header["X-Ratelimit-Limit"] = []string{strconv.Itoa(s.limits.Rate.Requests)}
 	header["X-Ratelimit-Remaining"] = []string{strconv.Itoa(verdict.remaining)}

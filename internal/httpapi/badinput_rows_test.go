@@ -76,6 +76,8 @@ var contractRows = map[string][]outcome{
 	"56":  {{400, "REFUND_AMOUNT_EXCEEDS_PAID_AMOUNT"}, {400, "LINE_ITEM_REFUND_AMOUNT_TOO_HIGH"}},
 	"57":  {{400, "PAYMENT_ALREADY_REFUNDED"}},
 	"59":  {{400, "PAYMENT_NOT_SUCCEEDED"}},
+	"60":  {{422, "PREVIOUS_PAYMENT_PENDING"}},
+	"63":  {{422, "INVALID_REQUEST_PARAMETERS"}},
 	"61":  {{422, "REQUEST_AMOUNT_BELOW_MINIMUM"}},
 	"67":  {{422, "INVALID_WEBHOOK_URL"}},
 	"82":  {{422, "TOP_UP_LIMIT"}},
@@ -101,12 +103,18 @@ var contractRows = map[string][]outcome{
 	"scope":     {{422, "INVALID_SCOPE"}},
 	"reference": {{422, "INVALID_REFERENCE_OBJECT_ID"}},
 	"settings":  {{422, "INVALID_SETTINGS"}, {422, "INVALID_REQUEST_BODY"}},
-	"payment":   {{422, "INVALID_REQUEST_PARAMETERS"}, {422, "PRODUCT_CART_EMTPY"}, {422, "INVALID_REQUEST_BODY"}, {422, "LIMIT_REACHED"}, {422, "MISSING_FIELD"}},
+	"payment":   {{422, "NOT_OFFERED"}, {422, "INVALID_REQUEST_PARAMETERS"}, {422, "PRODUCT_CART_EMTPY"}, {422, "INVALID_REQUEST_BODY"}, {422, "LIMIT_REACHED"}, {422, "MISSING_FIELD"}},
 	"refund": {
 		{400, "LINE_ITEM_NOT_FOUND"}, {400, "LINE_ITEM_REFUND_AMOUNT_TOO_LOW"}, {400, "DUPLICATE_LINE_ITEMS_IN_REQUEST"},
 		{422, "INVALID_REQUEST_PARAMETERS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"},
 	},
+	"subscription": {
+		{422, "NOT_OFFERED"}, {422, "INVALID_REQUEST_PARAMETERS"}, {422, "INVALID_REQUEST_BODY"}, {422, "MISSING_FIELD"},
+		{422, "INVALID_PRORATION_BILLING_MODE"}, {404, "NOT_FOUND"}, {404, "SCHEDULED_PLAN_CHANGE_NOT_FOUND"}, {410, "PRODUCT_IS_DELETED"},
+		{422, "ON_DEMAND_PLAN_CHANGE_NOT_SUPPORTED"}, {422, "SUBSCRIPTION_INACTIVE"}, {422, "SUBSCRIPTION_NOT_ON_DEMAND"},
+	},
 	"archived":  {{410, "PRODUCT_IS_DELETED"}},
+	"83":        {{401, "UNAUTHORIZED"}, {404, "NOT_FOUND"}},
 	"invoice":   {{422, "INVOICE_NOT_OPEN"}},
 	"webhook":   {{422, "INVALID_WEBHOOK"}, {422, "INVALID_REQUEST_BODY"}},
 	"product":   {{422, "INVALID_PRODUCT"}, {422, "NOT_OFFERED"}, {410, "PRODUCT_IS_DELETED"}, {422, "INVALID_NAME"}},
@@ -119,9 +127,8 @@ var otherRows = map[string]string{
 	"11": "the contract has no such row",
 	"13": "keys are not bound to addresses",
 	"58": "a refund does not name a currency",
-	"60": "there are no subscriptions", "63": "there are no schedules",
 	"69": "there are no processors", "70": "there are no processors", "71": "there are no processors",
-	"83": "there is no portal", "84": "there is no dashboard",
+	"84": "there is no dashboard",
 }
 
 // TestBadInputCoversTheContract fails when a row of the error contract is

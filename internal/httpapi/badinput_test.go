@@ -177,31 +177,38 @@ var headerEdit = regexp.MustCompile(` [+-][A-Z][A-Za-z-]+`)
 
 // routeNames are the short names of the write routes.
 var routeNames = map[string]string{
-	"C": "POST /customers",
-	"P": "PATCH /customers/«cus»",
-	"L": "POST /customers/«cus»/wallets/ledger-entries",
-	"B": "PATCH /business",
-	"R": "POST /customers/«cus»/wallets/ledger-entries/«debit»/reverse",
-	"T": "POST /customers/«cus»/wallets/transfers",
-	"H": "POST /customers/«cus»/wallets/holds",
-	"N": "POST /customers/«cus»/wallets/holds/«hold»/capture",
-	"E": "POST /customers/«cus»/wallets/holds/«brief»/release",
-	"F": "POST /customers/«ice»/freeze",
-	"U": "POST /customers/«ice»/unfreeze",
-	"A": "PUT /customers/«ice»/wallets/USD/alerts",
-	"K": "POST /ledger-entries/bulk",
-	"X": "POST /webhooks",
-	"Y": "PATCH /webhooks/«hook»",
-	"Z": "PATCH /webhooks/«hook»/headers",
-	"V": "POST /webhooks/«hook»/replay",
-	"M": "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
-	"D": "POST /payments",
-	"Q": "POST /customers/«cus»/payment-methods",
-	"S": "POST /refunds",
-	"I": "POST /customers/«cus»/wallets/top-ups",
-	"O": "PUT /customers/«cus»/wallets/USD/auto-top-up",
-	"G": "POST /products",
-	"J": "PATCH /products/«product»",
+	"C":  "POST /customers",
+	"P":  "PATCH /customers/«cus»",
+	"L":  "POST /customers/«cus»/wallets/ledger-entries",
+	"B":  "PATCH /business",
+	"R":  "POST /customers/«cus»/wallets/ledger-entries/«debit»/reverse",
+	"T":  "POST /customers/«cus»/wallets/transfers",
+	"H":  "POST /customers/«cus»/wallets/holds",
+	"N":  "POST /customers/«cus»/wallets/holds/«hold»/capture",
+	"E":  "POST /customers/«cus»/wallets/holds/«brief»/release",
+	"F":  "POST /customers/«ice»/freeze",
+	"U":  "POST /customers/«ice»/unfreeze",
+	"A":  "PUT /customers/«ice»/wallets/USD/alerts",
+	"K":  "POST /ledger-entries/bulk",
+	"X":  "POST /webhooks",
+	"Y":  "PATCH /webhooks/«hook»",
+	"Z":  "PATCH /webhooks/«hook»/headers",
+	"V":  "POST /webhooks/«hook»/replay",
+	"M":  "PATCH /customers/«cus»/wallets/USD/lots/«lot»",
+	"D":  "POST /payments",
+	"Q":  "POST /customers/«cus»/payment-methods",
+	"SU": "POST /customers/«cus»/payment-methods/setup",
+	"S":  "POST /refunds",
+
+	"SN": "POST /subscriptions",
+	"SP": "PATCH /subscriptions/«sub»",
+	"SC": "POST /subscriptions/«demand»/charge",
+	"SG": "POST /subscriptions/«sub»/change-plan",
+	"SM": "POST /subscriptions/«sub»/update-payment-method",
+	"I":  "POST /customers/«cus»/wallets/top-ups",
+	"O":  "PUT /customers/«cus»/wallets/USD/auto-top-up",
+	"G":  "POST /products",
+	"J":  "PATCH /products/«product»",
 }
 
 // requests returns the requests that a line means, macros replaced.
@@ -218,8 +225,9 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 			routeNames["C"], routeNames["P"], routeNames["L"], routeNames["B"], routeNames["R"], routeNames["F"], routeNames["U"],
 			routeNames["A"],
 			routeNames["T"], routeNames["H"], routeNames["N"], routeNames["E"],
-			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"],
+			routeNames["X"], routeNames["Y"], routeNames["Z"], routeNames["V"], routeNames["M"], routeNames["D"], routeNames["Q"], routeNames["SU"],
 			routeNames["G"], routeNames["J"], routeNames["S"], routeNames["I"], routeNames["O"],
+			routeNames["SN"], routeNames["SP"], routeNames["SC"], routeNames["SG"], routeNames["SM"],
 		}
 	case routeNames[route] != "":
 		routes = []string{routeNames[route]}
@@ -249,6 +257,16 @@ func (f *badInput) requests(t testing.TB, l tableLine) []wireRequest {
 // kindOf returns the short name of the write route that a route is like.
 func kindOf(route string) string {
 	switch {
+	case strings.HasSuffix(route, "/charge"):
+		return "SC"
+	case strings.HasSuffix(route, "/change-plan"):
+		return "SG"
+	case strings.HasSuffix(route, "/update-payment-method"):
+		return "SM"
+	case strings.HasPrefix(route, "PATCH /subscriptions"):
+		return "SP"
+	case strings.HasPrefix(route, "POST /subscriptions"):
+		return "SN"
 	case strings.HasSuffix(route, "/reverse"):
 		return "R"
 	case strings.HasSuffix(route, "/alerts"):
@@ -265,6 +283,8 @@ func kindOf(route string) string {
 		return "I"
 	case strings.HasSuffix(route, "/auto-top-up"):
 		return "O"
+	case strings.HasSuffix(route, "/payment-methods/setup"):
+		return "SU"
 	case strings.HasSuffix(route, "/payment-methods"):
 		return "Q"
 	case strings.HasPrefix(route, "POST /refunds"):

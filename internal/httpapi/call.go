@@ -37,8 +37,13 @@ type call struct {
 
 	route    *route
 	params   [paramsMax]string
-	key      access.Key
+	key      access.Key // only with its Tenant where no key stands behind the request
 	settings *access.Settings
+
+	// session is that of the customer who asks, nil for an API key. linked says that a link
+	// lets its holder read the one document, whose ever it is.
+	session *session
+	linked  bool
 
 	// body is the whole request body. keyed says that the request carries an
 	// idempotency key.

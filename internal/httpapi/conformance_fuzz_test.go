@@ -50,6 +50,12 @@ type shopper struct {
 	invoices  []string
 	refunds   []string
 	rules     []string // paths of automatic top-ups
+	session   string   // of a customer in the portal
+
+	plans         []string // products that are subscribed to
+	subscriptions []string
+	charged       []string // paths of charges on demand
+	scheduled     []string // paths of changes of plan that wait
 }
 
 // fuzz is one run of the test.
@@ -77,7 +83,7 @@ func TestFuzz(t *testing.T) {
 	onEachStore(t, func(t *testing.T, open func(testing.TB) storetest.Stores) {
 		requests := *fuzzRequests / raceSlowdown
 		if strings.HasSuffix(t.Name(), "/model") {
-			requests /= 4 // the model has few ways to go wrong
+			requests /= 2 // the model has few ways to go wrong
 		}
 		t.Logf("seed %d; again with: go test ./internal/httpapi -run %s -api-seed %d -api-requests %d", seed, t.Name(), seed, *fuzzRequests)
 		f := newFuzz(t, open(t))
@@ -119,6 +125,8 @@ func newFuzz(t testing.TB, stores storetest.Stores) *fuzz {
 			s.webhooks, s.delivered = []string{id}, []string{"/webhooks/" + id + "/deliveries/" + event}
 			s.products = []string{f.product(s.write)}
 			f.refunded(s)
+			s.session = f.rig.session(s.write, s.customers[0])
+			f.subscribed(s)
 			if mode == ledger.Test {
 				for _, currency := range []string{"USD", "INR"} {
 					rule := "/customers/" + s.customers[0] + "/wallets/" + currency + "/auto-top-up"
@@ -138,6 +146,20 @@ func (f *fuzz) refunded(s *shopper) {
 	id := f.must(http.StatusOK, s.write, "POST", "/payments", paymentBody(s.customers[0], s.products[0], ""))["payment_id"].(string)
 	made := f.must(http.StatusOK, s.write, "POST", "/refunds", `{"payment_id":"`+id+`","amount":1}`)
 	s.payments, s.refunds = []string{id}, []string{made["refund_id"].(string)}
+}
+
+// subscribed has the customer of a tenant subscribe, with a change of plan that waits, and
+// on demand.
+func (f *fuzz) subscribed(s *shopper) {
+	f.Helper()
+	s.plans = []string{f.plan(s.write)}
+	for range 3 {
+		id := f.subscribe(s.write, s.customers[0], s.plans[0], "")
+		f.must(http.StatusOK, s.write, "POST", "/subscriptions/"+id+"/change-plan", planBody(s.plans[0], atNext))
+		s.subscriptions = append(s.subscriptions, f.subscribe(s.write, s.customers[0], s.plans[0], ""), id)
+		s.scheduled = append(s.scheduled, "/subscriptions/"+id+"/change-plan/scheduled")
+		s.charged = append(s.charged, "/subscriptions/"+f.subscribe(s.write, s.customers[0], s.plans[0], mandateOnly)+"/charge")
+	}
 }
 
 // work sends requests one after the other.
@@ -161,7 +183,13 @@ func (f *fuzz) work(random *rand.Rand, requests int) {
 		if random.IntN(200) == 0 {
 			f.clock.Move(time.Duration(random.IntN(int(time.Hour))))
 		}
-		f.send(client, s, g.next(), key)
+		next := g.next()
+		if strings.HasPrefix(next.path, "/customer-portal/") && random.IntN(20) > 0 {
+			s.mu.Lock()
+			key = s.session
+			s.mu.Unlock()
+		}
+		f.send(client, s, next, key)
 	}
 }
 
@@ -236,16 +264,29 @@ func (f *fuzz) texts(s *shopper) map[string]func(*grammar) string {
 		"as_of": func(g *grammar) string {
 			return f.clock.Now().Add(-time.Duration(g.IntN(int(3 * time.Hour)))).Format(time.RFC3339Nano)
 		},
-		"from":              func(g *grammar) string { return f.clock.Now().AddDate(0, 0, -g.IntN(400)).Format(time.DateOnly) },
-		"to":                func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 2-g.IntN(30)).Format(time.DateOnly) },
-		"lot_seq":           func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
-		"method_path":       own(func(s *shopper) []string { return s.methods }),
-		"payment_id":        own(func(s *shopper) []string { return s.payments }),
-		"rule_path":         own(func(s *shopper) []string { return s.rules }),
-		"refund_id":         own(func(s *shopper) []string { return s.refunds }),
-		"destination":       func(g *grammar) string { return g.pick([]string{"original", "wallet"}) },
-		"invoice_id":        own(func(s *shopper) []string { return s.invoices }),
-		"product_id":        own(func(s *shopper) []string { return s.products }),
+		"from":        func(g *grammar) string { return f.clock.Now().AddDate(0, 0, -g.IntN(400)).Format(time.DateOnly) },
+		"to":          func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 2-g.IntN(30)).Format(time.DateOnly) },
+		"lot_seq":     func(g *grammar) string { return fmt.Sprint(1 + g.IntN(30)) },
+		"method_path": own(func(s *shopper) []string { return s.methods }),
+		"payment_id":  own(func(s *shopper) []string { return s.payments }),
+		"rule_path":   own(func(s *shopper) []string { return s.rules }),
+		"refund_id":   own(func(s *shopper) []string { return s.refunds }),
+		"destination": func(g *grammar) string { return g.pick([]string{"original", "wallet"}) },
+		"invoice_id":  own(func(s *shopper) []string { return s.invoices }),
+		"product_id": func(g *grammar) string {
+			if g.IntN(2) == 0 {
+				return own(func(s *shopper) []string { return s.plans })(g)
+			}
+			return own(func(s *shopper) []string { return s.products })(g)
+		},
+		"subscription_id":   own(func(s *shopper) []string { return s.subscriptions }),
+		"charge_path":       own(func(s *shopper) []string { return s.charged }),
+		"scheduled_path":    own(func(s *shopper) []string { return s.scheduled }),
+		"zone":              func(g *grammar) string { return g.pick([]string{"UTC", "Asia/Kolkata"}) },
+		"product_currency":  func(*grammar) string { return "USD" },
+		"start_date":        func(*grammar) string { return "2026-03-01T12:00:00Z" },
+		"end_date":          func(g *grammar) string { return f.clock.Now().Format(time.RFC3339Nano) },
+		"next_billing_date": func(g *grammar) string { return f.clock.Now().AddDate(0, 0, 1+g.IntN(60)).Format(time.RFC3339Nano) },
 		"payment_method_id": sandboxToken,
 		"token":             sandboxToken,
 		"country":           func(*grammar) string { return "US" },
@@ -324,6 +365,9 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, token, _ := strings.Cut(between(body, `"link":"`, `"`), "/portal/"); token != "" {
+		s.session = token
+	}
 	if request.Method == http.MethodPost && path == "/customers" && len(s.customers) < 20 {
 		s.customers = append(s.customers, between(body, `"customer_id":"`, `"`))
 	}
@@ -358,6 +402,12 @@ func (f *fuzz) remember(s *shopper, request *http.Request, response *http.Respon
 	}
 	if id := between(body, `{"refund_id":"`, `"`); id != "" && request.Method == http.MethodPost && path == "/refunds" {
 		s.refunds = append(s.refunds, id)
+	}
+	subscribes := request.Method == http.MethodPost && path == "/subscriptions" && len(s.subscriptions) < 100
+	if id := between(body, `"subscription_id":"`, `"`); id != "" && subscribes {
+		s.subscriptions = append(s.subscriptions, id)
+		s.charged = append(s.charged, "/subscriptions/"+id+"/charge")
+		s.scheduled = append(s.scheduled, "/subscriptions/"+id+"/change-plan/scheduled")
 	}
 	if cursor := between(body, `"next_cursor":"`, `"`); cursor != "" && len(s.cursors) < 100 {
 		s.cursors = append(s.cursors, cursor)

@@ -93,7 +93,8 @@ var weights = map[string]int{
 	"reverse_customer_ledger_entry":    9,
 	"create_customer_transfer":         6,
 	"create_customer_hold":             14,
-	"capture_customer_hold":            5,
+	"capture_customer_hold":            9,
+	"void_invoice":                     6,
 	"release_customer_hold":            10,
 	"move_customer_lot_expiry":         8,
 	"list_customers":                   6,
@@ -110,9 +111,22 @@ var weights = map[string]int{
 	"set_customer_wallet_auto_top_up":  8,
 	"get_customer_wallet_auto_top_up":  6,
 	"create_customer_payment_method":   3,
+	"create_customer_payment_setup":    2,
 	"get_payment":                      2,
 	"create_refund":                    8,
 	"get_refund":                       4,
+	"get_payment_invoice_no_auth":      2,
+	"get_refund_invoice_no_auth":       4,
+	"create_customer_portal_session":   4,
+	"create_subscription":              6,
+	"create_subscription_charge":       4,
+	"change_subscription_plan":         6,
+	"preview_subscription_plan":        3,
+	"cancel_scheduled_plan_change":     5,
+	"retry_subscription":               2,
+	"patch_subscription":               4,
+
+	"update_subscription_payment_method": 3,
 }
 
 // operation picks one.
@@ -144,6 +158,12 @@ func (g *grammar) path(pattern string) string {
 	if strings.Contains(pattern, "{hold_id}") && !g.bad() {
 		_, below, _ := strings.Cut(pattern, "{hold_id}")
 		return g.texts["hold_path"](g) + below
+	}
+	if strings.HasSuffix(pattern, "/change-plan/scheduled") && !g.bad() {
+		return g.texts["scheduled_path"](g)
+	}
+	if strings.HasSuffix(pattern, "/charge") && !g.bad() {
+		return g.texts["charge_path"](g)
 	}
 	if strings.HasSuffix(pattern, "/auto-top-up") && !g.bad() {
 		return g.texts["rule_path"](g)

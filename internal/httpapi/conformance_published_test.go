@@ -26,6 +26,7 @@ var publishedFile = os.Getenv("BILLFOLD_PUBLISHED_OPENAPI")
 var publishedOperations = []string{
 	"list_customers", "create_customer", "get_customer_handler", "patch_customer",
 	"get_customer_wallets", "get_customer_wallet_transactions", "create_customer_ledger_entry",
+	"create_customer_portal_session",
 	"list_webhooks", "create_webhook", "get_webhook", "patch_webhook", "delete_webhook", "get_webhook_secret",
 	"get_webhook_headers", "patch_webhook_headers",
 	"list_products_handler", "create_product", "get_product_handler", "patch_product", "delete_product", "undelete_product",

@@ -43,7 +43,7 @@ func TestRoutesAreTheContract(t *testing.T) {
 	}
 	for _, operation := range contract.Operations() {
 		name := operation.Method + " " + operation.Path
-		if open := operation.Spec.Security != nil; open != public[name] {
+		if open := operation.Open(); open != public[name] {
 			t.Errorf("%s: the document says public %t, the server %t", name, open, public[name])
 		}
 	}
@@ -89,6 +89,11 @@ type visited struct {
 	invoice         string // the same
 	paid            string // a payment that was made
 	refund          string
+	session         string // a token of the customer
+	plan            string // a product that is subscribed to
+	subscription    string // to it
+	charged         string // one on demand
+	used            string // a payment method of the second
 }
 
 // TestEveryDeclaredStatusIsMet shows that the document promises nothing that
@@ -104,7 +109,7 @@ func TestEveryDeclaredStatusIsMet(t *testing.T) {
 		patient:   newVisited(t, contract, rigOptions{}),
 		impatient: newVisited(t, contract, impatient),
 		limited: newVisited(t, contract, rigOptions{config: func(c *httpapi.Config) {
-			c.Limits.Rate = httpapi.Rate{Requests: 24, Window: time.Hour} // newVisited uses them up
+			c.Limits.Rate = httpapi.Rate{Requests: 29, Window: time.Hour} // newVisited uses them up
 		}}),
 	}
 	for _, operation := range contract.Operations() {
@@ -174,7 +179,27 @@ func newVisited(t *testing.T, contract *apitest.Contract, options rigOptions) *v
 	v.paid = v.must(200, v.write, "POST", "/payments", byCard)["payment_id"].(string)
 	refund := v.must(200, v.write, "POST", "/refunds", `{"payment_id":"`+v.paid+`","amount":1,"destination":"wallet"}`)
 	v.refund = refund["refund_id"].(string)
+	v.session = v.rig.session(v.write, v.customer)
+	v.plan = v.rig.plan(v.write)
+	v.subscription = v.rig.subscribe(v.write, v.friend, v.plan, `,"payment_method_id":"pm_sandbox_ok"`)
+	v.used = v.must(200, v.write, "POST", methodsOf(v.customer), `{"token":"pm_sandbox_ok"}`)["payment_method_id"].(string)
+	v.charged = v.rig.subscribe(v.write, v.customer, v.plan, mandateOnly+`,"payment_method_id":"`+v.used+`"`)
 	return v
+}
+
+// session lets a customer into the portal, and returns the token.
+func (r *rig) session(key, customer string) string {
+	r.Helper()
+	link := r.must(http.StatusOK, key, "POST", "/customers/"+customer+"/customer-portal/session", "")["link"].(string)
+	return link[strings.LastIndexByte(link, '/')+1:]
+}
+
+// admitted is what an operation is asked with.
+func (v *visited) admitted(operation *apitest.Operation) string {
+	if strings.HasPrefix(operation.Path, "/customer-portal/") {
+		return v.session
+	}
+	return v.write
 }
 
 // product makes a product.
@@ -214,7 +239,11 @@ func transfersOf(customer string) string { return "/customers/" + customer + "/w
 // path fills the ids of the server's customer and entry into a path, and adds the
 // parameters without which the operation refuses.
 func (v *visited) path(operation *apitest.Operation) string {
-	return strings.NewReplacer("{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
+	subscription := v.subscription
+	if operation.ID == "create_subscription_charge" {
+		subscription = v.charged
+	}
+	return strings.NewReplacer("{subscription_id}", subscription, "{customer_id}", v.customer, "{entry_id}", v.entry, "{transfer_id}", v.transfer, "{hold_id}", v.hold,
 		"{id}", v.product, "{webhook_id}", v.webhook, "{event_id}", v.event, "{currency}", "USD", "{lot_seq}", v.moved,
 		"{payment_method_id}", v.method, "{payment_id}", v.payment, "{invoice_id}", v.invoice, "{refund_id}", v.refund).Replace(operation.Path) +
 		requiredQuery(operation.Method+" "+operation.Path)
@@ -232,6 +261,16 @@ func requiredQuery(route string) string {
 func (v *visited) body(operation *apitest.Operation) string {
 	if operation.Request == nil {
 		return ""
+	}
+	if body := map[string]string{
+		"create_subscription":                subscribeBody(v.customer, v.plan, `,"payment_method_id":"pm_sandbox_ok"`),
+		"patch_subscription":                 `{"metadata":{"a":1}}`,
+		"create_subscription_charge":         `{"product_price":500}`,
+		"change_subscription_plan":           planBody(v.plan, ""),
+		"preview_subscription_plan":          planBody(v.plan, ""),
+		"update_subscription_payment_method": `{"type":"existing","payment_method_id":"pm_sandbox_ok"}`,
+	}[operation.ID]; body != "" {
+		return body
 	}
 	body := jsonObject(validBodies[kindOf(operation.Method+" "+operation.Path)])
 	return strings.NewReplacer("«cus»", v.customer, "«friend»", v.friend, "«thing»", v.product, "«paid»", v.paid).Replace(body)
@@ -291,34 +330,52 @@ func (v *visited) ruled(path string, status int) {
 	}
 }
 
+// scheduled has a change of plan wait, where an operation takes it back or is refused for
+// it, and returns what ends that.
+func (v *visited) scheduled(operation *apitest.Operation, status int) (end func()) {
+	change := "/subscriptions/" + v.subscription + "/change-plan"
+	plans := operation.ID == "change_subscription_plan" || operation.ID == "preview_subscription_plan"
+	takesBack := operation.ID == "cancel_scheduled_plan_change" && status == http.StatusNoContent
+	if takesBack || plans && status == http.StatusConflict {
+		v.do(v.write, "POST", change, planBody(v.plan, atNext))
+	}
+	if takesBack || !plans || status != http.StatusConflict {
+		return func() {}
+	}
+	return func() { v.do(v.write, "DELETE", change+"/scheduled", "") }
+}
+
+// ended gives what an operation ends another object than the one that others need.
+func (v *visited) ended(operation *apitest.Operation, kind, path string) string {
+	switch {
+	case kind == "N" || kind == "E":
+		return strings.Replace(path, v.hold, v.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
+	case operation.ID == "void_invoice":
+		_, another := v.rig.payment(v.write, v.friend, v.product)
+		return strings.Replace(path, v.invoice, another, 1)
+	case operation.ID == "delete_webhook":
+		another, _ := v.rig.webhook(v.write, v.customer)
+		return strings.Replace(path, v.webhook, another, 1)
+	case operation.ID == "delete_product":
+		return strings.Replace(path, v.product, v.rig.product(v.write), 1)
+	case kind == "M":
+		return strings.TrimSuffix(path, v.moved) + v.lot(v.write, v.customer)
+	}
+	return path
+}
+
 // provoke makes an operation answer with a status.
 func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	v.Helper()
-	at, key := v.patient, v.patient.write
+	at, key := v.patient, v.patient.admitted(operation)
 	path, body := at.path(operation), at.body(operation)
 	kind := kindOf(operation.Method + " " + operation.Path)
-	bulk := kind == "K"
 	var headers []string
 	at.ruled(path, status)
+	defer at.scheduled(operation, status)()
 	switch status {
 	case http.StatusOK:
-		if kind == "N" || kind == "E" { // what it ends is not there for the next
-			path = strings.Replace(path, at.hold, at.holding(`"amount":1,"currency":"USD",`+heldUntil), 1)
-		}
-		if operation.ID == "void_invoice" { // which others want to see open
-			_, another := at.rig.payment(at.write, at.friend, at.product)
-			path = strings.Replace(path, at.invoice, another, 1)
-		}
-		if operation.ID == "delete_webhook" {
-			another, _ := at.rig.webhook(at.write, at.customer)
-			path = strings.Replace(path, at.webhook, another, 1)
-		}
-		if operation.ID == "delete_product" {
-			path = strings.Replace(path, at.product, at.rig.product(at.write), 1)
-		}
-		if kind == "M" {
-			path = strings.TrimSuffix(path, at.moved) + at.lot(at.write, at.customer)
-		}
+		path = at.ended(operation, kind, path)
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
 		body = at.refusedBody(kind, status)
 	case http.StatusUnauthorized:
@@ -330,18 +387,23 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 		body = strings.NewReplacer(at.customer, "cus_TV52uJWWXt2yIoBBxpjaa", at.paid, "pay_TV52uJWWXt2yIoBBxpjaa").Replace(body)
 	case http.StatusGone:
 		path = strings.Replace(path, at.product, at.gone, 1)
-		body = strings.Replace(body, at.product, at.gone, 1)
+		body = strings.NewReplacer(at.product, at.gone, at.plan, at.gone).Replace(body)
 	case http.StatusRequestTimeout:
 		v.impatient.dawdle(operation)
 		return
 	case http.StatusConflict:
-		body = at.repeatedBody(kind)
+		if !strings.Contains(path, "/change-plan") {
+			body = at.repeatedBody(kind)
+		}
+		if operation.ID == "delete_customer_payment_method" {
+			path, body = strings.Replace(path, at.method, at.used, 1), ""
+		}
 		if kind == "E" {
 			path = strings.Replace(path, at.hold, at.finished, 1)
 		}
 	case http.StatusRequestEntityTooLarge:
 		body += strings.Repeat(" ", httpapi.BodyMaxDefault+1)
-		if bulk {
+		if kind == "K" {
 			body += strings.Repeat(" ", 32<<20)
 		}
 	case http.StatusUnsupportedMediaType:
@@ -349,7 +411,8 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	case http.StatusUnprocessableEntity:
 		path = strings.Split(path, "?")[0] + "?surely_unknown=1"
 	case http.StatusTooManyRequests:
-		at, key, path = v.limited, v.limited.write, v.limited.path(operation)
+		at = v.limited
+		key, path = at.usedUp(operation)
 	case http.StatusInternalServerError:
 		at.fails(errors.New(canarySecret))
 	case http.StatusServiceUnavailable:
@@ -363,11 +426,22 @@ func (v *visitor) provoke(operation *apitest.Operation, status int) {
 	at.ready.Store(true)
 }
 
+// usedUp is what an operation is asked with of which no more requests are left.
+func (v *visited) usedUp(operation *apitest.Operation) (key, path string) {
+	key, path = v.admitted(operation), v.path(operation)
+	for range 29 {
+		if key == v.session { // of which nothing was used yet
+			v.do(key, operation.Method, path, "")
+		}
+	}
+	return key, path
+}
+
 // unknown replaces the ids of objects by those of none.
 func (v *visited) unknown() *strings.Replacer {
 	return strings.NewReplacer(v.customer, "cus_TV52uJWWXt2yIoBBxpjaa", v.webhook, "whk_TV52uJWWXt2yIoBBxpjaa",
 		v.product, "pdt_TV52uJWWXt2yIoBBxpjaa", v.payment, "pay_TV52uJWWXt2yIoBBxpjaa", v.invoice, "inv_TV52uJWWXt2yIoBBxpjaa",
-		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa")
+		v.refund, "ref_TV52uJWWXt2yIoBBxpjaa", v.subscription, "sub_TV52uJWWXt2yIoBBxpjaa", v.charged, "sub_TV52uJWWXt2yIoBBxpjaa")
 }
 
 // fails makes everything that the server asks of its store fail.
@@ -397,7 +471,7 @@ func TestOptions(t *testing.T) {
 	for _, operation := range r.contracts[0].Operations() {
 		path := strings.NewReplacer("{customer_id}", "cus_TV52uJWWXt2yIoBBxpjaa", "{entry_id}", "cwt_TV52uJWWXt2yIoBBxpjaa", "{transfer_id}", "trf_TV52uJWWXt2yIoBBxpjaa", "{hold_id}", "hld_TV52uJWWXt2yIoBBxpjaa",
 			"{id}", "pdt_TV52uJWWXt2yIoBBxpjaa", "{webhook_id}", "whk_TV52uJWWXt2yIoBBxpjaa", "{event_id}", "evt_cwt_TV52uJWWXt2yIoBBxpjaa", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
+			"{payment_method_id}", "pm_TV52uJWWXt2yIoBBxpjaa", "{payment_id}", "pay_TV52uJWWXt2yIoBBxpjaa", "{invoice_id}", "inv_TV52uJWWXt2yIoBBxpjaa", "{refund_id}", "ref_TV52uJWWXt2yIoBBxpjaa", "{subscription_id}", "sub_TV52uJWWXt2yIoBBxpjaa").Replace(operation.Path)
 		for _, key := range []string{key, ""} {
 			// The client compares Allow with the document.
 			if status, _, body := r.do(key, "OPTIONS", path, ""); status != http.StatusNoContent || len(body) > 0 {

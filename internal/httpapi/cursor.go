@@ -24,14 +24,18 @@ const cursorMax = 192
 // secretMin is the shortest secret that cursors may rest on.
 const secretMin = 16
 
-func newSealer(secret []byte, old ...[]byte) (*sealer, error) {
+// cursorUse is what of the secret cursors have.
+const cursorUse = "billfold.cursor.v1\x00"
+
+// newSealer returns what seals for one use of the secret.
+func newSealer(use string, secret []byte, old ...[]byte) (*sealer, error) {
 	s := &sealer{}
 	var err error
-	if s.aead, err = cursorKey(secret); err != nil {
+	if s.aead, err = sealingKey(use, secret); err != nil {
 		return nil, err
 	}
 	for _, secret := range old {
-		aead, err := cursorKey(secret)
+		aead, err := sealingKey(use, secret)
 		if err != nil {
 			return nil, err
 		}
@@ -40,12 +44,12 @@ func newSealer(secret []byte, old ...[]byte) (*sealer, error) {
 	return s, nil
 }
 
-func cursorKey(secret []byte) (cipher.AEAD, error) {
+func sealingKey(use string, secret []byte) (cipher.AEAD, error) {
 	if len(secret) < secretMin {
 		return nil, errors.New("the secret that seals cursors must have 16 bytes or more")
 	}
 	// A key of its own for each use of the secret.
-	key := sha256.Sum256(append([]byte("billfold.cursor.v1\x00"), secret...))
+	key := sha256.Sum256(append([]byte(use), secret...))
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
@@ -81,9 +85,17 @@ func (s *sealer) open(cursor, bound string) (before int64, err error) {
 
 // openText is open for a place that is a text.
 func (s *sealer) openText(cursor, bound string) (before string, err error) {
+	if len(cursor) > cursorMax {
+		return "", errInvalidCursor
+	}
+	return s.unseal(cursor, bound)
+}
+
+// unseal is openText for a text of any length.
+func (s *sealer) unseal(cursor, bound string) (text string, err error) {
 	// The decoder passes over line feeds, which would let one cursor be written
 	// in many ways.
-	if len(cursor) > cursorMax || strings.ContainsAny(cursor, "\r\n") {
+	if strings.ContainsAny(cursor, "\r\n") {
 		return "", errInvalidCursor
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)

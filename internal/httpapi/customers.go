@@ -12,8 +12,8 @@ import (
 )
 
 // The fields of the customer requests. To create one, the first two are
-// required; create_new_customer is not a field of an update.
-var customerFields = []string{"email", "name", "phone_number", "metadata", "create_new_customer"}
+// required; the last two are not fields of an update.
+var customerFields = []string{"email", "name", "phone_number", "metadata", "create_new_customer", "test_clock"}
 
 const (
 	customerEmail = iota
@@ -21,6 +21,7 @@ const (
 	customerPhone
 	customerMetadata
 	customerCreateNew
+	customerClock
 	customerRequired = customerName + 1
 )
 
@@ -37,7 +38,8 @@ const (
 // customerUpdate is what a request says about a customer; nil is nothing.
 type customerUpdate struct {
 	email, name, phone, metadata *string
-	reuse                        bool // the newest customer with this e-mail will do
+	reuse                        bool   // the newest customer with this e-mail will do
+	clock                        string // id of a test clock, empty for none
 }
 
 func (c *call) decodeCustomer(names []string, required int) (customerUpdate, error) {
@@ -71,6 +73,9 @@ func (c *call) decodeCustomer(names []string, required int) (customerUpdate, err
 			return update, err
 		}
 		update.reuse = given && !createNew
+		if update.clock, _, err = f.text(customerClock); err != nil {
+			return update, err
+		}
 	}
 	return update, nil
 }
@@ -116,6 +121,10 @@ func (u *customerUpdate) fingerprint() ledger.Fingerprint {
 	}
 	if u.reuse {
 		b = append(b, 1)
+	}
+	if u.clock != "" {
+		b = append(b, 2)
+		b = append(b, u.clock...)
 	}
 	sum := sha256.Sum256(b)
 	return ledger.Fingerprint(sum[:len(ledger.Fingerprint{})])
@@ -191,6 +200,11 @@ func (s *Server) handleCustomerCreate(c *call) error {
 	}
 	if once == nil {
 		once = s.onceResent(c, c.route.label, fingerprint)
+	}
+	if update.clock != "" {
+		if err := s.attach(c, &customer, update.clock); err != nil {
+			return err
+		}
 	}
 	if update.reuse {
 		return s.findOrCreate(c, customer, once)

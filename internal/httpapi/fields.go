@@ -8,7 +8,7 @@ import (
 )
 
 // fieldsMax is how many members a request may know.
-const fieldsMax = 20
+const fieldsMax = 26
 
 // fields holds the members of a request's body by their place in the list of
 // names that the request knows.

@@ -19,6 +19,7 @@ type invoiceItem struct {
 	Currency     money.Currency  `json:"currency"`
 	Total        money.Amount    `json:"total_amount"`
 	Wallet       money.Amount    `json:"wallet_amount"`
+	Lots         *walletParts    `json:"wallet_parts"`
 	Card         money.Amount    `json:"card_amount"`
 	Surplus      money.Amount    `json:"credited_amount"`
 	Lines        []invoiceLine   `json:"lines"`
@@ -32,6 +33,12 @@ type invoiceItem struct {
 	Metadata     json.RawMessage `json:"metadata"`
 	CreatedAt    collect.Time    `json:"created_at"`
 	UpdatedAt    collect.Time    `json:"updated_at"`
+}
+
+// walletParts are what the wallet has paid, by the kind of money in the lots that it took.
+type walletParts struct {
+	Paid        money.Amount `json:"paid"`
+	Promotional money.Amount `json:"promotional"`
 }
 
 type invoiceLine struct {
@@ -59,6 +66,9 @@ func invoiceOf(i *collect.Invoice) invoiceItem {
 		Lines: []invoiceLine{}, Tries: c.Tries, Attempts: []attemptItem{}, VoidAsked: c.VoidAsked,
 		DueAt: dueTime(c.DueAt, c.State), Subscription: optional(i.SubscriptionID), MethodID: optional(i.MethodID), Billing: i.Billing,
 		Metadata: i.Metadata, CreatedAt: collect.Time(i.CreatedAt), UpdatedAt: collect.Time(i.UpdatedAt),
+	}
+	if i.Debit != "" {
+		item.Lots = &walletParts{Paid: c.Tender.Wallet - i.Promotional, Promotional: i.Promotional}
 	}
 	if len(item.Metadata) == 0 {
 		item.Metadata = json.RawMessage("{}")

@@ -23,7 +23,7 @@ type routeMetrics struct {
 
 // countedStatuses are those that the API gives.
 func countedStatuses() []int {
-	seen := map[int]bool{http.StatusOK: true, http.StatusNoContent: true}
+	seen := map[int]bool{http.StatusOK: true, http.StatusNoContent: true, http.StatusSeeOther: true}
 	for _, answer := range answers {
 		seen[answer.status] = true
 	}

@@ -71,6 +71,8 @@ type paymentRequest struct {
 	Currency   money.Currency  `json:"currency,omitempty"`
 	NoWallet   bool            `json:"no_wallet,omitempty"`
 	Purchase   bool            `json:"purchase,omitempty"`
+	Link       bool            `json:"link,omitempty"`
+	ReturnURL  string          `json:"return_url,omitempty"`
 }
 
 type cartLine struct {
@@ -116,12 +118,18 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := f.notOffered(); err != nil {
+	if err := f.refuseOffers(paymentDiscount); err != nil {
 		return r, err
 	}
 	r.Method, _, _ = f.text(paymentMethod)
 	if r.Method != "" && r.CustomerID == "" {
 		return r, badParameter("payment_method_id", "payment_method_id belongs to a customer; name them by customer_id")
+	}
+	r.Link, _, _ = f.boolean(paymentLink)
+	if r.ReturnURL, _, _ = f.text(paymentReturnURL); r.ReturnURL != "" {
+		if err := collect.ReturnURL(r.ReturnURL); err != nil {
+			return r, err
+		}
 	}
 	currency, _, _ := f.text(paymentCurrency)
 	if r.Currency = money.Currency(currency); currency != "" && !r.Currency.Valid() {
@@ -134,28 +142,6 @@ func (c *call) decodePayment() (r paymentRequest, err error) {
 		r.Metadata = ""
 	}
 	return r, err
-}
-
-// notOffered refuses what the published format has and Billfold does not offer, unless
-// its value says nothing.
-func (f *fields) notOffered() error {
-	for _, index := range []int{paymentLink, paymentForce3DS, paymentRequirePhone, paymentShortLink} {
-		if yes, _, _ := f.boolean(index); yes {
-			return badParameter(f.names[index], "%s is not offered; leave it out or false", f.names[index])
-		}
-	}
-	for _, index := range []int{paymentDiscounts, paymentAllowed} {
-		if f.given(index) && f.values[index].Len() > 0 {
-			return badParameter(f.names[index], "%s is not offered; leave it out or empty", f.names[index])
-		}
-	}
-	if text, _, _ := f.text(paymentDiscount); text != "" {
-		return badParameter("discount_code", "discount_code is not offered; leave it out")
-	}
-	if f.given(paymentAdaptive) {
-		return badParameter(f.names[paymentAdaptive], "%s is not offered; leave it out", f.names[paymentAdaptive])
-	}
-	return nil
 }
 
 var (

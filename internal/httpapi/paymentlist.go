@@ -69,7 +69,7 @@ func (s *Server) handlePaymentList(c *call) error {
 		}
 	}
 	return s.replyInvoices(c, &q, filter, keep, func(i *collect.Invoice, customer *ledger.Customer) any {
-		return i.ListItem(customer)
+		return s.paymentItem(i, customer)
 	})
 }
 
@@ -128,16 +128,25 @@ func (s *Server) replyInvoices(
 	c *call, q *query, filter ledger.ObjectFilter, keep func(*collect.Invoice) bool,
 	show func(*collect.Invoice, *ledger.Customer) any,
 ) error {
+	whose := func(i *collect.Invoice) string { return i.CustomerID }
+	return replyObjects(s, c, q, filter, collect.InvoiceOf, keep, whose, show)
+}
+
+// replyObjects answers with a page of objects that pass the filter and are kept.
+func replyObjects[T any](
+	s *Server, c *call, q *query, filter ledger.ObjectFilter, of func(*ledger.Object) (*T, error), keep func(*T) bool,
+	customerOf func(*T) string, show func(*T, *ledger.Customer) any,
+) error {
 	bound := c.bound()
 	page, err := s.objectPage(c, q, bound)
 	if err != nil {
 		return err
 	}
-	var found []*collect.Invoice
+	var found []*T
 	next := ""
 	if filter.CustomerID == "" || isID(filter.CustomerID, "cus_") { // what is no id is nobody's
 		err = s.inTurn(c, keep != nil || page.Skip > walkSkip, func() (err error) {
-			found, next, err = findObjects(c.r.Context(), s.book.Store(), c.tenant(), filter, page, collect.InvoiceOf, keep)
+			found, next, err = findObjects(c.r.Context(), s.book.Store(), c.tenant(), filter, page, of, keep)
 			return err
 		})
 	}
@@ -146,17 +155,17 @@ func (s *Server) replyInvoices(
 	}
 	customers := map[string]*ledger.Customer{}
 	out := append(c.scratch.out[:0], `{"items":[`...)
-	for n, invoice := range found {
-		customer := customers[invoice.CustomerID]
+	for n, object := range found {
+		customer := customers[customerOf(object)]
 		if customer == nil {
-			read, err := s.book.Store().Customer(c.r.Context(), c.tenant(), invoice.CustomerID)
+			read, err := s.book.Store().Customer(c.r.Context(), c.tenant(), customerOf(object))
 			if err != nil {
 				return err
 			}
 			customer = &read
-			customers[invoice.CustomerID] = customer
+			customers[customerOf(object)] = customer
 		}
-		text, err := json.Marshal(show(invoice, customer))
+		text, err := json.Marshal(show(object, customer))
 		if err != nil {
 			return err
 		}
@@ -245,8 +254,12 @@ func (s *Server) handlePayment(c *call) error {
 		return err
 	}
 	payment := invoice.Payment(&customer)
+	payment.PaymentListItem = s.paymentItem(invoice, &customer)
 	if payment.Refunds, err = s.collector.RefundsOf(c.r.Context(), invoice); err != nil {
 		return err
+	}
+	if at, link := s.linkOf(invoice); link != "" && !at.IsZero() {
+		payment.Link = &link
 	}
 	return c.replyJSON(payment)
 }

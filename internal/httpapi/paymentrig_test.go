@@ -63,6 +63,31 @@ func (r *rig) thingFor(tenant ledger.Tenant, price money.Amount) string {
 	return newProduct(r, r.directory, r.stores.Products, tenant, price, false)
 }
 
+// planPrice is one that is paid each month.
+const planPrice = `{"type":"recurring_price","currency":"USD","price":500,"discount":0,"purchasing_power_parity":false,` +
+	`"payment_frequency_count":1,"payment_frequency_interval":"Month","subscription_period_count":9,"subscription_period_interval":"Year"}`
+
+// planBody asks for a change of plan that costs nothing at once.
+func planBody(product, more string) string {
+	return `{"product_id":"` + product + `","quantity":2,"proration_billing_mode":"do_not_bill"` + more + `}`
+}
+
+const atNext = `,"effective_at":"next_billing_date"`
+
+const mandateOnly = `,"on_demand":{"mandate_only":true}`
+
+// plan makes a product that is subscribed to.
+func (r *rig) plan(key string) string {
+	r.Helper()
+	return r.must(200, key, "POST", "/products", `{"name":"A plan","tax_category":"saas","price":`+planPrice+`}`)["product_id"].(string)
+}
+
+// subscribe makes a subscription.
+func (r *rig) subscribe(key, customer, plan, more string) string {
+	r.Helper()
+	return r.must(200, key, "POST", "/subscriptions", subscribeBody(customer, plan, more))["subscription_id"].(string)
+}
+
 // payment asks for a payment that neither wallet nor card pays, so that it waits.
 func (r *rig) payment(key, customer, product string) (id, invoice string) {
 	r.Helper()
@@ -82,5 +107,13 @@ func (f *badInput) sell(tenant ledger.Tenant, key string) {
 	back := f.must(200, key, "POST", "/payments", body)["payment_id"].(string)
 	f.must(200, key, "POST", "/refunds", `{"payment_id":"`+back+`"}`)
 	f.names["given back"] = back
+	f.names["plan"] = f.plan(key)
+	byCard := `,"payment_method_id":"pm_sandbox_ok"`
+	f.names["sub"] = f.subscribe(key, f.names["poor"], f.names["plan"], byCard)
+	f.names["demand"] = f.subscribe(key, f.names["poor"], f.names["plan"], mandateOnly+byCard)
+	f.names["ended"] = f.subscribe(key, f.names["poor"], f.names["plan"], mandateOnly)
+	f.must(200, key, "PATCH", "/subscriptions/"+f.names["ended"], `{"status":"cancelled"}`)
+	f.names["waiting"] = f.subscribe(key, f.customer(key, "slow"), f.names["plan"], mandateOnly+`,"payment_method_id":"pm_sandbox_processing"`)
+	f.must(200, key, "POST", "/subscriptions/"+f.names["waiting"]+"/charge", `{"product_price":500}`)
 	f.names["unpaid"], _ = f.payment(key, f.customer(key, "penniless"), f.names["thing"])
 }

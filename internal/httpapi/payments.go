@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
@@ -54,8 +53,8 @@ func (s *Server) handlePaymentCreate(c *call) error {
 		return errKeyRequired
 	}
 	if c.keyed {
-		fingerprint := request.fingerprint()
-		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(fingerprint[:])}
+		p.print = request.fingerprint()
+		p.kept = &collect.Request{Route: c.route.label, Key: key, Fingerprint: hex.EncodeToString(p.print[:])}
 		if done, err := p.replay(); done || err != nil {
 			return err
 		}
@@ -75,6 +74,7 @@ type payment struct {
 	call    *call
 	request *paymentRequest
 	kept    *collect.Request // nil: it has no idempotency key
+	print   ledger.Fingerprint
 
 	customer ledger.Customer // without an id: it is to be made
 	invoice  collect.Invoice
@@ -95,25 +95,31 @@ func (p *payment) replay() (bool, error) {
 		return false, ledger.KeyReused(at)
 	}
 	p.call.w.Header()["Idempotency-Replayed"] = headerTrue
-	p.call.reply(http.StatusOK, append(p.call.scratch.out[:0], found.Answer...))
-	return true, nil
+	return true, p.server.replyCreated(p.call, found.Answer, p.request.Link)
+}
+
+// findCustomer finds the newest customer with the e-mail address, where the request names
+// nobody by an id.
+func (p *payment) findCustomer() error {
+	if p.customer.ID != "" {
+		return nil
+	}
+	filter := ledger.CustomerFilter{Email: p.request.Email}
+	found, err := p.server.book.Store().Customers(p.ctx(), p.call.tenant(), filter, ledger.Page{Limit: 1})
+	if err == nil && len(found.Customers) > 0 {
+		p.customer = found.Customers[0]
+	}
+	return err
 }
 
 // prepare makes of the request an invoice that is not kept yet, or refuses it.
 func (p *payment) prepare() error {
-	if p.customer.ID == "" {
-		filter := ledger.CustomerFilter{Email: p.request.Email}
-		found, err := p.server.book.Store().Customers(p.ctx(), p.call.tenant(), filter, ledger.Page{Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(found.Customers) > 0 {
-			p.customer = found.Customers[0]
-		}
+	if err := p.findCustomer(); err != nil {
+		return err
 	}
 	p.invoice = collect.Invoice{
 		Tenant: p.call.tenant(), Reason: collect.ForPayment, Billing: p.request.Billing,
-		Metadata: json.RawMessage(p.request.Metadata), DefaultAlerts: p.call.settings.Alerts,
+		Metadata: json.RawMessage(p.request.Metadata), DefaultAlerts: p.call.settings.Alerts, ReturnURL: p.request.ReturnURL,
 	}
 	if err := p.products(); err != nil {
 		return err
@@ -226,19 +232,13 @@ func (p *payment) use(method collect.Method) {
 func (p *payment) payable() error {
 	c := &p.invoice.Collection
 	var available money.Amount
+	var err error
 	if p.customer.ID != "" {
-		now := p.server.book.Now()
-		list, err := p.server.book.Store().Wallets(p.ctx(), p.call.tenant(), p.customer.ID, now)
-		if err != nil {
+		if available, err = p.server.collector.Available(p.ctx(), p.call.tenant(), p.customer.ID, c.Currency); err != nil {
 			return err
 		}
-		for i := range list.Wallets {
-			if list.Wallets[i].Currency == c.Currency {
-				available = list.Wallets[i].Available(list.Chain.At(now))
-			}
-		}
 	}
-	_, err := billing.PlanTender(c.Total, available, c.Policy.Tender)
+	_, err = billing.PlanTender(c.Total, available, c.Policy.Tender)
 	return err
 }
 
@@ -257,7 +257,7 @@ func (p *payment) claim() error {
 	var once *ledger.Once
 	if p.kept != nil {
 		once = &ledger.Once{
-			Tenant: p.call.tenant(), Route: p.kept.Route, Key: p.kept.Key, Fingerprint: p.request.fingerprint(),
+			Tenant: p.call.tenant(), Route: p.kept.Route, Key: p.kept.Key, Fingerprint: p.print,
 			At: p.server.book.Now(),
 			Answer: func(customer ledger.Customer) []byte {
 				text, _ := json.Marshal(claimed{customer.ID, id}) // two texts
@@ -330,11 +330,9 @@ func (p *payment) carryOut() error {
 		if p.replayed {
 			c.w.Header()["Idempotency-Replayed"] = headerTrue
 		}
-		c.reply(http.StatusOK, append(c.scratch.out[:0], found.Answer...))
-		return nil
+		return s.replyCreated(c, found.Answer, p.request.Link)
 	}
-	c.reply(http.StatusOK, append(c.scratch.out[:0], paymentAnswer(p.request.Cart)(&p.invoice, &p.customer)...))
-	return nil
+	return s.replyCreated(c, paymentAnswer(p.request.Cart)(&p.invoice, &p.customer), p.request.Link)
 }
 
 // goOn has an invoice go on until it waits for something, or for as long as a request may
@@ -363,14 +361,14 @@ func paymentAnswer(cart []cartLine) func(*collect.Invoice, *ledger.Customer) []b
 		text, _ := json.Marshal(struct { // texts and numbers
 			PaymentID    string           `json:"payment_id"`
 			ClientSecret string           `json:"client_secret"`
+			ExpiresOn    *string          `json:"expires_on"`
+			Link         *string          `json:"payment_link"`
 			Customer     collect.Customer `json:"customer"`
 			Metadata     json.RawMessage  `json:"metadata"`
 			Total        money.Amount     `json:"total_amount"`
 			Cart         []cartLine       `json:"product_cart"`
 			DiscountID   *string          `json:"discount_id"`
 			DiscountIDs  *string          `json:"discount_ids"`
-			ExpiresOn    *string          `json:"expires_on"`
-			Link         *string          `json:"payment_link"`
 		}{
 			PaymentID: i.PaymentID(), Customer: collect.CustomerOf(customer), Metadata: metadata, Total: i.Collection.Total, Cart: cart,
 		})

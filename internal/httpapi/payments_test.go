@@ -45,9 +45,9 @@ type shop struct {
 	customer string
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T, change ...func(*httpapi.Config)) *shop {
 	s := &shop{shelf: &shelf{products: map[string]catalog.Product{}}}
-	s.house = newHouse(t, func(c *httpapi.Config) { c.Products = s.shelf })
+	s.house = newHouse(t, append(change, func(c *httpapi.Config) { c.Products = s.shelf })...)
 	tenant := ledger.Tenant{BusinessID: s.business.Business.ID, Mode: ledger.Test}
 	s.shelf.put(tenant, "pdt_tenner00", billing.Price{Amount: 1000})
 	s.shelf.put(tenant, "pdt_rupees00", billing.Price{Amount: 1000, Currency: "INR"})
@@ -159,8 +159,8 @@ func TestPaymentsRefused(t *testing.T) {
 		{"pdt_cheap000", "", 422, "REQUEST_AMOUNT_BELOW_MINIMUM"},
 		{"pdt_tenner00", `,"payment_method_id":"pm_of_nobody00"`, 404, "NOT_FOUND"},
 		{"pdt_tenner00", `,"payment_method_id":"card"`, 404, "NOT_FOUND"},
-		{"pdt_tenner00", `,"payment_link":true`, 422, "INVALID_REQUEST_PARAMETERS"},
-		{"pdt_tenner00", `,"discount_codes":["TEN"]`, 422, "INVALID_REQUEST_PARAMETERS"},
+		{"pdt_tenner00", `,"return_url":"https://a@b.example/"`, 422, "INVALID_RETURN_URL"},
+		{"pdt_tenner00", `,"discount_codes":["TEN"]`, 422, "NOT_OFFERED"},
 		{"pdt_tenner00", `,"billing_currency":"INR"`, 422, "INVALID_REQUEST_PARAMETERS"},
 		{"pdt_tenner00", `,"billing_currency":"XXX"`, 422, "UNSUPPORTED_CURRENCY"},
 	} {

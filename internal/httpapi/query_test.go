@@ -43,7 +43,7 @@ func FuzzQuery(f *testing.F) {
 
 func newTestSealer(t testing.TB) *sealer {
 	t.Helper()
-	s, err := newSealer([]byte("0123456789abcdef"))
+	s, err := newSealer(cursorUse, []byte("0123456789abcdef"))
 	if err != nil {
 		t.Fatalf("make a sealer: got error %v, want none", err)
 	}
@@ -69,14 +69,14 @@ func TestCursorsOpenWhereTheyBelong(t *testing.T) {
 			t.Errorf("a cursor to %d: got no error, want one", before)
 		}
 	}
-	other, err := newSealer([]byte("fedcba9876543210"))
+	other, err := newSealer(cursorUse, []byte("fedcba9876543210"))
 	if err != nil {
 		t.Fatalf("make a sealer: got error %v, want none", err)
 	}
 	if _, err := other.open(s.seal(1, "x"), "x"); err == nil {
 		t.Errorf("a cursor of another secret: got no error, want one")
 	}
-	if other, err = newSealer([]byte("fedcba9876543210"), []byte("0123456789abcdef")); err != nil {
+	if other, err = newSealer(cursorUse, []byte("fedcba9876543210"), []byte("0123456789abcdef")); err != nil {
 		t.Fatalf("make a sealer: got error %v, want none", err)
 	}
 	if got, err := other.open(s.seal(1, "x"), "x"); err != nil || got != 1 {

@@ -11,10 +11,12 @@ import (
 type permission uint8
 
 const (
-	public permission = iota + 1 // anybody, without a key
-	read                         // a read or write key
-	write                        // a write key
-	owner                        // whoever may open the admin socket
+	public   permission = iota + 1 // anybody, without a key
+	read                           // a read or write key
+	write                          // a write key
+	owner                          // whoever may open the admin socket
+	customer                       // a customer with a session of the portal
+	reader                         // an API key, a session of the portal, or whoever has the link
 )
 
 // route is one method on one path.
@@ -77,7 +79,18 @@ func apiRoutes() []*route {
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, handle: (*Server).handleAutoTopUpDrop},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/payment-methods", access: read, handle: (*Server).handleMethodList},
 		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods", access: write, body: true, handle: (*Server).handleMethodCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods/setup", access: write, body: true, handle: (*Server).handleSetupCreate},
 		{method: http.MethodDelete, pattern: "/customers/{customer_id}/payment-methods/{payment_method_id}", access: write, handle: (*Server).handleMethodDelete},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/customer-portal/session", access: write, body: true, handle: (*Server).handlePortalSession},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/customer-portal/session", access: write, handle: (*Server).handlePortalRevoke},
+		{method: http.MethodGet, pattern: "/customer-portal/business", access: customer, handle: (*Server).handlePortalBusiness},
+		{method: http.MethodGet, pattern: "/customer-portal/profile", access: customer, handle: (*Server).handlePortalProfile},
+		{method: http.MethodGet, pattern: "/customer-portal/wallets", access: customer, handle: (*Server).handlePortalWallets},
+		{method: http.MethodGet, pattern: "/customer-portal/wallets/ledger-entries", access: customer, handle: (*Server).handlePortalEntries},
+		{method: http.MethodGet, pattern: "/customer-portal/payments", access: customer, handle: (*Server).handlePortalPayments},
+		{method: http.MethodGet, pattern: "/customer-portal/refunds", access: customer, handle: (*Server).handlePortalRefunds},
+		{method: http.MethodGet, pattern: "/customer-portal/subscriptions", access: customer, handle: (*Server).handlePortalSubscriptions},
+		{method: http.MethodGet, pattern: "/customer-portal/payment-methods", access: customer, handle: (*Server).handlePortalMethods},
 		{method: http.MethodGet, pattern: "/payments", access: read, handle: (*Server).handlePaymentList},
 		{method: http.MethodPost, pattern: "/payments", access: write, money: true, body: true, handle: (*Server).handlePaymentCreate},
 		{method: http.MethodGet, pattern: "/payments/{payment_id}", access: read, handle: (*Server).handlePayment},
@@ -85,8 +98,22 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/refunds", access: read, handle: (*Server).handleRefundList},
 		{method: http.MethodPost, pattern: "/refunds", access: write, money: true, body: true, handle: (*Server).handleRefundCreate},
 		{method: http.MethodGet, pattern: "/refunds/{refund_id}", access: read, handle: (*Server).handleRefund},
+		{method: http.MethodGet, pattern: "/subscriptions", access: read, handle: (*Server).handleSubscriptionList},
+		{method: http.MethodPost, pattern: "/subscriptions", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCreate},
+		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}", access: read, handle: (*Server).handleSubscription},
+		{method: http.MethodPatch, pattern: "/subscriptions/{subscription_id}", access: write, body: true, handle: (*Server).handleSubscriptionUpdate},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/charge", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCharge},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan", access: write, money: true, body: true, handle: (*Server).handlePlanChange},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan/preview", access: write, body: true, handle: (*Server).handlePlanPreview},
+		{method: http.MethodDelete, pattern: "/subscriptions/{subscription_id}/change-plan/scheduled", access: write, handle: (*Server).handlePlanCancel},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/update-payment-method", access: write, body: true, handle: (*Server).handleSubscriptionMethod},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/retry", access: write, body: true, handle: (*Server).handleSubscriptionRetry},
+		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}/usage-history", access: read, handle: (*Server).handleUsageHistory},
+		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}/credit-usage", access: read, handle: (*Server).handleCreditUsage},
 		{method: http.MethodGet, pattern: "/invoices", access: read, handle: (*Server).handleInvoiceList},
 		{method: http.MethodGet, pattern: "/invoices/{invoice_id}", access: read, handle: (*Server).handleInvoice},
+		{method: http.MethodGet, pattern: "/invoices/payments/{payment_id}", access: reader, handle: (*Server).handlePaymentPDF},
+		{method: http.MethodGet, pattern: "/invoices/refunds/{refund_id}", access: reader, handle: (*Server).handleRefundPDF},
 		{method: http.MethodPost, pattern: "/invoices/{invoice_id}/void", access: write, body: true, handle: (*Server).handleInvoiceVoid},
 		{method: http.MethodPost, pattern: "/ledger-entries/bulk", access: write, money: true, body: true, bulk: true, handle: (*Server).handleBulk},
 		{method: http.MethodGet, pattern: "/events", access: read, handle: (*Server).handleEventList},
@@ -108,6 +135,11 @@ func apiRoutes() []*route {
 		{method: http.MethodPatch, pattern: "/products/{id}", access: write, body: true, handle: (*Server).handleProductUpdate},
 		{method: http.MethodDelete, pattern: "/products/{id}", access: write, handle: (*Server).handleProductArchive},
 		{method: http.MethodPost, pattern: "/products/{id}/unarchive", access: write, body: true, handle: (*Server).handleProductUnarchive},
+		{method: http.MethodGet, pattern: "/test-clocks", access: read, handle: (*Server).handleClockList},
+		{method: http.MethodPost, pattern: "/test-clocks", access: write, body: true, handle: (*Server).handleClockCreate},
+		{method: http.MethodGet, pattern: "/test-clocks/{test_clock_id}", access: read, handle: (*Server).handleClock},
+		{method: http.MethodDelete, pattern: "/test-clocks/{test_clock_id}", access: write, handle: (*Server).handleClockDelete},
+		{method: http.MethodPost, pattern: "/test-clocks/{test_clock_id}/advance", access: write, body: true, handle: (*Server).handleClockAdvance},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
 		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
 		{method: http.MethodGet, pattern: "/business/audit", access: read, handle: (*Server).handleBusinessAudit},
@@ -117,6 +149,16 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/metrics", access: public, handle: (*Server).handleMetrics},
 		{method: http.MethodGet, pattern: "/openapi.yaml", access: public, handle: (*Server).handleOpenAPIYAML},
 		{method: http.MethodGet, pattern: "/openapi.json", access: public, handle: (*Server).handleOpenAPIJSON},
+	}
+}
+
+// pageRoutes are what people open in a browser. They are no part of the contract.
+func pageRoutes() []*route {
+	return []*route{
+		{method: http.MethodGet, pattern: "/portal", access: public, handle: page((*Server).handlePortal)},
+		{method: http.MethodGet, pattern: "/portal/style.css", access: public, handle: (*Server).handlePortalStyle},
+		{method: http.MethodPost, pattern: "/portal/sign-out", access: public, handle: page((*Server).handlePortalSignOut)},
+		{method: http.MethodGet, pattern: "/portal/{token}", access: public, handle: page((*Server).handlePortalLink)},
 	}
 }
 
@@ -138,13 +180,19 @@ type Route struct {
 	Pattern string
 	Public  bool // needs no key
 	Write   bool // needs a write key
+
+	Customer bool // needs a session of the portal, and takes no key
+	Reader   bool // takes a session of the portal or a link as well as a key
 }
 
 // Routes lists every route of the API.
 func Routes() []Route {
 	var list []Route
 	for _, r := range apiRoutes() {
-		list = append(list, Route{Method: r.method, Pattern: r.pattern, Public: r.access == public, Write: r.access == write})
+		list = append(list, Route{
+			Method: r.method, Pattern: r.pattern, Public: r.access == public, Write: r.access == write,
+			Customer: r.access == customer, Reader: r.access == reader,
+		})
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,10 @@ func TestPermissionsOfRoutes(t *testing.T) {
 	for _, r := range apiRoutes() {
 		want := read
 		switch {
+		case strings.HasPrefix(r.pattern, "/customer-portal/"):
+			want = customer
+		case strings.HasPrefix(r.pattern, "/invoices/payments/"), strings.HasPrefix(r.pattern, "/invoices/refunds/"):
+			want = reader
 		case open[r.pattern]:
 			want = public
 		case r.method != "GET", secretRoutes[r.pattern]:
@@ -52,7 +57,7 @@ func TestPermissionsOfRoutes(t *testing.T) {
 // TestPatternsFitTheRouter keeps the fixed sizes of the router large enough.
 func TestPatternsFitTheRouter(t *testing.T) {
 	t.Parallel()
-	for _, r := range append(apiRoutes(), adminRoutes()...) {
+	for _, r := range slices.Concat(apiRoutes(), pageRoutes(), adminRoutes()) {
 		if got := strings.Count(r.pattern, "{"); got > paramsMax {
 			t.Errorf("%s has %d parameters, more than %d", r.pattern, got, paramsMax)
 		}
@@ -64,6 +69,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"entries": entryListParams, "customers": customerListParams, "lots": lotListParams, "audit": pageParams,
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
+		"session": sessionParams, "portal": portalListParams, "portal's entries": portalEntryParams, "document": documentParams,
 		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams,
 	} {
 		if len(names) > queryMax {

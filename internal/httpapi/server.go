@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -33,6 +35,10 @@ type Config struct {
 	// Collector has payments paid. Nil makes one on the ledger's store, with the sandbox
 	// for test mode.
 	Collector *collect.Collector
+
+	// Links leads customers to the pages on which they pay. Nil makes one under the secrets
+	// below, as of a server on this machine.
+	Links *hosted.Links
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -61,7 +67,15 @@ type Config struct {
 	Metrics *prometheus.Registry
 
 	Limits Limits
+
+	// PublicURL is where customers reach this server, for the links that they are given:
+	// an http or https address without a slash at its end. Empty is where an installation
+	// starts by default.
+	PublicURL string
 }
+
+// publicURLDefault is where an installation is reached that nobody has configured.
+const publicURLDefault = "http://127.0.0.1:8080"
 
 // Limits of what a caller may use. Zero fields have the defaults.
 type Limits struct {
@@ -92,6 +106,7 @@ type Server struct {
 	products  catalog.Store
 	webhooks  *webhook.Endpoints
 	collector *collect.Collector
+	links     *hosted.Links
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -99,9 +114,11 @@ type Server struct {
 	ready     func(context.Context) error
 	limits    Limits
 	startedAt time.Time
+	publicURL string
 
 	router   *router
 	cursors  *sealer
+	tickets  tickets
 	backoff  *access.Backoff
 	rates    *rateLimiter // nil when requests are not limited
 	walks    *walks
@@ -128,7 +145,7 @@ func New(config Config) (*Server, error) {
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
-	return newServer(config, apiRoutes(), "http")
+	return newServer(config, append(apiRoutes(), pageRoutes()...), "http")
 }
 
 // NewAdmin returns the handler of the admin socket. It asks for no key: who may
@@ -147,12 +164,14 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		products:  config.Products,
 		webhooks:  config.Webhooks,
 		collector: config.Collector,
+		links:     config.Links,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
 		version:   config.Version,
 		ready:     config.Ready,
 		limits:    config.Limits,
+		publicURL: cmp.Or(config.PublicURL, publicURLDefault),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -178,13 +197,22 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		config.Secret = make([]byte, 32)
 		crand.Read(config.Secret) // never fails, see crypto/rand
 	}
+	if s.links == nil {
+		var err error
+		if s.links, err = hosted.NewLinks("http://localhost:8080", config.Secret, config.OldSecrets...); err != nil {
+			return nil, err
+		}
+	}
 	registry := config.Metrics
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 	}
 	s.exporter = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	var err error
-	if s.cursors, err = newSealer(config.Secret, config.OldSecrets...); err != nil {
+	if s.cursors, err = newSealer(cursorUse, config.Secret, config.OldSecrets...); err != nil {
+		return nil, err
+	}
+	if s.tickets, err = newTickets(config.Secret, config.OldSecrets...); err != nil {
 		return nil, err
 	}
 	if s.router, err = newRouter(routes); err != nil {
@@ -258,10 +286,21 @@ func (s *Server) serve(c *call) error {
 			return err
 		}
 	}
-	if route.access == read || route.access == write {
-		if err := s.admit(c); err != nil {
-			return err
-		}
+	if err := s.let(c); err != nil {
+		return err
 	}
 	return route.handle(s, c)
+}
+
+// let lets the caller in whom the route is for.
+func (s *Server) let(c *call) error {
+	switch c.route.access {
+	case read, write:
+		return s.admit(c)
+	case customer:
+		return s.admitCustomer(c)
+	case reader:
+		return s.admitReader(c)
+	}
+	return nil
 }

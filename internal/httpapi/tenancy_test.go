@@ -30,6 +30,9 @@ type neighbour struct {
 	method   string // empty in live mode, where there is none
 	payment  string
 	refund   string
+	session  string // a token of the customer
+
+	subscription string
 }
 
 func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour {
@@ -71,7 +74,21 @@ func (h *house) newNeighbour(key func(access.CreatedBusiness) string) neighbour 
 	n.refund = h.send(request{method: "POST", path: "/refunds", key: key(n.business),
 		body: `{"payment_id":"` + paid + `","amount":1,"reason":"` + canary + `"}`}).
 		want(h, http.StatusOK)["refund_id"].(string)
+	n.session = h.session(key(n.business), n.customer)
+	plan := h.send(request{method: "POST", path: "/products", key: key(n.business),
+		body: `{"name":"` + canary + `","tax_category":"saas","price":` + planPrice + `}`}).want(h, http.StatusOK)["product_id"].(string)
+	n.subscription = h.send(request{method: "POST", path: "/subscriptions", key: key(n.business),
+		body: subscribeBody(rich, plan, `,"metadata":{"c":"`+canary+`"},"tax_id":"`+canary+`"`)}).
+		want(h, http.StatusOK)["subscription_id"].(string)
 	return n
+}
+
+// session lets a customer into the portal, and returns the token.
+func (h *house) session(key, customer string) string {
+	h.Helper()
+	made := h.send(request{method: "POST", path: "/customers/" + customer + "/customer-portal/session", key: key}).want(h, http.StatusOK)
+	link := made["link"].(string)
+	return link[strings.LastIndexByte(link, '/')+1:]
 }
 
 // newWebhook makes an endpoint whose every field holds the canary, with one event that
@@ -102,6 +119,13 @@ var acceptedBodies = map[string]string{
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/capture":           `{"amount":1}`,
 	"POST /customers/{customer_id}/wallets/holds/{hold_id}/release":           `{}`,
 	"POST /customers/{customer_id}/payment-methods":                           `{"token":"pm_sandbox_ok"}`,
+	"POST /subscriptions":                                                     subscribeBody("{customer_id}", "pdt_0Tn2lqUn000000bB9wXcP", ""),
+	"PATCH /subscriptions/{subscription_id}":                                  `{"tax_id":"1"}`,
+	"POST /subscriptions/{subscription_id}/charge":                            `{"product_price":100}`,
+	"POST /subscriptions/{subscription_id}/change-plan":                       planBody("pdt_0Tn2lqUn000000bB9wXcP", ""),
+	"POST /subscriptions/{subscription_id}/change-plan/preview":               planBody("pdt_0Tn2lqUn000000bB9wXcP", ""),
+	"POST /subscriptions/{subscription_id}/update-payment-method":             `{"type":"existing","payment_method_id":"pm_sandbox_ok"}`,
+	"POST /customers/{customer_id}/payment-methods/setup":                     `{}`,
 	"POST /refunds": `{"payment_id":"{payment_id}","amount":1,"destination":"wallet"}`,
 	"POST /customers/{customer_id}/wallets/top-ups":               `{"amount":500,"currency":"USD"}`,
 	"PUT /customers/{customer_id}/wallets/{currency}/auto-top-up": autoTopUpBody,
@@ -141,7 +165,12 @@ func TestTenantMatrix(t *testing.T) {
 	h.revoke("revoked")
 	expired := h.newExpiringKey(start.Add(time.Hour))
 	reader := h.newKey("reader", access.Read)
-	h.clock.Move(2 * time.Hour)
+	jane := h.newCustomer()
+	stale := h.session("", jane)
+	h.clock.Move(24 * time.Hour)
+	ended := h.session("", jane)
+	h.send(request{method: "DELETE", path: "/customers/" + jane + "/customer-portal/session"})
+	session := h.session("", jane)
 
 	unauthorized := func(name, key string) caller { return caller{name, key, 401, "UNAUTHORIZED"} }
 	callers := []caller{
@@ -157,19 +186,25 @@ func TestTenantMatrix(t *testing.T) {
 		{"the other mode", theirs.business.LiveKey, 404, "NOT_FOUND"},
 		{"the test mode", live.business.TestKey, 404, "NOT_FOUND"},
 		{"a read key of another business", reader, 404, "NOT_FOUND"},
+		unauthorized("a session that has expired", stale),
+		unauthorized("a session that was ended", ended),
+		unauthorized("a session that is cut", session[:len(session)-1]),
+		{"a session of another customer", session, 401, "UNAUTHORIZED"},
 	}
 	cells := 0
 	for _, route := range httpapi.Routes() {
 		for _, n := range []neighbour{theirs, live} {
 			path := strings.NewReplacer("{customer_id}", n.customer, "{entry_id}", n.entry, "{transfer_id}", n.transfer, "{hold_id}", n.hold,
 				"{id}", n.product, "{webhook_id}", n.webhook, "{event_id}", n.event, "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund).Replace(route.Pattern)
+				"{payment_method_id}", n.method, "{payment_id}", n.payment, "{invoice_id}", "inv_"+strings.TrimPrefix(n.payment, "pay_"), "{refund_id}", n.refund,
+				"{subscription_id}", n.subscription).Replace(route.Pattern)
 			named := path != route.Pattern || route.Method+" "+route.Pattern == "POST /payments" ||
+				route.Method+" "+route.Pattern == "POST /subscriptions" ||
 				route.Method+" "+route.Pattern == "POST /refunds" // whose bodies name a customer and a payment
 			query := requiredQuery(route.Method + " " + route.Pattern)
 			unknown := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
 				"{id}", "pdt_0Tn2lqUn000000bB9wXcP", "{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
-				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP").
+				"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP", "{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP").
 				Replace(route.Pattern) + query
 			for _, c := range callers {
 				if (c.name == "the other mode" && n.customer == live.customer) || (c.name == "the test mode" && n.customer == theirs.customer) {
@@ -199,9 +234,14 @@ func checkCell(t *testing.T, h *house, route httpapi.Route, r request, c caller,
 		t.Errorf("%s: got %s, which tells of the other business", what, got.body)
 	}
 	want := c.status
+	session := c.name == "a session of another customer"
 	switch {
-	case route.Public:
+	case route.Public, route.Customer && session:
 		want = http.StatusOK
+	case route.Reader && session:
+		want = http.StatusNotFound
+	case route.Customer: // no key is one
+		want = http.StatusUnauthorized
 	case c.code == "UNAUTHORIZED":
 	case route.Write && strings.HasPrefix(c.name, "a read key"):
 		want = http.StatusForbidden

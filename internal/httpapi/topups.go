@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -18,7 +17,7 @@ import (
 )
 
 // The fields of a request for a top-up, of which the first two are required.
-var topUpFields = []string{"amount", "currency", "payment_method_id", "metadata", "expires_at"}
+var topUpFields = []string{"amount", "currency", "payment_method_id", "metadata", "expires_at", "payment_link", "return_url"}
 
 const (
 	topUpAmount = iota
@@ -26,12 +25,15 @@ const (
 	topUpMethod
 	topUpMetadata
 	topUpExpiresAt
+	topUpLink
+	topUpReturnURL
 
 	topUpRequired = topUpCurrency + 1
 )
 
 var topUpKinds = [...]strictjson.Kind{
 	topUpCurrency: strictjson.String, topUpMethod: strictjson.String, topUpMetadata: strictjson.Object, topUpExpiresAt: strictjson.String,
+	topUpLink: strictjson.Bool, topUpReturnURL: strictjson.String,
 }
 
 // topUpRequest is what a request for a top-up says, in the one form that its fingerprint
@@ -42,6 +44,8 @@ type topUpRequest struct {
 	Method    string         `json:"method,omitempty"`
 	Metadata  string         `json:"metadata,omitempty"`
 	ExpiresAt time.Time      `json:"expires_at,omitzero"`
+	Link      bool           `json:"link,omitempty"`
+	ReturnURL string         `json:"return_url,omitempty"`
 }
 
 func (r *topUpRequest) fingerprint() string {
@@ -84,6 +88,12 @@ func (c *call) decodeTopUp() (r topUpRequest, err error) {
 	}
 	r = topUpRequest{Amount: credit.Amount, Currency: credit.Currency, ExpiresAt: credit.ExpiresAt}
 	r.Method, _, _ = f.text(topUpMethod)
+	r.Link, _, _ = f.boolean(topUpLink)
+	if r.ReturnURL, _, _ = f.text(topUpReturnURL); r.ReturnURL != "" {
+		if err := collect.ReturnURL(r.ReturnURL); err != nil {
+			return r, err
+		}
+	}
 	if r.Metadata, _, err = f.metadata(topUpMetadata); r.Metadata == "{}" {
 		r.Metadata = ""
 	}
@@ -129,7 +139,7 @@ func (s *Server) handleTopUpCreate(c *call) error {
 	case found.Fingerprint != kept.Fingerprint:
 		return ledger.KeyReused(at)
 	}
-	return s.answerTopUp(c, id, request.Currency, found.Made, &kept, true)
+	return s.answerTopUp(c, id, &request, found.Made, &kept, true)
 }
 
 // topUp makes the invoice of a top-up, has it go on as far as it goes now, and answers.
@@ -141,18 +151,19 @@ func (s *Server) topUp(c *call, customer *ledger.Customer, request *topUpRequest
 		return err
 	}
 	method, err := s.topUpMethod(c, customer, request.Method)
-	if err != nil {
+	if code := ledger.CodeOf(err); err != nil && (code != CodeInvalidParameters || !request.Link || request.Method != "") {
 		return err
 	}
 	invoice := collect.TopUpInvoice(c.settings, c.tenant(), customer.ID, request.Currency, request.Amount)
 	invoice.Metadata, invoice.TopUp.ExpiresAt = json.RawMessage(request.Metadata), request.ExpiresAt
 	invoice.PayBy(method)
+	invoice.ReturnURL = request.ReturnURL
 	invoice.Collection.InvoiceID = s.book.NewID(collect.InvoiceIDPrefix)
 	id, err := s.collector.OpenTopUp(c.r.Context(), invoice, kept)
 	if err != nil {
 		return err
 	}
-	return s.answerTopUp(c, customer.ID, request.Currency, id, kept, id != invoice.Collection.InvoiceID)
+	return s.answerTopUp(c, customer.ID, request, id, kept, id != invoice.Collection.InvoiceID)
 }
 
 // checkTopUp refuses what a top-up may not be.
@@ -189,18 +200,17 @@ func (s *Server) topUpMethod(c *call, customer *ledger.Customer, id string) (met
 // answerTopUp has a top-up go on as far as it goes now, and answers with its payment and
 // the wallet.
 func (s *Server) answerTopUp(
-	c *call, customerID string, currency money.Currency, id string, kept *collect.Request, replayed bool,
+	c *call, customerID string, request *topUpRequest, id string, kept *collect.Request, replayed bool,
 ) error {
 	s.goOn(c.r.Context(), c.tenant(), id)
-	answer, err := s.collector.AnswerTopUp(c.r.Context(), c.tenant(), customerID, id, currency, kept, topUpAnswer)
+	answer, err := s.collector.AnswerTopUp(c.r.Context(), c.tenant(), customerID, id, request.Currency, kept, topUpAnswer)
 	if err != nil {
 		return err
 	}
 	if replayed {
 		c.w.Header()["Idempotency-Replayed"] = headerTrue
 	}
-	c.reply(http.StatusOK, append(c.scratch.out[:0], answer...))
-	return nil
+	return s.replyCreated(c, answer, request.Link)
 }
 
 // topUpAnswer is the answer of a created payment with how it stands, and with the wallet.

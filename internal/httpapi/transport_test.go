@@ -60,7 +60,8 @@ func TestMethods(t *testing.T) {
 	for pattern, methods := range allow {
 		path := strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP", "{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP",
 			"{id}", "pdt_0Tn2lqUn000000bB9wXcP", "{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD", "{lot_seq}", "1",
-			"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP").Replace(pattern)
+			"{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP", "{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP",
+			"{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP").Replace(pattern)
 		for _, method := range []string{"PUT", "DELETE", "TRACE", "BREW", "POST", "PATCH"} {
 			if strings.Contains(methods, method+" ") {
 				continue

@@ -125,6 +125,8 @@ func appendCustomer(out []byte, customer ledger.Customer) []byte {
 	out = appendFreezes(out, customer.Freezes)
 	out = append(out, `,"alerts":`...)
 	out = append(out, customer.Alerts.JSON()...)
+	out = append(out, `,"test_clock":`...)
+	out = appendOptional(out, customer.Clock)
 	return append(out, '}')
 }
 
@@ -164,6 +166,12 @@ func appendWallet(out []byte, wallet *ledger.Wallet, available int64) []byte {
 
 // appendEntry appends a ledger entry.
 func appendEntry(out []byte, entry *ledger.Entry) []byte {
+	return appendEntryExtensions(appendPublishedEntry(out, entry), entry)
+}
+
+// appendPublishedEntry appends the members of an entry that the published format has,
+// without the closing brace.
+func appendPublishedEntry(out []byte, entry *ledger.Entry) []byte {
 	out = append(out, `{"id":`...)
 	out = appendString(out, entry.ID)
 	out = append(out, `,"business_id":`...)
@@ -187,8 +195,7 @@ func appendEntry(out []byte, entry *ledger.Entry) []byte {
 	out = append(out, `,"reference_object_id":`...)
 	out = appendOptional(out, entry.ReferenceObjectID)
 	out = append(out, `,"created_at":`...)
-	out = appendTime(out, entry.CreatedAt)
-	return appendEntryExtensions(out, entry)
+	return appendTime(out, entry.CreatedAt)
 }
 
 // appendEntryExtensions appends the members of an entry that the published

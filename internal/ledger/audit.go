@@ -110,7 +110,7 @@ func (e *AuditEntry) ChainHash(previous Hash) Hash {
 // else. The customer's last change is never later than the line, whatever the
 // clocks do.
 func nextAudit(c *Customer, action AuditAction, by Actor, m Moment) AuditEntry {
-	at := m.Now
+	at := c.At(m.Now)
 	if at.Before(c.UpdatedAt) {
 		at = c.UpdatedAt
 	}

@@ -45,7 +45,13 @@ type Object struct {
 
 	CreatedAt time.Time
 	UpdatedAt time.Time // of its last event
+
+	// Clock is where the test clock of its customer stands, zero without one.
+	Clock time.Time
 }
+
+// At is the time that counts for the object's customer when it is now for others.
+func (o *Object) At(now time.Time) time.Time { return clocked(o.Clock, now) }
 
 // ObjectDataMax is the largest Data in bytes.
 const ObjectDataMax = 256 << 10
@@ -201,6 +207,7 @@ func (c *Change) Put(s *Snapshot, next Object, told EventKind, data string, now 
 		Kind: told, Data: data, CreatedAt: at,
 	}
 	next.Tenant, next.CustomerID, next.CreatedAt = s.Customer.Tenant, s.Customer.ID, at
+	next.Clock = s.Customer.ClockAt
 	if old := after.Object(next.ObjectKey); old != nil {
 		event.Object, event.Version = old.Number, old.Version+1
 		next.CreatedAt = old.CreatedAt

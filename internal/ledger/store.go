@@ -177,20 +177,52 @@ type Store interface {
 	ObjectEvents(ctx context.Context, tenant Tenant, customerID string, after int64, limit int) ([]ObjectEvent, error)
 
 	// DueObjects returns objects of a kind, of any tenant, about which something is to
-	// be done by a time, the longest due first, and no more than limit of them.
+	// be done by a time, the longest due first, and no more than limit of them. Those of
+	// customers with a test clock are not among them, see [Store.CustomerDue].
 	DueObjects(ctx context.Context, kind ObjectKind, at time.Time, limit int) ([]Object, error)
 
 	// Expired returns wallets of any tenant that have an open lot, or an active
 	// hold, which had expired at a time, those with what expired first before the
-	// others, and no more than limit of them.
+	// others, and no more than limit of them. Those of customers with a test clock are not
+	// among them.
 	Expired(ctx context.Context, at time.Time, limit int) ([]WalletKey, error)
 
 	// DueNotices returns wallets of those tenants whose settings ask for notices of
 	// money that expires soon, each with until when what expires is to be announced
 	// at a time. Wallets of which every open lot that expires until then was announced
 	// may be among them only until [Announce] has looked at them. There are no more than
-	// limit, those of a tenant with what expires first before the others.
+	// limit, those of a tenant with what expires first before the others. Those of customers
+	// with a test clock are not among them.
 	DueNotices(ctx context.Context, at time.Time, limit int) ([]DueNotices, error)
+
+	// CustomerDue returns what waits for a time about one customer, whether or not that
+	// has come.
+	CustomerDue(ctx context.Context, tenant Tenant, customerID string) (CustomerDue, error)
+
+	// CreateTestClock adds a clock. With once it keeps the answer under that key in the
+	// same transaction, and asks nothing of once to make it; if the key already has an
+	// answer that once accepts, nothing is added and that first answer is returned. Another
+	// request under the same key is CodeKeyReused.
+	CreateTestClock(ctx context.Context, clock TestClock, once *Once, answer []byte) (first []byte, err error)
+
+	// TestClock returns one clock that was not deleted, with how many customers it has.
+	TestClock(ctx context.Context, tenant Tenant, id string) (TestClock, error)
+
+	// TestClocks returns a page of the tenant's clocks that were not deleted, newest first,
+	// with how many customers each has.
+	TestClocks(ctx context.Context, tenant Tenant, page Page) (TestClockList, error)
+
+	// UpdateTestClock has change decide what becomes of a clock that was not deleted,
+	// under its lock. An error of change is returned as it is, and nothing is changed
+	// then. Change is pure and may be called more than once.
+	UpdateTestClock(
+		ctx context.Context, tenant Tenant, id string, change func(TestClock) (TestClock, error),
+	) (TestClock, error)
+
+	// Stragglers returns customers of any tenant whose time is behind that of their test
+	// clock, and no more than limit of them. Those of a clock that was deleted stand
+	// where they are.
+	Stragglers(ctx context.Context, limit int) ([]Straggler, error)
 }
 
 // Decide is a pure function from what is to what shall be.
@@ -386,7 +418,7 @@ func (c *Change) Answer() Wallet {
 // goes on top of the same commit.
 func (s Snapshot) After(c *Change) Snapshot {
 	for e := range c.Entries() {
-		s.Chain = Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt}
+		s.Chain = s.Chain.Behind(e)
 		if e.Reverses != "" && c.Entry.Reverses == e.Reverses && e.Account != AccountDebt {
 			s.Reversed += e.Amount
 		}

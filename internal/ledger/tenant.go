@@ -43,7 +43,23 @@ type Customer struct {
 	// Audit is where the customer's audit trail stands.
 	Audit AuditHead
 
+	// Clock is the id of the customer's test clock, empty for none, and ClockAt where that
+	// stands for the customer: their time instead of anybody's. It never goes back.
+	Clock   string
+	ClockAt time.Time
+
 	// CreatedAt and UpdatedAt are UTC, cut to microseconds.
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// At is the time that counts for the customer when it is now for others: where their
+// test clock stands, if they have one.
+func (c *Customer) At(now time.Time) time.Time { return clocked(c.ClockAt, now) }
+
+func clocked(clock, now time.Time) time.Time {
+	if clock.IsZero() {
+		return now
+	}
+	return clock
 }

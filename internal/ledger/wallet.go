@@ -65,19 +65,22 @@ func (w Wallet) Available(t time.Time) money.Amount {
 }
 
 // Chain is where a customer's entries stand: the last position, its hash, and the
-// time of it or of the customer's last hold event, whichever is later. The zero
-// Chain belongs to a customer without entries.
+// time of it or of the customer's last hold event, whichever is later. The Chain of a
+// customer without entries has none of these.
 type Chain struct {
 	Position int64
 	Hash     Hash
 	LastAt   time.Time
+
+	// Clock is where the customer's test clock stands, zero without one.
+	Clock time.Time
 }
 
-// At returns the time at which a decision taken at now counts: now, or the
-// time of the customer's last entry or hold event when the clock has since gone
-// back (law R4).
+// At returns the time at which a decision taken at now counts: now, or where the
+// customer's test clock stands if they have one, or the time of the customer's last
+// entry or hold event when the clock has since gone back (law R4).
 func (c Chain) At(now time.Time) time.Time {
-	if now.Before(c.LastAt) {
+	if now = clocked(c.Clock, now); now.Before(c.LastAt) {
 		return c.LastAt
 	}
 	return now
@@ -85,6 +88,13 @@ func (c Chain) At(now time.Time) time.Time {
 
 // Past is the chain after something that was done at a time.
 func (c Chain) Past(at time.Time) Chain {
-	c.LastAt = c.At(at)
+	if c.LastAt.Before(at) {
+		c.LastAt = at
+	}
 	return c
+}
+
+// Behind is the chain after an entry.
+func (c Chain) Behind(e *Entry) Chain {
+	return Chain{Position: e.Position, Hash: e.Hash, LastAt: e.CreatedAt, Clock: c.Clock}
 }

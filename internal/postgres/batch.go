@@ -168,7 +168,7 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 
 const lockedColumns = `
 	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at, c.freezes,
-	       c.audit_position, c.audit_hash, c.alerts`
+	       c.audit_position, c.audit_hash, c.alerts, c.clock, c.clock_at`
 
 const lockCustomersQuery = lockedColumns + joinCustomers + lockInOrder
 
@@ -387,7 +387,7 @@ func (b *batch) apply(key customerKey, state *customerState, wallet *walletState
 			}
 			wallet.takenBack[entry.Allocations[0].LotSeq] += entry.Amount
 		}
-		state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
+		state.chain = state.chain.Behind(entry)
 		if entry.IdempotencyKey != "" {
 			b.priors[priorKey{key, entry.IdempotencyKey}] = entry
 		}

@@ -51,7 +51,7 @@ func (i *installation) extends(heads []verify.Head) verify.Report {
 // put makes an object of a customer.
 func (i *installation) put(customer, id string) {
 	i.t.Helper()
-	key := ledger.ObjectKey{Kind: "invoice", ID: id}
+	key := ledger.ObjectKey{Kind: "parcel", ID: id}
 	scope := ledger.Scope{
 		Tenant: i.tenant, CustomerID: customer, Currency: "USD", At: time.Now(), Objects: []ledger.ObjectKey{key},
 	}
@@ -84,8 +84,8 @@ func checkpoint(t *testing.T, s server) {
 	}
 	i.freeze(0, customers[1], false)
 	i.freeze(0, customers[1], true)
-	i.put(customers[1], "inv_1")
-	i.put(customers[1], "inv_2")
+	i.put(customers[1], "parcel_1")
+	i.put(customers[1], "parcel_2")
 	for n := range 5 {
 		post(t.Context(), customers[1], fmt.Sprint("first-", n))
 	}

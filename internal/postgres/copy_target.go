@@ -197,7 +197,7 @@ func stored(table *transfer.Table, row transfer.Row) []any {
 // those that came, and the planner learns of what it has not seen grow.
 func (t *CopyTarget) Settle(ctx context.Context) error {
 	for _, table := range []*transfer.Table{
-		transfer.Customers, transfer.Keys, transfer.Products, transfer.WebhookEndpoints, transfer.WebhookDeliveries,
+		transfer.Customers, transfer.Keys, transfer.Products, transfer.TestClocks, transfer.WebhookEndpoints, transfer.WebhookDeliveries,
 	} {
 		set := fmt.Sprintf("select setval('%[1]s_no', max(no)) from %[1]s having max(no) is not null", table.Name)
 		if _, err := t.conn.Exec(ctx, set); err != nil {

@@ -58,10 +58,11 @@ func ignore(err, expected error) error {
 
 func insertCustomer(ctx context.Context, conn *pgx.Conn, tenant int32, c ledger.Customer) error {
 	const insert = `
-	  insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at)
-	  values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	  insert into customers (customer_id, tenant, email, name, name_folded, phone_number, metadata, created_at, updated_at,
+	                         clock, clock_at)
+	  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	_, err := conn.Exec(ctx, insert, c.ID, tenant, c.Email, c.Name, strings.ToLower(c.Name), c.PhoneNumber, c.Metadata,
-		c.CreatedAt, c.UpdatedAt)
+		c.CreatedAt, c.UpdatedAt, c.Clock, timeOrNull(c.ClockAt))
 	return err
 }
 
@@ -99,11 +100,11 @@ func (db *DB) UpdateCustomer(
 		const update = `
 		  update customers
 		     set email = $3, name = $4, name_folded = $5, phone_number = $6, metadata = $7, updated_at = $8, freezes = $9,
-		         audit_position = $10, audit_hash = $11, alerts = $12
+		         audit_position = $10, audit_hash = $11, alerts = $12, clock_at = $13
 		   where customer_id = $1 and tenant = $2`
 		_, err = conn.Exec(ctx, update, id, number, updated.Email, updated.Name, strings.ToLower(updated.Name),
 			updated.PhoneNumber, updated.Metadata, updated.UpdatedAt, string(updated.Freezes), updated.Audit.Position,
-			updated.Audit.Hash[:], string(updated.Alerts))
+			updated.Audit.Hash[:], string(updated.Alerts), timeOrNull(updated.ClockAt))
 		if err != nil {
 			return err
 		}
@@ -211,7 +212,7 @@ func putAnswer(ctx context.Context, conn *pgx.Conn, tenant int32, once *ledger.O
 
 const customerColumns = `
 	select c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at, c.freezes,
-	       c.audit_position, c.audit_hash, c.alerts, c.no
+	       c.audit_position, c.audit_hash, c.alerts, c.clock, c.clock_at, c.no
 	  from customers c`
 
 // readCustomer returns one customer, locked as lock says, or errNoCustomer.

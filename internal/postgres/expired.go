@@ -15,14 +15,14 @@ import (
 const expiredQuery = `
 	select w.customer_id, w.tenant, w.currency, w.next_expiry
 	  from wallets w
-	 where w.next_expiry <= $1
+	 where w.next_expiry <= $1` + withoutClock + `(w.customer_id, w.tenant))
 	 order by w.next_expiry
 	 limit $2`
 
 const expiredHoldsQuery = `
 	select h.customer_id, h.tenant, h.currency, h.expires_at
 	  from holds h
-	 where h.state = 'active' and h.expires_at <= $1
+	 where h.state = 'active' and h.expires_at <= $1` + withoutClock + `(h.customer_id, h.tenant))
 	 order by h.expires_at
 	 limit $2`
 

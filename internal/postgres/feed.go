@@ -93,7 +93,7 @@ const feedCustomersQuery = `
 	 limit $7`
 
 const feedCustomerColumns = `c.customer_id, c.tenant, c.email, c.name, c.phone_number, c.metadata, c.created_at, c.updated_at,
-	       c.freezes, c.audit_position, c.audit_hash, c.alerts`
+	       c.freezes, c.audit_position, c.audit_hash, c.alerts, c.clock, c.clock_at`
 
 const feedAuditQuery = `
 	select a.feed_order, a.customer_id, a.position, a.id, a.action, a.key_id, a.address, a.before_state, a.after_state,

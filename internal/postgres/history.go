@@ -64,7 +64,7 @@ func (db *DB) Points(
 				wallet = row
 			}
 		}
-		list = ledger.PointList{Chain: walletrow.Chain(found.wallets)}
+		list = ledger.PointList{Chain: walletrow.Chain(&found.customer, found.wallets)}
 		if list.Wallet, err = found.shown(ctx, q, &wallet, at); err != nil {
 			return err
 		}

@@ -351,7 +351,7 @@ func (db *DB) Holds(
 			before = min(before, page.Before)
 		}
 		from := max(before-scanMax, 1)
-		list = ledger.HoldList{Chain: walletrow.Chain(found.wallets)}
+		list = ledger.HoldList{Chain: walletrow.Chain(&found.customer, found.wallets)}
 		if !storable(f.ReferenceObjectID) {
 			return nil
 		}

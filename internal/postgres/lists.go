@@ -24,7 +24,7 @@ func (db *DB) Wallets(
 	ctx context.Context, tenant ledger.Tenant, customerID string, at time.Time,
 ) (list ledger.WalletList, err error) {
 	show := func(ctx context.Context, q querier, found *holdings) error {
-		list = ledger.WalletList{Customer: found.customer, Chain: walletrow.Chain(found.wallets)}
+		list = ledger.WalletList{Customer: found.customer, Chain: walletrow.Chain(&found.customer, found.wallets)}
 		for i := range found.wallets {
 			wallet, err := found.shown(ctx, q, &found.wallets[i], at)
 			if err != nil {
@@ -39,7 +39,7 @@ func (db *DB) Wallets(
 	if err != nil {
 		return list, err
 	}
-	lapsing := func(w walletrow.Row) bool { return w.Lapsing(walletrow.Chain(found.wallets).At(at)) }
+	lapsing := func(w walletrow.Row) bool { return w.Lapsing(walletrow.Chain(&found.customer, found.wallets).At(at)) }
 	if slices.ContainsFunc(found.wallets, lapsing) {
 		_, err = db.readHoldings(ctx, tenant, customerID, show)
 		return list, err
@@ -58,7 +58,7 @@ func (db *DB) Lots(
 				wallet = walletState{Row: row, stored: row.Seq}
 			}
 		}
-		list = ledger.LotList{Chain: walletrow.Chain(found.wallets)}
+		list = ledger.LotList{Chain: walletrow.Chain(&found.customer, found.wallets)}
 		if list.Wallet, err = found.shown(ctx, q, &wallet.Row, page.At); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (db *DB) Entries(
 	ctx context.Context, tenant ledger.Tenant, customerID string, filter ledger.EntryFilter, page ledger.Page,
 ) (list ledger.EntryList, err error) {
 	_, err = db.readHoldings(ctx, tenant, customerID, func(ctx context.Context, q querier, found *holdings) error {
-		list.AsOfPosition = walletrow.Chain(found.wallets).Position
+		list.AsOfPosition = walletrow.Chain(&found.customer, found.wallets).Position
 		p := &entryPage{q: q, key: found.key, wallets: found.wallets, filter: filter, page: page}
 		if err := p.run(ctx, list.AsOfPosition); err != nil {
 			return err

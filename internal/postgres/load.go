@@ -22,7 +22,9 @@ func (b *batch) scanCustomers(rows pgx.Rows) error {
 		customer, err := scanCustomer(row, &tenant)
 		if err == nil {
 			customer.Tenant = b.db.tenants.of(tenant)
-			b.customers[customerKey{customer.ID, tenant}] = &customerState{customer: customer}
+			b.customers[customerKey{customer.ID, tenant}] = &customerState{
+				customer: customer, chain: ledger.Chain{Clock: customer.ClockAt},
+			}
 		}
 		return none, err
 	})
@@ -32,12 +34,13 @@ func (b *batch) scanCustomers(rows pgx.Rows) error {
 // scanCustomer reads the columns of a customer; tenant receives the second.
 func scanCustomer(row pgx.CollectableRow, tenant *int32, after ...any) (c ledger.Customer, err error) {
 	var hash []byte
+	var clockAt *time.Time
 	err = row.Scan(append([]any{
 		&c.ID, tenant, &c.Email, &c.Name, &c.PhoneNumber, &c.Metadata, &c.CreatedAt, &c.UpdatedAt, &c.Freezes,
-		&c.Audit.Position, &hash, &c.Alerts,
+		&c.Audit.Position, &hash, &c.Alerts, &c.Clock, &clockAt,
 	}, after...)...)
 	copy(c.Audit.Hash[:], hash)
-	c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+	c.CreatedAt, c.UpdatedAt, c.ClockAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC(), timeOf(clockAt)
 	return c, err
 }
 
@@ -50,7 +53,9 @@ func (b *batch) scanWallets(rows pgx.Rows) error {
 		state := b.customers[key]
 		state.wallets = append(state.wallets, walletState{Row: wallet, stored: wallet.Seq, storedHold: wallet.HoldNumber})
 		if wallet.Position > state.chain.Position {
-			head := ledger.Chain{Position: wallet.Position, Hash: wallet.Hash, LastAt: wallet.UpdatedAt}
+			head := ledger.Chain{
+				Position: wallet.Position, Hash: wallet.Hash, LastAt: wallet.UpdatedAt, Clock: state.chain.Clock,
+			}
 			state.chain = head.Past(state.chain.LastAt)
 		}
 		state.chain = state.chain.Past(wallet.HoldAt)

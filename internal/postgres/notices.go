@@ -204,7 +204,7 @@ type noticeTenant struct {
 const dueNoticesQuery = `
 	select w.customer_id, w.currency
 	  from wallets w
-	 where w.tenant = $1 and w.next_notice <= $2
+	 where w.tenant = $1 and w.next_notice <= $2` + withoutClock + `(w.customer_id, w.tenant))
 	 order by w.next_notice
 	 limit $3`
 

@@ -36,6 +36,21 @@ func (o *objectBook) add(customer customerKey, change *ledger.ObjectChange, hold
 const objectColumns = `
 	select o.customer_id, o.tenant, o.kind, o.id, o.number, o.version, o.state, o.due_at, o.data, o.created_at, o.updated_at`
 
+// joinClock joins the customers of objects, of whom [clockColumn] is read.
+const (
+	clockColumn = `, c.clock_at
+	  from objects o
+	  join customers c on c.customer_id = o.customer_id and c.tenant = o.tenant`
+
+	// withoutClock leaves those out whose customer has a test clock, of which there are
+	// few, and an index of them. What follows names the customer.
+	withoutClock = `
+	   and not exists (
+	       select 1
+	         from customers k
+	        where k.clock <> '' and (k.customer_id, k.tenant) = `
+)
+
 // objectsByKeyQuery looks each object up by the whole key, as [readPointsQuery] does.
 const objectsByKeyQuery = objectColumns + `
 	  from unnest($3::text[], $4::text[]) as u (kind, id)
@@ -81,8 +96,9 @@ func (b *batch) loadObjects(ctx context.Context, conn *pgx.Conn) error {
 			}
 		}
 		trip.Queue(objectsByKeyQuery, customer.id, customer.tenant, kinds, ids).Query(func(rows pgx.Rows) error {
-			objects, err := b.db.collectObjects(rows)
+			objects, err := b.db.collectObjects(rows, false)
 			for i := range objects {
+				objects[i].Clock = b.customers[customer].customer.ClockAt
 				found[objects[i].ObjectKey] = &objects[i]
 			}
 			return err
@@ -121,21 +137,28 @@ func (b *batch) snapshotObjects(customer customerKey, scope *ledger.Scope, s *le
 	s.ObjectHead = b.objects.heads[customer]
 }
 
-// collectObjects reads objects of tenants that are known.
-func (db *DB) collectObjects(rows pgx.Rows) ([]ledger.Object, error) {
-	var number int32
+// collectObjects reads objects of tenants that are known, with where the test clocks of
+// their customers stand if clocks says that this was asked for.
+func (db *DB) collectObjects(rows pgx.Rows, clocks bool) ([]ledger.Object, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Object, error) {
-		object, err := scanObject(row, &number)
-		object.Tenant = db.tenants.of(number)
+		var number int32
+		var clock *time.Time
+		var after []any
+		if clocks {
+			after = append(after, &clock)
+		}
+		object, err := scanObject(row, &number, after...)
+		object.Tenant, object.Clock = db.tenants.of(number), timeOf(clock)
 		return object, err
 	})
 }
 
 // scanObject reads objectColumns, except for the tenant, of which it returns the number.
-func scanObject(row pgx.CollectableRow, number *int32) (o ledger.Object, err error) {
+func scanObject(row pgx.CollectableRow, number *int32, after ...any) (o ledger.Object, err error) {
 	var due *time.Time
-	err = row.Scan(&o.CustomerID, number, &o.Kind, &o.ID, &o.Number, &o.Version, &o.State, &due, &o.Data, &o.CreatedAt,
-		&o.UpdatedAt)
+	err = row.Scan(append([]any{
+		&o.CustomerID, number, &o.Kind, &o.ID, &o.Number, &o.Version, &o.State, &due, &o.Data, &o.CreatedAt, &o.UpdatedAt,
+	}, after...)...)
 	o.DueAt, o.CreatedAt, o.UpdatedAt = timeOf(due), o.CreatedAt.UTC(), o.UpdatedAt.UTC()
 	return o, err
 }
@@ -208,8 +231,7 @@ var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
 // objectQuery names no customer, as a list of them does not: on Citus it asks every
 // shard.
-const objectQuery = objectColumns + `
-	  from objects o
+const objectQuery = objectColumns + clockColumn + `
 	 where o.tenant = $1 and o.kind = $2 and o.id = $3`
 
 // Object implements ledger.Store.
@@ -250,7 +272,7 @@ func (db *DB) readObjects(
 		if err != nil {
 			return err
 		}
-		found, err := db.collectObjects(rows)
+		found, err := db.collectObjects(rows, true)
 		if err != nil {
 			return err
 		}
@@ -296,7 +318,7 @@ func objectsQuery(tenant int32, filter *ledger.ObjectFilter, page ledger.ObjectP
 		add("o.id < $%d", page.Before)
 	}
 	args = append(args, page.Limit+1, page.Skip)
-	return objectColumns + "\n\t  from objects o\n\t where " + strings.Join(clauses, " and ") +
+	return objectColumns + clockColumn + "\n\t where " + strings.Join(clauses, " and ") +
 		fmt.Sprintf("\n\t order by o.id desc\n\t limit $%d offset $%d", len(args)-1, len(args)), args
 }
 
@@ -364,7 +386,7 @@ func (db *DB) ObjectEvents(
 // dueObjectsQuery is about all customers at once, as expiredQuery is.
 const dueObjectsQuery = objectColumns + `
 	  from objects o
-	 where o.kind = $1 and o.due_at <= $2
+	 where o.kind = $1 and o.due_at <= $2` + withoutClock + `(o.customer_id, o.tenant))
 	 order by o.due_at, o.id
 	 limit $3`
 

@@ -32,7 +32,7 @@ type shelving struct {
 // shown is a wallet as a read shows it, see [walletrow.Row.Read].
 func (h *holdings) shown(ctx context.Context, q querier, row *walletrow.Row, at time.Time) (ledger.Wallet, error) {
 	source := &lotSource{ctx: ctx, q: q, key: h.key, wallet: &walletState{Row: *row}}
-	return row.Read(&h.customer, walletrow.Chain(h.wallets).At(at), source)
+	return row.Read(&h.customer, walletrow.Chain(&h.customer, h.wallets).At(at), source)
 }
 
 // query reads lots of the wallet. The first parameters of a statement are those that

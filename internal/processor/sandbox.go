@@ -349,3 +349,33 @@ func (p *SandboxPayment) report() billing.Report {
 		PaymentID: p.ID, Status: p.Status, Amount: p.Request.Amount, Currency: p.Request.Currency, Hard: p.Hard,
 	}
 }
+
+// SandboxChoice is a payment method of the sandbox, as a customer chooses it.
+type SandboxChoice struct {
+	Token string
+	Name  string
+	Says  string // what becomes of it
+	Usual bool   // it is among those that are tried first
+}
+
+// SandboxCards are the sandbox's payment methods for people to choose from. None has a
+// number: nobody must get into the habit of entering one here.
+func SandboxCards() []SandboxChoice {
+	return []SandboxChoice{
+		{SandboxOK, "Card ending in 4242", "succeeds", true},
+		{SandboxDeclined, "Card ending in 0002", "is declined; another card can be tried", true},
+		{SandboxRequiresAction, "Card that has to be authenticated", "asks for your confirmation first", true},
+		{SandboxProcessing, "Card of a slow bank", "succeeds an hour later", true},
+		{SandboxDeclinedForGood, "Stolen card", "is declined for good", false},
+		{SandboxProcessingFails, "Slow bank, declined", "is declined an hour later", false},
+		{SandboxTimeout, "Lost confirmation", "the first confirmation is lost, the second succeeds", false},
+		{SandboxLateSuccess, "Late success", "no answer; it succeeds ten minutes later", false},
+		{SandboxCreateTimeout, "Lost creation", "the first creation is not answered", false},
+		{SandboxUnavailable, "Busy processor", "the first confirmation is refused for too many requests", false},
+		{SandboxDuplicateNotices, "Notifications twice", "succeeds; notifications come twice", false},
+		{SandboxReorderedNotices, "Notifications in reverse", "succeeds; notifications come in reverse", false},
+		{SandboxRefundFails, "Refunds fail", "succeeds; every refund of it fails", false},
+		{SandboxRefundTimeout, "Refund without an answer", "succeeds; the first call of a refund is not answered", false},
+		{SandboxRefundPending, "Slow refund", "succeeds; a refund of it succeeds an hour later", false},
+	}
+}

@@ -44,8 +44,9 @@ var errNoBusiness = ledger.Errorf(ledger.CodeNotFound, "there is no such busines
 
 func insertCustomer(conn *sqlite.Conn, tenant int64, c ledger.Customer) (err error) {
 	stmt, err := conn.Prepare(`
-	  insert into customers (tenant, id, email, name, name_folded, phone_number, metadata, created_at, updated_at)
-	  values (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	  insert into customers (tenant, id, email, name, name_folded, phone_number, metadata, created_at, updated_at,
+	                         clock, clock_at)
+	  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,8 @@ func insertCustomer(conn *sqlite.Conn, tenant int64, c ledger.Customer) (err err
 	stmt.BindText(7, c.Metadata)
 	stmt.BindInt64(8, c.CreatedAt.UnixMicro())
 	stmt.BindInt64(9, c.UpdatedAt.UnixMicro())
+	stmt.BindText(10, c.Clock)
+	stmt.BindInt64(11, microsOf(c.ClockAt))
 	if _, err = stmt.Step(); err != nil {
 		return err
 	}
@@ -105,6 +108,7 @@ func (db *DB) UpdateCustomer(
 			return err
 		}
 		state.customer, updated = &changed, changed
+		state.chain.Clock = changed.ClockAt
 		return nil
 	})
 	if err != nil {
@@ -117,7 +121,7 @@ func updateCustomer(conn *sqlite.Conn, no int64, c ledger.Customer) (err error) 
 	stmt, err := conn.Prepare(`
 	  update customers
 	     set email = ?, name = ?, name_folded = ?, phone_number = ?, metadata = ?, updated_at = ?, freezes = ?,
-	         alerts = ?, audit_position = ?, audit_hash = ?
+	         alerts = ?, audit_position = ?, audit_hash = ?, clock_at = ?
 	   where no = ?`)
 	if err != nil {
 		return err
@@ -133,7 +137,8 @@ func updateCustomer(conn *sqlite.Conn, no int64, c ledger.Customer) (err error) 
 	stmt.BindText(8, string(c.Alerts))
 	stmt.BindInt64(9, c.Audit.Position)
 	stmt.BindBytes(10, c.Audit.Hash[:])
-	stmt.BindInt64(11, no)
+	stmt.BindInt64(11, microsOf(c.ClockAt))
+	stmt.BindInt64(12, no)
 	_, err = stmt.Step()
 	return err
 }
@@ -230,7 +235,7 @@ func dropAnswers(conn *sqlite.Conn, now int64) (err error) {
 }
 
 const customerColumns = `id, email, name, phone_number, metadata, created_at, updated_at, no,
-	freezes, audit_position, audit_hash, alerts`
+	freezes, audit_position, audit_hash, alerts, clock, clock_at`
 
 // readCustomer returns a customer and its number, 0 when there is none.
 func readCustomer(
@@ -265,6 +270,8 @@ func scanCustomer(stmt *sqlite.Stmt, tenant ledger.Tenant) (ledger.Customer, int
 		UpdatedAt:   timeOf(stmt.ColumnInt64(6)),
 		Freezes:     ledger.Freezes(stmt.ColumnText(8)),
 		Alerts:      ledger.Alerts(stmt.ColumnText(11)),
+		Clock:       stmt.ColumnText(12),
+		ClockAt:     timeOf(stmt.ColumnInt64(13)),
 		Audit:       head,
 	}, stmt.ColumnInt64(7)
 }

@@ -94,7 +94,7 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 		}
 		c.nextEntry++
 		w.last, state.last = no, no
-		state.chain = ledger.Chain{Position: entry.Position, Hash: entry.Hash, LastAt: entry.CreatedAt}
+		state.chain = state.chain.Behind(entry)
 	}
 	if change.Hold != nil {
 		if err := writeHold(c.conn, state.no, change.Hold); err != nil {

@@ -19,12 +19,14 @@ func (db *DB) Expired(ctx context.Context, at time.Time, limit int) (wallets []l
 		            from (select * from (select customer, currency, next_expiry as expires_at
 		                                   from wallets
 		                                  where next_expiry > 0 and next_expiry <= ?1
+		                                    and not exists (select 1 from customers where no = customer and clock_at > 0)
 		                                  order by next_expiry
 		                                  limit ?2)
 		                   union all
 		                  select * from (select customer, currency, expires_at
 		                                   from holds
 		                                  where state = 'active' and expires_at <= ?1
+		                                    and not exists (select 1 from customers where no = customer and clock_at > 0)
 		                                  order by expires_at
 		                                  limit ?2))
 		           group by customer, currency) d

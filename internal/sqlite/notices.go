@@ -111,7 +111,7 @@ const dueNoticesQuery = `
 	            from tenants
 	           where json_extract(settings, '$.expiry_notice_days') > 0) t
 	   cross join wallets w on w.tenant = t.no and w.next_notice > 0 and w.next_notice <= t.until
-	   cross join customers c on c.no = w.customer
+	   cross join customers c on c.no = w.customer and c.clock_at = 0
 	   order by t.no, w.next_notice
 	   limit ?2`
 

@@ -55,7 +55,7 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 	}
 	scan := func(stmt *sqlite.Stmt) ledger.Object {
 		object := scanObject(stmt)
-		object.Tenant, object.CustomerID = scope.Tenant, scope.CustomerID
+		object.Tenant, object.CustomerID, object.Clock = scope.Tenant, scope.CustomerID, state.customer.ClockAt
 		return object
 	}
 	for _, key := range scope.Objects {
@@ -131,7 +131,7 @@ func writeObject(conn *sqlite.Conn, customer int64, change *ledger.ObjectChange)
 // objectsOfAll are the columns of objects with whose they are.
 const objectsOfAll = `
 	  select o.kind, o.id, o.number, o.version, o.state, o.due_at, o.data, o.created_at, o.updated_at,
-	         c.id, t.business_id, t.mode
+	         c.id, t.business_id, t.mode, c.clock_at
 	    from objects o
 	    join customers c on c.no = o.customer
 	    join tenants t on t.no = o.tenant`
@@ -140,6 +140,7 @@ func scanObjectOfAll(stmt *sqlite.Stmt) ledger.Object {
 	object := scanObject(stmt)
 	object.CustomerID = stmt.ColumnText(9)
 	object.Tenant = ledger.Tenant{BusinessID: stmt.ColumnText(10), Mode: ledger.Mode(stmt.ColumnText(11))}
+	object.Clock = timeOf(stmt.ColumnInt64(12))
 	return object
 }
 
@@ -257,7 +258,9 @@ func (db *DB) DueObjects(
 	ctx context.Context, kind ledger.ObjectKind, at time.Time, limit int,
 ) (due []ledger.Object, err error) {
 	err = db.read(ctx, func(conn *sqlite.Conn) (err error) {
-		const query = objectsOfAll + ` where o.kind = ? and o.due_at > 0 and o.due_at <= ? order by o.due_at, o.id limit ?`
+		const query = objectsOfAll + `
+		   where o.kind = ? and o.due_at > 0 and o.due_at <= ? and c.clock_at = 0
+		   order by o.due_at, o.id limit ?`
 		due, err = queryObjects(conn, query, scanObjectOfAll, string(kind), at.UnixMicro(), limit)
 		return err
 	})

@@ -215,3 +215,35 @@ func (r *restarting) DueObjects(
 ) ([]ledger.Object, error) {
 	return r.read().DueObjects(ctx, kind, at, limit)
 }
+
+func (r *restarting) CreateTestClock(
+	ctx context.Context, clock ledger.TestClock, once *ledger.Once, answer []byte,
+) ([]byte, error) {
+	return r.write().CreateTestClock(ctx, clock, once, answer)
+}
+
+func (r *restarting) TestClock(ctx context.Context, tenant ledger.Tenant, id string) (ledger.TestClock, error) {
+	return r.read().TestClock(ctx, tenant, id)
+}
+
+func (r *restarting) TestClocks(
+	ctx context.Context, tenant ledger.Tenant, page ledger.Page,
+) (ledger.TestClockList, error) {
+	return r.read().TestClocks(ctx, tenant, page)
+}
+
+func (r *restarting) UpdateTestClock(
+	ctx context.Context, tenant ledger.Tenant, id string, change func(ledger.TestClock) (ledger.TestClock, error),
+) (ledger.TestClock, error) {
+	return r.write().UpdateTestClock(ctx, tenant, id, change)
+}
+
+func (r *restarting) Stragglers(ctx context.Context, limit int) ([]ledger.Straggler, error) {
+	return r.read().Stragglers(ctx, limit)
+}
+
+func (r *restarting) CustomerDue(
+	ctx context.Context, tenant ledger.Tenant, customer string,
+) (ledger.CustomerDue, error) {
+	return r.read().CustomerDue(ctx, tenant, customer)
+}

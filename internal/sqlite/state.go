@@ -128,10 +128,11 @@ func (c *customerState) holdNumber() (number int64) {
 
 // setChain takes the head of the chain from the wallet that moved last.
 func (c *customerState) setChain() {
+	c.chain.Clock = c.customer.ClockAt
 	for i := range c.wallets {
 		w := &c.wallets[i]
 		if w.Position > c.chain.Position {
-			c.chain = ledger.Chain{Position: w.Position, Hash: w.Hash, LastAt: w.UpdatedAt}
+			c.chain = ledger.Chain{Position: w.Position, Hash: w.Hash, LastAt: w.UpdatedAt, Clock: c.chain.Clock}
 			c.last = w.last
 		}
 	}

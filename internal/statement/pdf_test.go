@@ -2,97 +2,17 @@ package statement_test
 
 import (
 	"bytes"
-	"compress/zlib"
-	"encoding/binary"
-	"io"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
 
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/paper/papertest"
 	"github.com/billfold/billfold/internal/statement"
 )
 
-// document is a PDF taken apart as far as these tests look.
-type document struct {
-	pages  []string // what each page writes
-	glyphs []byte   // two bytes for each character: the number of its glyph in the font
-	font   []byte   // the embedded TrueType font
-}
-
-var streams = regexp.MustCompile(`(?s)stream\r?\n(.*?)\r?\nendstream`)
-
-func takeApart(t *testing.T, file []byte) (d document) {
-	t.Helper()
-	if !bytes.HasPrefix(file, []byte("%PDF-1.")) || !bytes.Contains(file, []byte("%%EOF")) {
-		t.Fatalf("got %.20q, want a PDF", file)
-	}
-	for _, match := range streams.FindAllSubmatch(file, -1) {
-		content := match[1]
-		if reader, err := zlib.NewReader(bytes.NewReader(content)); err == nil {
-			if inflated, err := io.ReadAll(reader); err == nil {
-				content = inflated
-			}
-		}
-		switch {
-		case bytes.Contains(content, []byte("Tj ET")):
-			d.pages = append(d.pages, string(content))
-		case len(content) >= 2*0xFFFF:
-			d.glyphs = content
-		case bytes.HasPrefix(content, []byte{0, 1, 0, 0}):
-			d.font = content
-		}
-	}
-	return d
-}
-
-// shows reports whether a page writes a text.
-func (d document) shows(text string) bool {
-	var sought []byte
-	for _, unit := range utf16.Encode([]rune(text)) {
-		for _, b := range []byte{byte(unit >> 8), byte(unit)} {
-			if strings.IndexByte(`\()`, b) >= 0 {
-				sought = append(sought, '\\')
-			}
-			if b == '\r' {
-				sought = append(sought, '\\', 'r')
-				continue
-			}
-			sought = append(sought, b)
-		}
-	}
-	return strings.Contains(strings.Join(d.pages, ""), string(sought))
-}
-
-// outline returns how many bytes of outline the embedded font has for a
-// character, 0 when it has no glyph of its own.
-func (d document) outline(t *testing.T, r rune) int {
-	t.Helper()
-	if len(d.glyphs) < 2*0xFFFF || len(d.font) < 12 {
-		t.Fatalf("got %d bytes of glyph numbers and %d of font, want both embedded", len(d.glyphs), len(d.font))
-	}
-	glyph := int(binary.BigEndian.Uint16(d.glyphs[2*r:]))
-	if glyph == 0 {
-		return 0
-	}
-	tables := map[string][]byte{}
-	for i := range int(binary.BigEndian.Uint16(d.font[4:])) {
-		entry := d.font[12+16*i:]
-		offset, length := binary.BigEndian.Uint32(entry[8:]), binary.BigEndian.Uint32(entry[12:])
-		tables[string(entry[:4])] = d.font[offset : offset+length]
-	}
-	if binary.BigEndian.Uint16(tables["head"][50:]) == 0 { // offsets are kept halved
-		loca := tables["loca"][2*glyph:]
-		return 2 * (int(binary.BigEndian.Uint16(loca[2:])) - int(binary.BigEndian.Uint16(loca)))
-	}
-	loca := tables["loca"][4*glyph:]
-	return int(binary.BigEndian.Uint32(loca[4:])) - int(binary.BigEndian.Uint32(loca))
-}
-
-func pdfOf(t *testing.T, s *statement.Statement) document {
+func pdfOf(t *testing.T, s *statement.Statement) papertest.Document {
 	t.Helper()
 	if err := s.Check(); err != nil {
 		t.Fatalf("check: got error %v, want none", err)
@@ -105,7 +25,7 @@ func pdfOf(t *testing.T, s *statement.Statement) document {
 	if err != nil || !bytes.Equal(file, again) {
 		t.Errorf("the same statement twice: got error %v and equal %t, want equal files", err, bytes.Equal(file, again))
 	}
-	return takeApart(t, file)
+	return papertest.Read(t, file)
 }
 
 // The sign of the rupee is written, and the embedded font can draw it.
@@ -118,16 +38,16 @@ func TestPDFPrintsTheRupee(t *testing.T) {
 		"₹12.34", "₹0.00", "Top-up of ₹12.34 for Zoë · Top-up of", "Acme", "Jane Doe · jane@example.com", "cus_jane", "INR",
 		"2026-03-01 to 2026-03-31 (UTC)", "Opening balance", "Closing balance", "2026-03-01 00:00:00", "page 1",
 	} {
-		if !d.shows(text) {
+		if !d.Shows(text) {
 			t.Errorf("%q is not written", text)
 		}
 	}
 	for _, r := range "₹12.34ZoëA" {
-		if d.outline(t, r) == 0 {
+		if d.Outline(t, r) == 0 {
 			t.Errorf("the embedded font has no outline for %q", r)
 		}
 	}
-	if d.outline(t, '₿') != 0 { // which nobody has written
+	if d.Outline(t, '₿') != 0 { // which nobody has written
 		t.Error("the embedded font has an outline that is not used, want only those that are")
 	}
 }
@@ -135,7 +55,7 @@ func TestPDFPrintsTheRupee(t *testing.T) {
 func TestPDFNamesTheCurrency(t *testing.T) {
 	t.Parallel()
 	for currency, want := range map[money.Currency]string{"USD": "$12.34", "EUR": "€12.34", "JPY": "1234 JPY", "KWD": "1.234 KWD"} {
-		if d := pdfOf(t, statementOf(currency, "x")); !d.shows(want) {
+		if d := pdfOf(t, statementOf(currency, "x")); !d.Shows(want) {
 			t.Errorf("%s: %q is not written", currency, want)
 		}
 	}
@@ -151,10 +71,10 @@ func TestPDFOfAnyText(t *testing.T) {
 		strings.Repeat("😀", 1000), strings.Repeat(" ", 1000), "a\u2028b", "\x00",
 	}
 	d := pdfOf(t, statementOf("INR", texts...))
-	if !d.shows(`(brackets) \ and \) more`) || !d.shows("{nb}") || !d.shows("reversed") || d.shows("\u202E") {
+	if !d.Shows(`(brackets) \ and \) more`) || !d.Shows("{nb}") || !d.Shows("reversed") || d.Shows("\u202E") {
 		t.Error("a text is not written as it should be")
 	}
-	if d.shows(strings.Repeat("without spaces", 5)) || d.shows(strings.Repeat("words and ", 10)) || d.shows(strings.Repeat("漢", 80)) {
+	if d.Shows(strings.Repeat("without spaces", 5)) || d.Shows(strings.Repeat("words and ", 10)) || d.Shows(strings.Repeat("漢", 80)) {
 		t.Error("a text goes on behind its column")
 	}
 }
@@ -170,21 +90,21 @@ func TestPDFHasPages(t *testing.T) {
 		s.Lines[i].Reference = ""
 	}
 	d := pdfOf(t, s)
-	if len(d.pages) < 5 {
-		t.Errorf("got %d pages, want the entries on several", len(d.pages))
+	if len(d.Pages) < 5 {
+		t.Errorf("got %d pages, want the entries on several", len(d.Pages))
 	}
-	for i, page := range d.pages {
-		one := document{pages: []string{page}}
-		if !one.shows("Description") || !one.shows("page "+string(rune('1'+i))) {
+	for i, page := range d.Pages {
+		one := papertest.Document{Pages: []string{page}}
+		if !one.Shows("Description") || !one.Shows("page "+string(rune('1'+i))) {
 			t.Errorf("page %d lacks its columns or its number", i+1)
 		}
 	}
 	for i := range s.Lines {
-		if want := s.Lines[i].Balance; !d.shows("₹" + money.FormatDecimal(want, "INR")) {
+		if want := s.Lines[i].Balance; !d.Shows("₹" + money.FormatDecimal(want, "INR")) {
 			t.Errorf("the balance %d is not written", want)
 		}
 	}
-	if !d.shows("Balance so far") || d.shows("Closing balance") {
+	if !d.Shows("Balance so far") || d.Shows("Closing balance") {
 		t.Error("a period that is not over is shown as closed")
 	}
 }
@@ -206,7 +126,7 @@ func TestPDFHasSums(t *testing.T) {
 	s.Lines[2].Account, s.Closing.Balance = ledger.AccountBreakage, balance
 	d := pdfOf(t, s)
 	for _, want := range []string{"₹500.07", "₹20.00", "₹30.01", "₹450.06"} {
-		if !d.shows(want) {
+		if !d.Shows(want) {
 			t.Errorf("%s is not written", want)
 		}
 	}

@@ -33,6 +33,7 @@ type Model struct {
 	feed       []modelFact // in the order of commits
 	endpoints  []*modelEndpoint
 	cursors    map[modelCursor]ledger.FeedPlace
+	clocks     []ledger.TestClock // oldest first
 }
 
 type modelCustomer struct {
@@ -124,11 +125,11 @@ func (m *Model) customer(tenant ledger.Tenant, id string) (*modelCustomer, error
 }
 
 func (c *modelCustomer) chain() ledger.Chain {
+	chain := ledger.Chain{Clock: c.ClockAt}
 	if len(c.entries) == 0 {
-		return ledger.Chain{}
+		return chain
 	}
-	last := c.entries[len(c.entries)-1]
-	chain := ledger.Chain{Position: last.Position, Hash: last.Hash, LastAt: last.CreatedAt}
+	chain = chain.Behind(&c.entries[len(c.entries)-1])
 	if len(c.events) > 0 {
 		chain = chain.Past(c.events[len(c.events)-1].CreatedAt)
 	}
@@ -474,7 +475,7 @@ func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.Wa
 	}
 	var found []ending
 	for tenant, customers := range m.customers {
-		for _, c := range customers {
+		for _, c := range withoutClock(customers) {
 			for currency, w := range c.wallets {
 				if len(w.Lots) > 0 && w.Lots[0].ExpiredAt(at) {
 					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: currency}

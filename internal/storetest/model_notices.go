@@ -54,7 +54,7 @@ func (m *Model) DueNotices(_ context.Context, at time.Time, limit int) (due []le
 	for tenant, customers := range m.customers {
 		days := m.settings[tenant].ExpiryNoticeDays
 		until := at.Add(time.Duration(days) * 24 * time.Hour)
-		for _, c := range customers {
+		for _, c := range withoutClock(customers) {
 			for currency := range c.wallets {
 				seen := c.unannounced(currency)
 				if days > 0 && len(due) < limit && len(seen.Lots) > 0 && !seen.Lots[0].ExpiresAt.After(until) {

@@ -16,6 +16,7 @@ func (c *modelCustomer) snapshotObjects(scope ledger.Scope, s *ledger.Snapshot) 
 	}
 	for _, o := range c.objects {
 		if slices.Contains(scope.Objects, o.ObjectKey) {
+			o.Clock = c.ClockAt
 			s.Objects = append(s.Objects, o)
 		}
 	}
@@ -57,6 +58,7 @@ func (m *Model) Object(_ context.Context, tenant ledger.Tenant, key ledger.Objec
 	for _, c := range m.customers[tenant] {
 		for _, o := range c.objects {
 			if o.ObjectKey == key {
+				o.Clock = c.ClockAt
 				return o, nil
 			}
 		}
@@ -77,6 +79,7 @@ func (m *Model) Objects(
 				(f.State == "" || f.State == o.State) &&
 				(f.CreatedAtGTE.IsZero() || !o.CreatedAt.Before(f.CreatedAtGTE)) &&
 				(f.CreatedAtLTE.IsZero() || !o.CreatedAt.After(f.CreatedAtLTE)) && (page.Before == "" || o.ID < page.Before) {
+				o.Clock = c.ClockAt
 				found = append(found, o)
 			}
 		}
@@ -107,7 +110,7 @@ func (m *Model) DueObjects(
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, customers := range m.customers {
-		for _, c := range customers {
+		for _, c := range withoutClock(customers) {
 			for _, o := range c.objects {
 				if o.Kind == kind && !o.DueAt.IsZero() && !o.DueAt.After(at) {
 					due = append(due, o)

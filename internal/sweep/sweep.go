@@ -22,10 +22,6 @@ const (
 	// Every is how long a sweeper rests between two sweeps.
 	Every = time.Minute
 
-	// jumpMax is how far two readings of the clock may lie apart before the
-	// later one has to be confirmed by a third (law Q4).
-	jumpMax = time.Hour
-
 	// sliceWallets is how many wallets are looked up at a time, walletEntries how
 	// many entries one of them gets before the others have their turn.
 	sliceWallets  = 100
@@ -47,7 +43,7 @@ type Sweeper struct {
 	every  time.Duration
 	meter  meter
 
-	last time.Time // reading of the clock
+	readings ledger.Readings // of the clock
 
 	turn chan struct{} // holds whoever sweeps, or keeps it from being done
 }
@@ -185,9 +181,8 @@ func ownName(wallet ledger.WalletKey) ledger.WalletKey { return wallet }
 // before to be believed.
 func (s *Sweeper) read() (now time.Time, believed bool) {
 	now = s.book.Now()
-	before := s.last
-	s.last = now
-	if before.IsZero() || now.Sub(before).Abs() <= jumpMax {
+	before, believed := s.readings.Believe(now)
+	if believed {
 		return now, true
 	}
 	s.logger.Warn("the clock has jumped; expired funds are swept once a second reading confirms it", "from", before, "to", now)

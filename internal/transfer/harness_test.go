@@ -29,6 +29,8 @@ import (
 	"github.com/billfold/billfold/internal/webhook"
 )
 
+var plantsFlag = flag.Bool("plants-everywhere", false, "plant each bug in a copy in either store, and not in turn in one of the two")
+
 var cutsFlag = flag.Int("cuts", 12, "how often a copy is stopped, in each direction")
 
 var (
@@ -272,7 +274,7 @@ func fillCustomers(t testing.TB, db store, test, live ledger.Tenant) {
 func putSome(t testing.TB, db store, c ledger.Customer, text string) {
 	t.Helper()
 	for n := range 5 {
-		key := ledger.ObjectKey{Kind: []ledger.ObjectKind{"invoice", "payment"}[n%2], ID: fmt.Sprintf("o_%d %s", n/2, text)}
+		key := ledger.ObjectKey{Kind: []ledger.ObjectKind{"parcel", "payment"}[n%2], ID: fmt.Sprintf("o_%d %s", n/2, text)}
 		scope := ledger.Scope{Tenant: c.Tenant, CustomerID: c.ID, Currency: "USD", At: began, Objects: []ledger.ObjectKey{key}}
 		for version := range 1 + n%3 {
 			_, err := db.Transact(t.Context(), scope, func(s ledger.Snapshot) (ledger.Change, error) {

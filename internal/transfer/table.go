@@ -71,7 +71,11 @@ var (
 		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
 		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
 		{"freezes", Text}, {"alerts", Text}, {"audit_position", Number}, {"audit_hash", Bytes},
-		{"object_number", Number}, {"object_hash", Bytes},
+		{"object_number", Number}, {"object_hash", Bytes}, {"clock", Text}, {"clock_at", OptionalTime},
+	}}
+	TestClocks = &Table{Name: "test_clocks", Key: []string{"no"}, Columns: []Column{
+		{"no", Number}, {"tenant", Number}, {"id", Text}, {"name", Text}, {"frozen_at", Time}, {"deleted", Flag},
+		{"failure", Text}, {"created_at", Time},
 	}}
 	AuditEntries = &Table{Name: "audit_entries", Key: []string{"tenant", "customer_id", "position"}, Columns: []Column{
 		{"customer_id", Text}, {"tenant", Number}, {"position", Number}, {"id", Text}, {"action", Text}, {"key_id", Text},
@@ -154,7 +158,7 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, BusinessAuditEntries, Keys, Products, People, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Products, TestClocks, People, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks,
 		Holds, HoldEvents, Objects, ObjectEvents, Notices, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}

@@ -36,6 +36,10 @@ type ledgerFile struct {
 	entries   int64
 	walletNo  int64
 	customers map[string]*customer
+
+	// by is who makes entries and holds, the tenant's key where it is empty. About is what
+	// holds and reversals name.
+	by, about string
 }
 
 type customer struct {
@@ -253,7 +257,7 @@ func (f *ledgerFile) customer(tenant ledger.Tenant, id string) *customer {
 // refusal, if it is one.
 func (f *ledgerFile) post(c *customer, r ledger.PostRequest) error {
 	f.t.Helper()
-	r.Tenant, r.CustomerID, r.CurrencyEnabled, r.CreatedBy = c.tenant, c.id, true, keyID(c.tenant)
+	r.Tenant, r.CustomerID, r.CurrencyEnabled, r.CreatedBy = c.tenant, c.id, true, f.creator(c)
 	w := c.wallets[r.Currency]
 	if w == nil {
 		w = &wallet{
@@ -552,4 +556,11 @@ func isRefusal(err error) bool {
 		return true
 	}
 	return false
+}
+
+func (f *ledgerFile) creator(c *customer) string {
+	if f.by != "" {
+		return f.by
+	}
+	return keyID(c.tenant)
 }

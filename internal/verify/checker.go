@@ -21,9 +21,10 @@ type checker struct {
 	// marked says that the reader sends the marks of lots, before the entries.
 	marked bool
 
-	entries int64
-	known   int64 // customers that exist
-	wallets int64
+	entries  int64
+	known    int64 // customers that exist
+	wallets  int64
+	invoices int64
 
 	// missing is the first gap in the numbers of entries, which only the
 	// reader can see. It is set before the checker is asked for its report.
@@ -70,6 +71,9 @@ type customer struct {
 	standing *standing // of the row, nil when there is none
 
 	lotMarks map[string]*lotMarks // by currency
+
+	bills     *bills // nil where nothing is billed
+	heldNoted bool   // that it has every hold which is active
 
 	legs map[string]*legs // of transfers of which the rows were not met yet, by their ids
 }
@@ -125,7 +129,7 @@ func newChecker(tenants *tenants, progress func(done, total int64)) *checker {
 
 // batch checks rows in the order in which they were read.
 func (c *checker) batch(b *batch) {
-	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events, lotMarks, notices int
+	var customers, entries, wallets, shelved, marks, keys, audits, transfers, holds, events, lotMarks, notices, billed int
 	for _, step := range b.steps {
 		switch step {
 		case stepCustomer:
@@ -174,6 +178,9 @@ func (c *checker) batch(b *batch) {
 		case stepNotice:
 			c.notice(c.customer(b.notices[notices].customer), &b.notices[notices])
 			notices++
+		case stepBilled:
+			c.billed(c.customer(b.billed[billed].customer), &b.billed[billed])
+			billed++
 		case stepEnd:
 			c.end()
 		}
@@ -267,6 +274,7 @@ func (c *checker) finish(owner *customer) {
 	}
 	c.finishHolds(owner)
 	c.finishLotMarks(owner)
+	c.finishBilling(owner)
 	if len(owner.due) > 0 {
 		c.found.add(LawUndo, owner.where("", owner.last.position), "an expired lot got money back, which is neither written off nor moved")
 	}
@@ -290,6 +298,7 @@ func (c *checker) report() Report {
 		Entries:   c.entries,
 		Customers: c.known,
 		Wallets:   c.wallets,
+		Invoices:  c.invoices,
 		Findings:  c.found.list(),
 		Accounts:  accounts,
 	}

@@ -57,6 +57,7 @@ func (c *checker) entry(owner *customer, e *entryRow) {
 	if string(e.account) == transfersAccount {
 		owner.leg(e)
 	}
+	owner.noteBilled(e)
 	c.checkChain(owner, e, report)
 	checkDue(owner, e, report)
 	due := checkDebtDue(owner, e, report)

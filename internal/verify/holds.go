@@ -22,6 +22,7 @@ type holdRow struct {
 	createdBy string
 	createdAt int64
 	updatedAt int64
+	reference string // empty for none
 	misfit    string // the column that is not stored as it should be
 }
 
@@ -62,7 +63,8 @@ const holdColumns = `
 	       lots,
 	       created_by,
 	       created_at,
-	       updated_at
+	       updated_at,
+	       reference_object_id
 	  from holds`
 
 const holdEventColumns = `
@@ -88,7 +90,7 @@ const holdEventColumns = `
 	  from hold_events`
 
 const (
-	holdShape      shape = "iitt" + "iii" + "tib" + "tii"
+	holdShape      shape = "iitt" + "iii" + "tib" + "tiiT"
 	holdEventShape shape = "iiitB" + "iiiii" + "iiii" + "TTbti"
 )
 
@@ -109,6 +111,7 @@ func (r *reader) readHold(b *batch, stmt *sqlite.Stmt) {
 		createdBy: stmt.ColumnText(10),
 		createdAt: stmt.ColumnInt64(11),
 		updatedAt: stmt.ColumnInt64(12),
+		reference: stmt.ColumnText(13),
 	}
 	stmt.ColumnBytes(9, row.lots)
 	b.holds = append(b.holds, row)

@@ -18,7 +18,7 @@ type holdEventLine struct {
 
 const holdRowColumns = `
 	select customer_id, tenant, number, id, currency, amount, captured, released, state, expires_at, lots, created_by,
-	       created_at, updated_at
+	       created_at, updated_at, coalesce(reference_object_id, '')
 	  from holds`
 
 const holdEventRowColumns = `
@@ -30,7 +30,7 @@ func scanHoldLine(row pgx.CollectableRow) (line holdLine, err error) {
 	h := &line.row
 	var expiresAt, createdAt, updatedAt time.Time
 	err = row.Scan(&line.id, &line.tenant, &h.number, &h.id, &h.currency, &h.amount, &h.captured, &h.released, &h.state,
-		&expiresAt, &h.lots, &h.createdBy, &createdAt, &updatedAt)
+		&expiresAt, &h.lots, &h.createdBy, &createdAt, &updatedAt, &h.reference)
 	h.expiresAt, h.createdAt, h.updatedAt = expiresAt.UnixMicro(), createdAt.UnixMicro(), updatedAt.UnixMicro()
 	return line, err
 }

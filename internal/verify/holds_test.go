@@ -69,9 +69,11 @@ func (f *ledgerFile) keepHold(c *customer, w *wallet, change *ledger.HoldChange)
 		}
 	}
 	f.exec(`insert or replace into holds (customer, number, id, currency, amount, captured, released, state, expires_at,
-	          lots, created_by, created_at, updated_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	          lots, created_by, created_at, updated_at, reference_object_id)
+	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))`,
 		c.no, h.Number, h.ID, h.Currency, int64(h.Amount), int64(h.Captured), int64(h.Released), string(h.State),
-		micros(h.ExpiresAt), lots, h.CreatedBy, micros(h.CreatedAt), micros(h.UpdatedAt))
+		micros(h.ExpiresAt), lots, h.CreatedBy, micros(h.CreatedAt), micros(h.UpdatedAt),
+		h.ReferenceObjectID)
 	f.exec(`insert into hold_events (customer, number, hold, kind, allocations, amount, captured, released, position, seq,
 	          balance, held, available, moved_at, alerts, idempotency_key, fingerprint, created_by, created_at)
 	        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -85,8 +87,8 @@ func (f *ledgerFile) keepHold(c *customer, w *wallet, change *ledger.HoldChange)
 
 func (f *ledgerFile) hold(c *customer, amount money.Amount, d time.Duration) error {
 	r := ledger.HoldRequest{
-		Currency: "USD", Amount: amount, ExpiresAt: f.now.Add(d), CurrencyEnabled: true, CreatedBy: keyID(c.tenant),
-		DefaultAlerts: f.defaults,
+		Currency: "USD", Amount: amount, ExpiresAt: f.now.Add(d), CurrencyEnabled: true, CreatedBy: f.creator(c),
+		DefaultAlerts: f.defaults, ReferenceObjectID: f.about,
 	}
 	return f.decideHold(c, len(c.holds), func(s ledger.Snapshot, m ledger.Moment) (ledger.Change, error) {
 		return ledger.MakeHold(s, &r, m)

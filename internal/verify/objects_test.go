@@ -22,12 +22,18 @@ import (
 // putObject makes an object of a customer what it is given as.
 func (f *ledgerFile) putObject(c *customer, kind ledger.ObjectKind, id, state string) {
 	f.t.Helper()
+	f.putData(c, kind, id, state, `{"state":"`+state+`"}`)
+}
+
+// putData is putObject of one that keeps such data.
+func (f *ledgerFile) putData(c *customer, kind ledger.ObjectKind, id, state, data string) {
+	f.t.Helper()
 	s := ledger.Snapshot{
 		Customer: ledger.Customer{Tenant: c.tenant, ID: c.id}, Chain: c.chain, Objects: c.objects, ObjectHead: c.objectHead,
 	}
 	var change ledger.Change
 	next := ledger.Object{
-		ObjectKey: ledger.ObjectKey{Kind: kind, ID: id}, State: state, DueAt: f.now.Add(time.Hour), Data: `{"state":"` + state + `"}`,
+		ObjectKey: ledger.ObjectKey{Kind: kind, ID: id}, State: state, DueAt: f.now.Add(time.Hour), Data: data,
 	}
 	f.must(change.Put(&s, next, "payment.succeeded", `{"payload_type":"Payment"}`, f.moment().Now))
 	after := s.After(&change)
@@ -44,18 +50,18 @@ func (f *ledgerFile) putObject(c *customer, kind ledger.ObjectKind, id, state st
 }
 
 // objectScene has two customers with objects. Those of ann (number 1 of the file) are
-// an invoice of three versions, the events 1, 2 and 4, and a payment, event 3.
+// an order of three versions, the events 1, 2 and 4, and a payment, event 3.
 func objectScene(t testing.TB) *ledgerFile {
 	f := newLedgerFile(t)
 	ann, bob := f.customer(acmeTest, "cus_ann"), f.customer(zetaTest, "cus_bob")
 	f.customer(zetaTest, "cus_eve")
 	f.mustPost(ann, ledger.PostRequest{Currency: "USD", Direction: ledger.Credit, Amount: 500})
-	f.putObject(ann, "invoice", "inv_1", "open")
-	f.putObject(ann, "invoice", "inv_1", "pending")
+	f.putObject(ann, "order", "inv_1", "open")
+	f.putObject(ann, "order", "inv_1", "pending")
 	f.putObject(ann, "payment", "pay_1", "succeeded")
-	f.putObject(bob, "invoice", "inv_2", "open")
+	f.putObject(bob, "order", "inv_2", "open")
 	f.mustPost(ann, ledger.PostRequest{Currency: "USD", Direction: ledger.Debit, Amount: 200})
-	f.putObject(ann, "invoice", "inv_1", "paid")
+	f.putObject(ann, "order", "inv_1", "paid")
 	f.finish()
 	return f
 }
@@ -194,7 +200,7 @@ func TestALaterEventDoesNotHideThoseThatWereRemoved(t *testing.T) {
 			addCustomers(t, db, 1)
 		}
 		for _, id := range ids {
-			key := ledger.ObjectKey{Kind: "invoice", ID: id}
+			key := ledger.ObjectKey{Kind: "order", ID: id}
 			scope := ledger.Scope{
 				Tenant: acmeTest, CustomerID: fmt.Sprintf("cus_%021d", 0), Currency: "USD", At: start, Objects: []ledger.ObjectKey{key},
 			}

@@ -209,6 +209,7 @@ func (m *fileMoments) rest(ctx context.Context, s *sender, w whom) (transfers bo
 		{customerMarkColumns + ` where customer = ? order by position`, m.readMark(stepCustomerMark)},
 		{walletMarkColumns + ` where customer = ? order by currency, seq`, m.readMark(stepWalletMark)},
 		{auditColumns + ` where customer = ? order by position`, m.readAudit},
+		{billedColumns + ` where customer = ? and ` + billedKinds + ` order by number`, m.readBilled},
 		{transferColumns + ` where customer = ? order by id`, m.readTransfer},
 	} {
 		if rows, err = m.send(s, table.query, table.read, w.no); err != nil {

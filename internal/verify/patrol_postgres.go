@@ -206,6 +206,9 @@ func (m *rowMoments) rest(ctx context.Context, s *sender, w whom) (transfers boo
 		b.steps, b.audits = append(b.steps, stepAudit), append(b.audits, line.row)
 		s.sent()
 	}
+	if err := m.bills(ctx, s, w); err != nil {
+		return false, err
+	}
 	rows, err := lines(ctx, m.tx, scanTransferLine, transferRowColumns+ofCustomer+` order by id`, w.id, w.tenant)
 	for _, line := range rows {
 		line.row.customer = w.no
@@ -227,6 +230,25 @@ func (m *rowMoments) notices(ctx context.Context, s *sender, w whom) error {
 		s.sent()
 	}
 	return err
+}
+
+// bills sends what money moves for of a customer.
+func (m *rowMoments) bills(ctx context.Context, s *sender, w whom) error {
+	rows, err := m.tx.Query(ctx, billedRowColumns+ofCustomer+` and `+billedKinds+` order by number`, w.id, w.tenant)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		line, err := scanBilledLine(rows)
+		if err != nil {
+			return err
+		}
+		line.row.customer = w.no
+		s.batch.steps, s.batch.billed = append(s.batch.steps, stepBilled), append(s.batch.billed, line.row)
+		s.sent()
+	}
+	return rows.Err()
 }
 
 // pairs reads the customer's own rows before those at the other ends: on Citus these

@@ -39,7 +39,7 @@ func TestAPatrolFindsASoundLedgerSound(t *testing.T) {
 	t.Parallel()
 	for name, build := range map[string]func(testing.TB) *ledgerFile{
 		"scene": scene, "holds": holdScene, "transfers": transferScene, "reversals": undoneScene, "grace": graceScene,
-		"objects": objectScene,
+		"objects": objectScene, "billing": billedScene,
 	} {
 		f := build(t)
 		want := run(t, verify.Options{Path: f.path})
@@ -104,6 +104,7 @@ func TestAPatrolFindsEachCorruption(t *testing.T) {
 		{holdScene, holdCorruptions},
 		{shelfScene, shelfCorruptions},
 		{objectScene, objectCorruptions},
+		{billedScene, billedCorruptions},
 	} {
 		for _, c := range group.corruptions {
 			t.Run(c.name, func(t *testing.T) {

@@ -127,6 +127,7 @@ type rowReader struct {
 	events    stream[holdEventLine]
 	lotMarks  stream[lotMarkLine]
 	notices   stream[noticeLine]
+	bills     stream[billedLine]
 
 	number  int64 // of the customer that is being read
 	entryNo int64
@@ -234,6 +235,8 @@ func (r *rowReader) read() error {
 		open(r, &r.holds, "holds_in_order", holdRowColumns+` order by customer_id, tenant, number`, scanHoldLine),
 		open(r, &r.events, "hold_events_in_order", holdEventRowColumns+` order by customer_id, tenant, number`, scanHoldEventLine),
 		open(r, &r.notices, "notices_in_order", noticeRowColumns+` order by customer_id, tenant, number`, scanNoticeLine),
+		open(r, &r.bills, "bills_in_order", billedRowColumns+` where `+billedKinds+` order by customer_id, tenant, number`,
+			scanBilledLine),
 		open(r, &r.customers, "customers_in_order", customerRowColumns+` order by customer_id, tenant`, scanCustomerLine),
 		open(r, &r.wallets, "wallets_in_order", walletRowColumns+` order by customer_id, tenant, currency`, r.scanWalletLine),
 		open(r, &r.shelved, "wallet_lots_in_order", shelvedRowColumns+shelvedRowOrder, scanShelvedLine),
@@ -263,14 +266,15 @@ func (r *rowReader) readOwner() (more bool, err error) {
 	shelved, err8 := r.shelved.next(r.ctx, r.tx)
 	lotMark, err9 := r.lotMarks.next(r.ctx, r.tx)
 	notice, err10 := r.notices.next(r.ctx, r.tx)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10); err != nil {
+	billed, err11 := r.bills.next(r.ctx, r.tx)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11); err != nil {
 		return false, err
 	}
 	var whose *owner
 	candidates := []*owner{
 		ownerOf(customer), ownerOfWallet(wallet), ownerOfEntry(entry), ownerOfAudit(audit), ownerOfTransfer(transfer),
 		ownerOfHold(hold), ownerOfHoldEvent(event), ownerOfShelved(shelved), ownerOfLotMark(lotMark),
-		ownerOfNotice(notice),
+		ownerOfNotice(notice), ownerOfBilled(billed),
 	}
 	for _, candidate := range candidates {
 		if candidate != nil && (whose == nil || candidate.compare(*whose) < 0) {
@@ -311,6 +315,9 @@ func (r *rowReader) readOwner() (more bool, err error) {
 		return false, err
 	}
 	if err := r.readTransfers(now); err != nil {
+		return false, err
+	}
+	if err := r.readBills(now); err != nil {
 		return false, err
 	}
 	r.batch.steps = append(r.batch.steps, stepEnd)

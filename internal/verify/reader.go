@@ -35,6 +35,7 @@ type reader struct {
 	holdEvents    *cursor
 	lotMarks      *cursor
 	notices       *cursor
+	bills         *cursor
 }
 
 // The columns of each cursor begin with the number of the customer.
@@ -117,12 +118,13 @@ func (f *file) ranges(weight int64) (ranges []customerRange, err error) {
 	var weighs int64
 	const query = `
 	select c.no,
-	       (select sum(w.seq) from wallets w where w.customer = c.no)
+	       (select sum(w.seq) from wallets w where w.customer = c.no),
+	       c.object_number
 	  from customers c
 	 order by c.no`
 	err = sqlitex.ExecuteTransient(f.conn, query, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			no, entries := stmt.ColumnInt64(0), max(stmt.ColumnInt64(1), 0)
+			no, entries := stmt.ColumnInt64(0), max(stmt.ColumnInt64(1), 0)+max(stmt.ColumnInt64(2), 0)
 			if weighs > 0 && weighs+entries+customerWeight > weight {
 				next.last = no - 1
 				ranges = append(ranges, next)
@@ -164,6 +166,7 @@ func (r *reader) read(check *checker, weight int64) (err error) {
 		{&r.holdEvents, holdEventColumns + ` order by customer, number`},
 		{&r.lotMarks, lotMarkColumns + lotMarkOrder},
 		{&r.notices, noticeColumns + ` order by customer, number`},
+		{&r.bills, billedColumns + ` where ` + billedKinds + ` order by customer, number`},
 	} {
 		c, err := r.file.cursor(open.query)
 		if err != nil {
@@ -229,6 +232,9 @@ func (r *reader) readRange(customers customerRange, total int64) (entries int64,
 		return 0, err
 	}
 	if err := r.readAll(r.transfers, customers, total, r.readTransfer); err != nil {
+		return 0, err
+	}
+	if err := r.readAll(r.bills, customers, total, r.readBilled); err != nil {
 		return 0, err
 	}
 	r.batch.steps = append(r.batch.steps, stepEnd)

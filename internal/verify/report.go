@@ -34,6 +34,12 @@ const (
 	LawAlerts      Law = "A1" // a threshold that is crossed is told once, by the entry or hold event that crosses it
 	LawHoldParts   Law = "H2" // a hold is what was captured, given back and is left of it
 	LawHoldEnd     Law = "H3" // a hold ends once
+	LawTenders     Law = "S1" // an invoice that is paid is what the wallet and the card paid; of no other anything was taken
+	LawCardOnce    Law = "S2" // the card is charged for an invoice once, and no attempt is made beside one that is open
+	LawOwnedHold   Law = "S5" // what is held for an invoice is held by one that is to be paid
+	LawRefunds     Law = "F1" // refunds of an invoice give back no more than was paid, of each of its parts
+	LawRefundOnce  Law = "F2" // a refund is kept with its invoice, and gives back once what it says
+	LawPeriods     Law = "Q2" // a period of a subscription is billed once
 	LawAudit       Law = "N5" // the audit trail is a chain, and has left the customer as it is
 	LawEvents      Law = "E1" // the feed tells of each fact once
 )
@@ -41,7 +47,8 @@ const (
 var laws = []Law{
 	LawTenancy, LawDoubleEntry, LawCurrency, LawBalance, LawChain, LawSequence, LawImmutable, LawRange, LawOverdraft,
 	LawDebt, LawOnce, LawListing, LawTime, LawLots, LawSpendOrder, LawExpiry, LawSweep, LawUndo, LawMove, LawNotice, LawHolds,
-	LawAlerts, LawHoldParts, LawHoldEnd, LawAudit, LawEvents,
+	LawAlerts, LawHoldParts, LawHoldEnd, LawTenders, LawCardOnce, LawOwnedHold, LawRefunds, LawRefundOnce, LawPeriods,
+	LawAudit, LawEvents,
 }
 
 // Laws lists every law that verify checks, in the order of a report.
@@ -115,6 +122,7 @@ type Report struct {
 	Entries   int64 `json:"entries"`
 	Customers int64 `json:"customers"`
 	Wallets   int64 `json:"wallets"`
+	Invoices  int64 `json:"invoices"` // a quick run looks at none
 
 	// Findings has at most one item for each law, in the order of the laws. It
 	// is empty when every law holds.

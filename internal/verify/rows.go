@@ -24,6 +24,7 @@ const (
 	stepHoldEvent                // what happened to these, by customer and number
 	stepLotMark                  // the marks of their lots, before the entries
 	stepNotice                   // notices of their lots, by customer and number, before the wallets
+	stepBilled                   // invoices, refunds and subscriptions, by customer and number, after all the others
 	stepEnd                      // the range ends
 )
 
@@ -41,6 +42,7 @@ type batch struct {
 	events    []holdEventRow
 	lotMarks  []lotMarkRow
 	notices   []noticeRow
+	billed    []billedRow
 	keys      []repeatedKey
 	text      []byte // what the rows' texts point into
 
@@ -65,6 +67,7 @@ func (b *batch) reset() {
 	b.wallets, b.marks, b.keys, b.text = b.wallets[:0], b.marks[:0], b.keys[:0], b.text[:0]
 	b.shelved, b.lotMarks, b.notices = b.shelved[:0], b.lotMarks[:0], b.notices[:0]
 	b.audits, b.transfers, b.holds, b.events = b.audits[:0], b.transfers[:0], b.holds[:0], b.events[:0]
+	b.billed = b.billed[:0]
 }
 
 // full reports whether a row may not fit any more.

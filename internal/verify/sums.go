@@ -31,6 +31,12 @@ func (t *total) plus(other total) {
 	t.high += other.high + int64(carry)
 }
 
+// above reports whether the sum is more than n.
+func (t total) above(n int64) bool {
+	t.add(-n)
+	return t.high > 0 || t.high == 0 && t.low > 0
+}
+
 func (t total) String() string {
 	sum := new(big.Int).Lsh(big.NewInt(t.high), 64)
 	return sum.Add(sum, new(big.Int).SetUint64(t.low)).String()

@@ -31,7 +31,8 @@ func (f *ledgerFile) reverse(c *customer, seq int64, amount money.Amount) error 
 		}
 	}
 	r := ledger.ReverseRequest{
-		EntryID: undone.Entry.ID, Amount: &amount, Grace: f.grace, AllowDebt: f.debts, CreatedBy: keyID(c.tenant),
+		EntryID: undone.Entry.ID, Amount: &amount, Grace: f.grace, AllowDebt: f.debts, CreatedBy: f.creator(c),
+		ReferenceObjectID: f.about,
 	}
 	change, err := ledger.Reverse(snapshot, &r, &undone, f.moment())
 	if err == nil {

@@ -130,7 +130,7 @@ func (r *Row) wallet(customer *ledger.Customer, lots []ledger.Lot, lapsed money.
 }
 
 // Chain is the head of a customer's chain: that of the wallet which moved last.
-func Chain(rows []Row) (chain ledger.Chain) {
+func Chain(customer *ledger.Customer, rows []Row) (chain ledger.Chain) {
 	for i := range rows {
 		if r := &rows[i]; r.Position > chain.Position {
 			chain = ledger.Chain{Position: r.Position, Hash: r.Hash, LastAt: r.UpdatedAt}
@@ -139,6 +139,7 @@ func Chain(rows []Row) (chain ledger.Chain) {
 	for i := range rows {
 		chain = chain.Past(rows[i].HoldAt)
 	}
+	chain.Clock = customer.ClockAt
 	return chain
 }
 

@@ -109,6 +109,10 @@ create table customers (
   -- Where the events about the customer's objects stand: number and hash of the last.
   object_number bigint          not null default 0 check (object_number >= 0),
   object_hash  bytea            not null default decode(repeat('00', 32), 'hex') check (length(object_hash) = 32),
+
+  -- Id of the customer's test clock, '' for none, and where that stands for the customer.
+  clock        text collate "C" not null default '',
+  clock_at     timestamptz      check ((clock_at is null) = (clock = '')),
   feed_order   bigint           not null default feed_base() + greatest(txid_current(), txid_snapshot_xmax(txid_current_snapshot())), -- see feed_base
   primary key (customer_id, tenant)
 ) with (fillfactor = 70);
@@ -116,6 +120,9 @@ create table customers (
 create index customers_by_tenant on customers (tenant, no);
 create index customers_by_email on customers (tenant, email, no);
 create index customers_by_feed on customers (tenant, feed_order);
+
+-- Few customers have a test clock.
+create index customers_by_clock on customers (clock, clock_at) where clock <> '';
 
 -- One row per wallet that has entries. The row with the highest position
 -- carries the head of the customer's chain.
@@ -653,6 +660,23 @@ create table products (
 );
 
 create index products_in_order on products (tenant, archived, no);
+
+-- Clocks by which the time of customers in test mode passes, listed newest first by number.
+create sequence test_clocks_no;
+
+create table test_clocks (
+  tenant     integer          not null references tenants (no),
+  id         text collate "C" not null,
+  no         bigint           not null unique default nextval('test_clocks_no'),
+  name       text             not null,
+  frozen_at  timestamptz      not null, -- where it stands, and its customers are or are to come
+  deleted    boolean          not null, -- its customers stand where they are
+  failure    text             not null, -- why a customer cannot come on, '' while all can
+  created_at timestamptz      not null,
+  primary key (tenant, id)
+);
+
+create index test_clocks_in_order on test_clocks (tenant, no) where not deleted;
 
 -- The persons who sign in, their sessions and invitations, and who is in which team.
 create table people (

@@ -33,6 +33,7 @@ type fake struct {
 	noIndex  bool          // accounts of some countries have none
 	intents  []*fakeIntent
 	refunds  []*fakeRefund
+	sessions []*fakeSession
 	keys     map[string]fakeAnswer
 	events   [][]byte // that were not told yet
 	eventNo  int
@@ -242,6 +243,8 @@ func (f *fake) route(w http.ResponseWriter, r *http.Request) (executed bool) {
 		return f.refund(w, r)
 	case path[0] == "refunds":
 		f.listRefunds(w, r)
+	case path[0] == "checkout":
+		return f.session(w, r, path[2:])
 	case path[0] == "customers" && path[1] == "cus_fake1":
 		write(w, map[string]any{"id": path[1], "object": "customer"})
 	case path[0] != "payment_intents":
@@ -334,6 +337,15 @@ func (f *fake) confirm(w http.ResponseWriter, r *http.Request, i *fakeIntent) (e
 		return false
 	}
 	i.confirmed++
+	if r.Form.Get("off_session") == "false" { // the customer is there
+		if r.Form.Get("return_url") == "" || r.Form.Get("payment_method") != i.card {
+			refuse(w, 400, "invalid_request_error", "", "a return_url and a payment_method are needed")
+			return false
+		}
+		f.become(i, "requires_action")
+		write(w, i.object(expands(r)))
+		return true
+	}
 	switch i.card {
 	case cardDeclined:
 		if i.confirmed > 1 {
@@ -537,8 +549,16 @@ func (i *fakeIntent) object(expanded bool) map[string]any {
 		"currency": i.currency, "customer": i.customer, "payment_method": i.card, "metadata": i.metadata, "status": i.status,
 		"created": i.created.Unix(), "client_secret": i.id + "_secret_x",
 	}
+	if i.status == "requires_action" {
+		object["next_action"] = map[string]any{
+			"type": "redirect_to_url", "redirect_to_url": map[string]any{"url": "https://hooks.stripe.com/3ds/" + i.id},
+		}
+	}
 	if i.errorKept {
-		object["last_payment_error"] = map[string]any{"type": "card_error", "code": i.code, "decline_code": i.decline}
+		object["last_payment_error"] = map[string]any{
+			"type": "card_error", "code": i.code, "decline_code": i.decline,
+			"payment_method": map[string]any{"id": i.card, "object": "payment_method"},
+		}
 	}
 	if i.charge && expanded {
 		object["latest_charge"] = map[string]any{

@@ -33,7 +33,7 @@ func openMock(t *testing.T) *server.StubServer {
 		t.Fatal(err)
 	}
 	maps.DeleteFunc(paths, func(path string, _ json.RawMessage) bool {
-		used := path == "/v1/customers/{customer}" || path == "/v1/refunds"
+		used := path == "/v1/customers/{customer}" || path == "/v1/refunds" || strings.HasPrefix(path, "/v1/checkout/sessions")
 		return !used && !strings.HasPrefix(path, "/v1/payment_intents")
 	})
 	var err error
@@ -83,6 +83,9 @@ func TestRequestsAreWellFormed(t *testing.T) {
 			object["id"], object["status"], object["amount_received"] = "pi_1", status, object["amount"]
 			object["metadata"] = map[string]string{"billfold_key": "inv:inv_1:1"}
 		}
+		if object["object"] == "checkout.session" {
+			object["id"], object["status"], object["url"], object["livemode"] = "cs_1", "open", "https://checkout.stripe.com/c/1", false
+		}
 		if object["object"] == "customer" {
 			object["id"] = "cus_fake1"
 		}
@@ -114,9 +117,17 @@ func TestRequestsAreWellFormed(t *testing.T) {
 	if err := mock.Return(t.Context(), "pi_1", "k"); err != nil {
 		t.Errorf("return: %v", err)
 	}
+	begin := processor.SetUpRequest{Key: "setup:pms_1:1", Reference: "pms_1", Back: "https://pay.example.com/pay/x", Currency: "USD"}
+	if set, err := mock.SetUp(t.Context(), begin); err != nil || set.ID != "cs_1" {
+		t.Errorf("set up: got %+v, %v", set, err)
+	}
+	if set, err := mock.LookUpSetUp(t.Context(), "cs_1"); err != nil || set.Status != processor.SetUpOpen {
+		t.Errorf("look a set-up up: got %+v, %v", set, err)
+	}
 	calls := []string{
+		"GET /v1/checkout/sessions/cs_1",
 		"GET /v1/customers/cus_fake1", "GET /v1/payment_intents", "GET /v1/payment_intents/search", "GET /v1/payment_intents/{id}",
-		"GET /v1/refunds", "POST /v1/payment_intents", "POST /v1/payment_intents/{id}/cancel",
+		"GET /v1/refunds", "POST /v1/checkout/sessions", "POST /v1/payment_intents", "POST /v1/payment_intents/{id}/cancel",
 		"POST /v1/payment_intents/{id}/confirm", "POST /v1/refunds",
 	}
 	if got := slices.Sorted(maps.Keys(answers)); !slices.Equal(got, calls) {

@@ -94,8 +94,30 @@ create table customers (
   -- Where the events about the customer's objects stand: number and hash of the last.
   object_number integer not null default 0 check (object_number >= 0),
   object_hash  blob    not null default (zeroblob(32)) check (length(object_hash) = 32),
+
+  -- Id of the customer's test clock, '' for none, and where that stands for the customer.
+  clock        text    not null default '',
+  clock_at     integer not null default 0 check ((clock_at = 0) = (clock = '')),
   unique (tenant, id)
 ) strict;
+
+-- Few customers have a test clock.
+create index customers_by_clock on customers (clock, clock_at) where clock <> '';
+
+-- Clocks by which the time of customers in test mode passes, listed newest first by number.
+create table test_clocks (
+  no         integer primary key,
+  tenant     integer not null references tenants (no),
+  id         text    not null,
+  name       text    not null,
+  frozen_at  integer not null, -- where it stands, and its customers are or are to come
+  deleted    integer not null check (deleted in (0, 1)), -- its customers stand where they are
+  failure    text    not null, -- why a customer cannot come on, '' while all can
+  created_at integer not null,
+  unique (tenant, id)
+) strict;
+
+create index test_clocks_in_order on test_clocks (tenant, no) where deleted = 0;
 
 create index customers_by_tenant on customers (tenant);
 create index customers_by_email on customers (tenant, email);

@@ -1,0 +1,345 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/billfold/billfold/internal/billing"
+	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/strictjson"
+)
+
+// paymentOf is what came of a request that may have made a payment. What the hosted page of
+// the published API would say is null.
+type paymentOf struct {
+	PaymentID    *string `json:"payment_id"`
+	Link         *string `json:"payment_link"`
+	ClientSecret *string `json:"client_secret"`
+	ExpiresOn    *string `json:"expires_on"`
+}
+
+func paymentOfAnswer(o *collect.SubscriptionOutcome) []byte {
+	var answer paymentOf
+	if o.Invoice != nil {
+		answer.PaymentID = optional(o.Invoice.PaymentID())
+	}
+	text, _ := json.Marshal(answer) // texts
+	return text
+}
+
+// handleSubscriptionCharge charges an on-demand subscription.
+func (s *Server) handleSubscriptionCharge(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	request, err := c.decodeCharge()
+	if err != nil {
+		return err
+	}
+	key, err := c.headerKey()
+	if err != nil {
+		return err
+	}
+	found, _, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	kept, done, err := s.repeatedOrder(c, key, "charge", &request)
+	if done || err != nil {
+		return err
+	}
+	if request.Currency != "" && request.Currency != found.Currency {
+		return badParameter("product_currency", "subscription %s is in %s", found.ID, found.Currency)
+	}
+	order := collect.SubscriptionOrder{
+		Input: billing.ChargeOnDemand{Amount: request.Price}, Terms: request.terms(), Request: kept, Answer: chargeAnswer,
+	}
+	if found.OnDemand && found.Status == billing.SubscriptionActive {
+		if err := s.payableBy(c.r.Context(), found, request.Price, order.Terms); err != nil {
+			return err
+		}
+	}
+	return s.carryOutOrder(c, found, order)
+}
+
+func chargeAnswer(o *collect.SubscriptionOutcome) []byte {
+	text, _ := json.Marshal(struct { // a text
+		PaymentID string `json:"payment_id"`
+	}{o.Invoice.PaymentID()})
+	return text
+}
+
+// repeatedOrder answers a request about a subscription that was carried out before under
+// its key, and reports whether it was. Otherwise it returns what is to be kept of it.
+func (s *Server) repeatedOrder(c *call, key, what string, request any) (*collect.Request, bool, error) {
+	kept, err := c.keyedRequest(c.route.label+" "+c.params[0], key, what, request)
+	if kept == nil || err != nil {
+		return nil, false, err
+	}
+	p := payment{server: s, call: c, kept: kept}
+	done, err := p.replay()
+	return kept, done, err
+}
+
+// carryOutOrder has an order carried out, and answers.
+func (s *Server) carryOutOrder(c *call, found *collect.Subscription, order collect.SubscriptionOrder) error {
+	outcome, err := s.collector.OrderSubscription(c.r.Context(), found, order)
+	if err != nil {
+		return err
+	}
+	if outcome.Replayed {
+		c.w.Header()["Idempotency-Replayed"] = headerTrue
+	}
+	return s.answerOutcome(c, outcome, order.Answer)
+}
+
+// planChange is what a request for a change of plan asks for.
+func (s *Server) planChange(
+	c *call, of *collect.Subscription, request *planRequest,
+) (change billing.ChangePlan, product collect.Sold, err error) {
+	found, err := s.recurring(c, request.ProductID)
+	if err != nil {
+		return change, product, err
+	}
+	price := &found.Price
+	if price.Currency != of.Currency {
+		return change, product, badParameter("product_id", "product %s is sold in %s, and the subscription is in %s", found.ID,
+			price.Currency, of.Currency)
+	}
+	change = billing.ChangePlan{
+		Plan: billing.Plan{ProductID: found.ID, Price: price.Amount, Quantity: request.Quantity, Payment: price.Payment},
+		Mode: request.Mode, AtNext: request.AtNext, ApplyUnpaid: !request.Prevent,
+	}
+	return change, soldAs(&found), nil
+}
+
+// handlePlanChange changes what a subscription is to.
+func (s *Server) handlePlanChange(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	request, err := c.decodePlan()
+	if err != nil {
+		return err
+	}
+	key, err := c.headerKey()
+	if err != nil {
+		return err
+	}
+	found, customer, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	kept, done, err := s.repeatedOrder(c, key, "plan", &request)
+	if done || err != nil {
+		return err
+	}
+	change, product, err := s.planChange(c, found, &request)
+	if err != nil {
+		return err
+	}
+	if _, err := s.collector.PreviewPlan(c.r.Context(), found, change, product, customer); err != nil {
+		return err
+	}
+	id := s.book.NewID("spc_")
+	order := collect.SubscriptionOrder{Input: change, Request: kept, Answer: paymentOfAnswer}
+	order.Amend = func(of *collect.Subscription) {
+		of.Sell(product)
+		of.ChangeID = id
+	}
+	if request.Metadata != "" {
+		order.Terms.Metadata = json.RawMessage(request.Metadata)
+	}
+	return s.carryOutOrder(c, found, order)
+}
+
+// handlePlanPreview says what a change of plan would come to.
+func (s *Server) handlePlanPreview(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	request, err := c.decodePlan()
+	if err != nil {
+		return err
+	}
+	found, customer, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	change, product, err := s.planChange(c, found, &request)
+	if err != nil {
+		return err
+	}
+	preview, err := s.collector.PreviewPlan(c.r.Context(), found, change, product, customer)
+	if err != nil {
+		return err
+	}
+	return c.replyJSON(preview)
+}
+
+// handlePlanCancel takes a change of plan back that waits for the next period.
+func (s *Server) handlePlanCancel(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	found, _, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	if _, err := s.collector.DecideSubscription(c.r.Context(), found, billing.CancelPlanChange{}); err != nil {
+		return err
+	}
+	c.w.Header()["Cache-Control"] = headerNoStore
+	c.status = http.StatusNoContent
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// The fields of another payment method. Of a new one none but the first is offered.
+var subscriptionMethodFields = []string{"type", "payment_method_id", "return_url", "allowed_payment_method_types"}
+
+var subscriptionMethodKinds = [...]strictjson.Kind{
+	strictjson.String, strictjson.String, strictjson.String, strictjson.Array,
+}
+
+// handleSubscriptionMethod has a subscription paid by another payment method. What it owes
+// is tried with it at once.
+func (s *Server) handleSubscriptionMethod(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	f, err := c.fields(subscriptionMethodFields, 1)
+	if err == nil {
+		err = f.checkKinds(subscriptionMethodKinds[:])
+	}
+	if err != nil {
+		return err
+	}
+	how, err := f.oneOf(0, "existing", "new")
+	if err != nil {
+		return err
+	}
+	if how == "new" {
+		return notOffered("type", "new payment methods here")
+	}
+	id, given, _ := f.text(1)
+	if !given {
+		return ledger.FieldErrorf(ledger.CodeMissingField, "payment_method_id", "payment_method_id is required")
+	}
+	if err := f.refuseOffers(2); err != nil {
+		return err
+	}
+	found, customer, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	method, err := s.topUpMethod(c, customer, id)
+	if err != nil {
+		return err
+	}
+	order := collect.SubscriptionOrder{
+		Input: billing.UpdateMethod{Method: method.Token}, MethodID: savedMethod(method.ID, method.Token), Answer: paymentOfAnswer,
+		Amend: func(of *collect.Subscription) { of.PayBy(method) },
+	}
+	return s.carryOutOrder(c, found, order)
+}
+
+// handleSubscriptionRetry has what a subscription owes tried at once.
+func (s *Server) handleSubscriptionRetry(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	if err := c.noFields(); err != nil {
+		return err
+	}
+	found, _, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	return s.carryOutOrder(c, found, collect.SubscriptionOrder{Input: billing.Recover{}, Answer: paymentOfAnswer})
+}
+
+// Query parameters of what subscriptions have used, of which there is nothing.
+const (
+	paramStartDate = "start_date"
+	paramEndDate   = "end_date"
+	paramMeterID   = "meter_id"
+)
+
+// handleUsageHistory lists what meters have counted: there are none.
+func (s *Server) handleUsageHistory(c *call) error {
+	q, err := c.query(paramPageNumber, paramPageSize, paramCursor, paramStartDate, paramEndDate, paramMeterID)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{paramStartDate, paramEndDate} {
+		if _, err := q.time(name); err != nil {
+			return err
+		}
+	}
+	if _, err := s.page(c, &q, c.bound()); err != nil {
+		return err
+	}
+	if _, _, err := s.subscription(c); err != nil {
+		return err
+	}
+	return c.replyJSON(struct {
+		Items []struct{} `json:"items"`
+	}{[]struct{}{}})
+}
+
+// handleCreditUsage lists what is left of virtual credits: there are none.
+func (s *Server) handleCreditUsage(c *call) error {
+	if err := c.noQuery(); err != nil {
+		return err
+	}
+	found, _, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	return c.replyJSON(struct {
+		ID    string     `json:"subscription_id"`
+		Items []struct{} `json:"items"`
+	}{found.ID, []struct{}{}})
+}
+
+const paramCancelAtNext = "cancel_at_next_billing_date"
+
+var subscriptionListParams = []string{
+	paramPageNumber, paramPageSize, paramCursor, paramCreatedGTE, paramCreatedLTE, paramCustomerID, paramStatus, paramBrandID,
+	paramProductID, paramCancelAtNext,
+}
+
+// handleSubscriptionList lists subscriptions, newest first.
+func (s *Server) handleSubscriptionList(c *call) error {
+	q, err := c.query(subscriptionListParams...)
+	if err != nil {
+		return err
+	}
+	filter, err := q.invoiceFilter()
+	if err != nil {
+		return err
+	}
+	filter.Kind, filter.State = collect.Subscriptions, q.get(paramStatus)
+	statuses := append(billing.SubscriptionStatuses(), "past_due") // of the newer SDKs; none is so here
+	if filter.State != "" && !slices.Contains(statuses, billing.SubscriptionStatus(filter.State)) {
+		return queryError(paramStatus, "status must be one of %v.", statuses)
+	}
+	cancels, err := q.boolean(paramCancelAtNext)
+	if err != nil {
+		return err
+	}
+	product, brand := q.get(paramProductID), q.get(paramBrandID)
+	var keep func(*collect.Subscription) bool
+	other := brand != "" && brand != c.tenant().BusinessID // there is one brand
+	if product != "" || cancels != nil || other {
+		keep = func(of *collect.Subscription) bool {
+			return !other && (product == "" || of.Plan.ProductID == product) && (cancels == nil || of.CancelAtNext == *cancels)
+		}
+	}
+	whose := func(of *collect.Subscription) string { return of.CustomerID }
+	show := func(of *collect.Subscription, customer *ledger.Customer) any { return of.ListItem(customer) }
+	return replyObjects(s, c, &q, filter, collect.SubscriptionOf, keep, whose, show)
+}
