@@ -92,7 +92,6 @@ var rooms = map[string]room{
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/people": {
 		imports: []string{"internal/access", "internal/ledger", "internal/vault"},
-		tests:   []string{"internal/storetest"},
 		modules: []string{"github.com/pquerna/otp", "golang.org/x/crypto/argon2"},
 	},
 	// What the stores have in common, so that they need not know each other.
@@ -124,7 +123,7 @@ var rooms = map[string]room{
 			"golang.org/x/time"},
 	},
 	// What a copy asks of both stores.
-	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/postgres",
+	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/people", "internal/postgres",
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",

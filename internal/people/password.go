@@ -76,7 +76,8 @@ func (h hasher) matches(ctx context.Context, password, kept string) (bool, error
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, fmt.Errorf("what is kept of a password cannot be read")
 	}
-	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=1", &version, &memory, &passes); err != nil || version != argon2.Version {
+	_, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=1", &version, &memory, &passes)
+	if err != nil || version != argon2.Version {
 		return false, fmt.Errorf("what is kept of a password cannot be read: %w", err)
 	}
 	salt, err := base64.RawStdEncoding.Strict().DecodeString(parts[4])

@@ -106,7 +106,10 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 		return "", nil, err
 	}
 	now, key := d.moment(), userKey(userID)
-	session := Session{ID: id, UserID: userID, Address: a.Address, Agent: cut(a.Agent, 200), CreatedAt: now, ExpiresAt: now.Add(SessionLives)}
+	session := Session{
+		ID: id, UserID: userID, Address: a.Address, Agent: cut(a.Agent, 200),
+		CreatedAt: now, ExpiresAt: now.Add(SessionLives),
+	}
 	keys := []Key{key, sessionKey(token)}
 	err = d.store.ChangePeople(ctx, keys, now, func(found map[Key]*Record) (Change, error) {
 		if user, err = read[User](found[key]); err != nil {

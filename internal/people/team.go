@@ -54,7 +54,9 @@ func validUserName(name string) bool {
 // Invite makes an invitation to the team of a business and returns its token, which
 // nothing keeps. By is the user who invites, nil for the operator. Nobody gives a role
 // that they must not change.
-func (d *Desk) Invite(ctx context.Context, by *User, who ledger.Actor, businessID, email string, role Role) (string, *Invitation, error) {
+func (d *Desk) Invite(
+	ctx context.Context, by *User, who ledger.Actor, businessID, email string, role Role,
+) (string, *Invitation, error) {
 	if !role.Valid() {
 		return "", nil, errRole
 	}
@@ -80,7 +82,10 @@ func (d *Desk) Invite(ctx context.Context, by *User, who ledger.Actor, businessI
 		return "", nil, err
 	}
 	now := d.moment()
-	invitation := &Invitation{Email: email, BusinessID: businessID, Role: role, By: Operator, CreatedAt: now, ExpiresAt: now.Add(InvitationLives)}
+	invitation := &Invitation{
+		Email: email, BusinessID: businessID, Role: role, By: Operator,
+		CreatedAt: now, ExpiresAt: now.Add(InvitationLives),
+	}
 	if by != nil {
 		invitation.By = by.ID
 	}
@@ -191,7 +196,9 @@ func (d *Desk) proves(ctx context.Context, user *User, password string) error {
 	return d.drop(ctx, triesKey(user.Email))
 }
 
-func (d *Desk) join(ctx context.Context, token string, joining *User, isNew bool, by ledger.Actor) (user *User, err error) {
+func (d *Desk) join(
+	ctx context.Context, token string, joining *User, isNew bool, by ledger.Actor,
+) (user *User, err error) {
 	change, err := d.change(by)
 	if err != nil {
 		return nil, err
@@ -320,7 +327,9 @@ func (d *Desk) Withdraw(ctx context.Context, who ledger.Actor, businessID, id st
 
 // SetRole gives a member of a team another role, or none, which takes them out of it
 // and ends their sessions if they are in no other. A business keeps an owner.
-func (d *Desk) SetRole(ctx context.Context, by *User, who ledger.Actor, businessID, userID string, role Role) (*User, error) {
+func (d *Desk) SetRole(
+	ctx context.Context, by *User, who ledger.Actor, businessID, userID string, role Role,
+) (*User, error) {
 	if role != "" && !role.Valid() {
 		return nil, errRole
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/groupcommit"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/people"
@@ -84,10 +83,13 @@ func (db *DB) People(
 // that it can be locked; what has expired is the same, and both go again if nothing is put
 // in their place. Locks are taken in the order of the keys.
 func (db *DB) ChangePeople(
-	ctx context.Context, keys []people.Key, now time.Time, decide func(map[people.Key]*people.Record) (people.Change, error),
+	ctx context.Context, keys []people.Key, now time.Time,
+	decide func(map[people.Key]*people.Record) (people.Change, error),
 ) error {
 	keys = slices.Clone(keys)
-	slices.SortFunc(keys, func(a, b people.Key) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(keys, func(a, b people.Key) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
 	var change people.Change
 	happened := func(ctx context.Context, conn *pgx.Conn) (bool, error) { return peopleChanged(ctx, conn, now, change) }
 	return db.write(ctx, happened, func(ctx context.Context, conn *pgx.Conn) error {
@@ -112,7 +114,7 @@ func (db *DB) ChangePeople(
 			}
 		}
 		for _, line := range change.Lines {
-			_, err := addBusinessAudit(ctx, conn, line.Tenant(), func(trail access.Trail) ledger.AuditEntry { return line.Entry(trail) })
+			_, err := addBusinessAudit(ctx, conn, line.Tenant(), line.Entry)
 			if err != nil {
 				return ignoreAs(err, pgx.ErrNoRows, errNoBusiness)
 			}

@@ -79,7 +79,8 @@ func (db *DB) People(
 
 // ChangePeople implements people.Store.
 func (db *DB) ChangePeople(
-	ctx context.Context, keys []people.Key, now time.Time, decide func(map[people.Key]*people.Record) (people.Change, error),
+	ctx context.Context, keys []people.Key, now time.Time,
+	decide func(map[people.Key]*people.Record) (people.Change, error),
 ) error {
 	return db.write(ctx, func(conn *sqlite.Conn) error {
 		found := make(map[people.Key]*people.Record, len(keys))

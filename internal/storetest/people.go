@@ -10,6 +10,9 @@ import (
 	"github.com/billfold/billfold/internal/people"
 )
 
+// foundPeople is what a decision about people is given.
+type foundPeople = map[people.Key]*people.Record
+
 func peopleScenarios() []scenario {
 	return []scenario{
 		{"records of people read back, change and go", peopleReadBack},
@@ -34,7 +37,7 @@ func (w *world) putPeople(records ...people.Record) {
 	for _, r := range records {
 		keys = append(keys, r.Key)
 	}
-	err := w.people.ChangePeople(w.Context(), keys, epoch, func(map[people.Key]*people.Record) (people.Change, error) {
+	err := w.people.ChangePeople(w.Context(), keys, epoch, func(foundPeople) (people.Change, error) {
 		return people.Change{Put: records}, nil
 	})
 	w.wantCode(err, "")
@@ -67,7 +70,7 @@ func peopleReadBack(w *world) {
 	a.About, a.Data, a.ExpiresAt = "usr_2", `{}`, epoch.Add(time.Minute)
 	w.putPeople(a)
 	w.wantPeople(people.SessionRecord, "usr_2", epoch, 10, a, c)
-	err := w.people.ChangePeople(w.Context(), nil, epoch, func(map[people.Key]*people.Record) (people.Change, error) {
+	err := w.people.ChangePeople(w.Context(), nil, epoch, func(foundPeople) (people.Change, error) {
 		return people.Change{Delete: []people.Key{a.Key, {Kind: people.SessionRecord, ID: "nobody"}}}, nil
 	})
 	w.wantCode(err, "")
@@ -88,7 +91,7 @@ func peopleExpire(w *world) {
 	_, err := w.people.Person(w.Context(), short.Key, over)
 	w.wantCode(err, ledger.CodeNotFound)
 	keys := []people.Key{short.Key, long.Key}
-	err = w.people.ChangePeople(w.Context(), keys, over, func(found map[people.Key]*people.Record) (people.Change, error) {
+	err = w.people.ChangePeople(w.Context(), keys, over, func(found foundPeople) (people.Change, error) {
 		w.same("an expired record", (*people.Record)(nil), found[short.Key])
 		w.same("one that has not", &long, found[long.Key])
 		return people.Change{}, nil
@@ -109,7 +112,8 @@ func peopleRefusals(w *world) {
 	w.putPeople(a)
 	none := people.Key{Kind: people.SessionRecord, ID: "none"}
 	refusal := errors.New("no")
-	err := w.people.ChangePeople(w.Context(), []people.Key{none, a.Key}, epoch, func(found map[people.Key]*people.Record) (people.Change, error) {
+	keys := []people.Key{none, a.Key}
+	err := w.people.ChangePeople(w.Context(), keys, epoch, func(found foundPeople) (people.Change, error) {
 		w.same("what is not there", (*people.Record)(nil), found[none])
 		w.same("what is", &a, found[a.Key])
 		return people.Change{Delete: []people.Key{a.Key}}, refusal
@@ -127,7 +131,7 @@ func peopleLines(w *world) {
 		BusinessID: w.shop.BusinessID, Action: people.AuditJoin, By: w.change(), Subject: "usr_1", After: `{"role":"admin"}`,
 	}
 	r := sessionRecord("a", "usr_1", time.Time{})
-	err := w.people.ChangePeople(w.Context(), []people.Key{r.Key}, epoch, func(map[people.Key]*people.Record) (people.Change, error) {
+	err := w.people.ChangePeople(w.Context(), []people.Key{r.Key}, epoch, func(foundPeople) (people.Change, error) {
 		return people.Change{Put: []people.Record{r}, Lines: []people.Line{line}}, nil
 	})
 	w.wantCode(err, "")
@@ -141,7 +145,7 @@ func peopleLines(w *world) {
 	w.wantMember(got.After, "usr_1", `{"role":"admin"}`)
 	w.same("lines in test mode", other, w.trail(ledger.Tenant{BusinessID: w.shop.BusinessID, Mode: ledger.Test}))
 	line.BusinessID = "bus_nobody"
-	err = w.people.ChangePeople(w.Context(), nil, epoch, func(map[people.Key]*people.Record) (people.Change, error) {
+	err = w.people.ChangePeople(w.Context(), nil, epoch, func(foundPeople) (people.Change, error) {
 		return people.Change{Delete: []people.Key{r.Key}, Lines: []people.Line{line}}, nil
 	})
 	w.wantCode(err, ledger.CodeNotFound)
@@ -154,7 +158,7 @@ func peopleRace(w *world) {
 	var all sync.WaitGroup
 	for range deciders {
 		all.Go(func() {
-			err := w.people.ChangePeople(w.Context(), []people.Key{key}, epoch, func(found map[people.Key]*people.Record) (people.Change, error) {
+			err := w.people.ChangePeople(w.Context(), []people.Key{key}, epoch, func(found foundPeople) (people.Change, error) {
 				count := 0
 				if found[key] != nil {
 					count = len(found[key].Data)
