@@ -34,7 +34,8 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/hosted", "internal/httpapi",
+			"internal/ledger", "internal/money", "internal/people", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
@@ -45,10 +46,10 @@ var rooms = map[string]room{
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
-			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/processor", "internal/receipt", "internal/statement",
-			"internal/strictjson", "internal/webhook"},
-		tests:   []string{"internal/sqlite"},
-		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
+			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/people", "internal/processor",
+			"internal/receipt", "internal/statement", "internal/strictjson", "internal/webhook"},
+		tests:   []string{"internal/sqlite", "internal/vault"},
+		modules: []string{"github.com/pquerna/otp", "github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
 	"internal/hosted": {
 		imports: []string{"internal/access", "internal/billing", "internal/collect", "internal/ledger", "internal/money",

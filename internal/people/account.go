@@ -33,9 +33,9 @@ func (u *User) reshape(by *User, change access.Change, line Line, role Role, own
 	case was == role:
 		return Change{}, nil
 	}
-	line.Action, line.Before, line.After = AuditRole, roleJSON(was, ""), roleJSON(role, "")
+	line.Action, line.Before, line.After = AuditRole, placeOf(u.Email, was), placeOf(u.Email, role)
 	if role == "" {
-		line.Action, line.Before = AuditLeave, roleJSON(was, u.Email)
+		line.Action = AuditLeave
 		delete(u.Roles, line.BusinessID)
 		person, err := record(userKey(u.ID), "", time.Time{}, u)
 		return Change{Put: []Record{person}, Delete: []Key{memberKey(line.BusinessID, u.ID)}, Lines: []Line{line}}, err
@@ -105,7 +105,7 @@ func (d *Desk) SetPassword(ctx context.Context, user *User, old, password, sessi
 	if err := d.proves(ctx, user, old); err != nil {
 		return err
 	}
-	if err := validPassword(password, user.Email, user.Name); err != nil {
+	if err := validPassword("new_password", password, user.Email, user.Name); err != nil {
 		return err
 	}
 	hash, err := d.hasher.hash(ctx, password)
@@ -114,7 +114,7 @@ func (d *Desk) SetPassword(ctx context.Context, user *User, old, password, sessi
 	}
 	_, err = d.updateUser(ctx, user.ID, func(u *User) error {
 		if u.Password != user.Password {
-			return errSignInFailed // somebody was faster
+			return errPassword // somebody was faster
 		}
 		u.Password = hash
 		return nil
@@ -156,7 +156,7 @@ func (d *Desk) ConfirmSecond(ctx context.Context, user *User, code string) (reco
 	now := d.moment()
 	_, err = d.updateUser(ctx, user.ID, func(u *User) error {
 		if u.Pending == "" {
-			return ledger.Errorf(CodeSecondFactor, "Ask for a secret first.")
+			return ledger.FieldErrorf(CodeInvalidCode, "code", "Ask for a secret first.")
 		}
 		secret, err := d.vault.Open(u.ID, u.Pending)
 		if err != nil {
@@ -164,7 +164,7 @@ func (d *Desk) ConfirmSecond(ctx context.Context, user *User, code string) (reco
 		}
 		step := stepOf(code, secret, now, 0)
 		if step == 0 {
-			return errSignInFailed
+			return errCode
 		}
 		u.Second, u.Pending, u.Step, u.Recovery = u.Pending, "", step, kept
 		return nil
@@ -193,7 +193,7 @@ func (d *Desk) DropSecond(ctx context.Context, user *User, password, code string
 			return err
 		}
 		if !u.takeCode(code, secret, now) {
-			return errSignInFailed
+			return errCode
 		}
 		u.Second, u.Step, u.Recovery = "", 0, nil
 		return nil

@@ -94,18 +94,18 @@ func (h hasher) matches(ctx context.Context, password, kept string) (bool, error
 
 // validPassword refuses what cannot be the password of a user. What is long enough may
 // be anything but what everybody guesses first: the user's own name or address.
-func validPassword(password, email, name string) error {
+func validPassword(param, password, email, name string) error {
 	refuse := func(format string, args ...any) error {
-		return ledger.FieldErrorf(CodeInvalidPassword, "password", format, args...)
+		return ledger.FieldErrorf(CodeInvalidPassword, param, format, args...)
 	}
 	lower := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || utf8.RuneCountInString(password) < PasswordMin || len(password) > PasswordMax:
-		return refuse("password must be at least %d characters and at most %d bytes long", PasswordMin, PasswordMax)
+		return refuse("%s must be at least %d characters and at most %d bytes long", param, PasswordMin, PasswordMax)
 	case strings.Contains(lower, strings.ToLower(email)) || lower == strings.ToLower(name):
-		return refuse("password must not be your name or hold your e-mail address")
+		return refuse("%s must not be your name or hold your e-mail address", param)
 	case strings.Count(password, password[:1]) == len(password):
-		return refuse("password must not be one character over and over")
+		return refuse("%s must not be one character over and over", param)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
@@ -18,16 +19,18 @@ const UserIDPrefix = "usr_"
 
 // The refusals that only people meet.
 const (
-	CodeSignInFailed    ledger.Code = "SIGN_IN_FAILED"   // the e-mail address, the password or the code is wrong
-	CodeSecondFactor    ledger.Code = "SECOND_FACTOR"    // the password is right and a code is missing
-	CodeTooManyTries    ledger.Code = "TOO_MANY_TRIES"   // the account waits after failures
-	CodeInvitationOver  ledger.Code = "INVITATION_OVER"  // used, withdrawn, expired or never made
-	CodeInvalidPassword ledger.Code = "INVALID_PASSWORD" // it cannot be one
-	CodeInvalidUser     ledger.Code = "INVALID_USER"     // a name, an e-mail address or a role that cannot be one
-	CodeLastOwner       ledger.Code = "LAST_OWNER"       // a business must not be without an owner
-	CodeUserExists      ledger.Code = "USER_EXISTS"      // the address has a user who is in the team already
-	CodeForbidden       ledger.Code = "FORBIDDEN"        // the role does not have it
-	CodeNotSignedIn                 = access.CodeUnauthorized
+	CodeSecondFactor    ledger.Code = "SECOND_FACTOR_REQUIRED" // the password is right and a code is missing
+	CodeInvalidCode     ledger.Code = "INVALID_CODE"           // of the second factor
+	CodeInvitationOver  ledger.Code = "INVITATION_OVER"        // used, withdrawn, expired or never made
+	CodeInvalidPassword ledger.Code = "INVALID_PASSWORD"       // it is not the user's, or cannot be one
+	CodeInvalidUser     ledger.Code = "INVALID_USER"           // a name, an e-mail address or a role that cannot be one
+	CodeLastOwner       ledger.Code = "LAST_OWNER"             // a business must not be without an owner
+	CodeUserExists      ledger.Code = "USER_EXISTS"            // the address has a user who is in the team already
+	CodeForbidden       ledger.Code = "FORBIDDEN"              // the role does not have it
+	CodeTooManyTries    ledger.Code = "TOO_MANY_REQUESTS"      // the account waits after failures
+
+	CodeSignInFailed = access.CodeUnauthorized // the e-mail address, the password or the code is wrong
+	CodeNotSignedIn  = access.CodeUnauthorized
 )
 
 // Role is what a user may do for a business.
@@ -74,14 +77,10 @@ var grants = map[Role][]Area{
 }
 
 // May reports whether the role may change an area.
-func (r Role) May(area Area) bool {
-	for _, granted := range grants[r] {
-		if granted == area {
-			return true
-		}
-	}
-	return false
-}
+func (r Role) May(area Area) bool { return slices.Contains(grants[r], area) }
+
+// Areas are those that the role may change.
+func (r Role) Areas() []Area { return slices.Clone(grants[r]) }
 
 // User is a person who signs in.
 type User struct {

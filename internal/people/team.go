@@ -25,6 +25,8 @@ const Operator = "operator"
 var (
 	errNoInvitation   = ledger.Errorf(CodeInvitationOver, "This invitation was used, withdrawn or has expired; ask for another.")
 	errForeign        = ledger.Errorf(CodeInvitationOver, "This invitation is for another e-mail address.")
+	errPassword       = ledger.FieldErrorf(CodeInvalidPassword, "password", "This is not the password of the user.")
+	errCode           = ledger.FieldErrorf(CodeInvalidCode, "code", "This is not the code that your app shows now, nor a recovery code.")
 	errRole           = ledger.FieldErrorf(CodeInvalidUser, "role", "role must be owner, admin, support, finance or read_only")
 	errEmail          = ledger.FieldErrorf(CodeInvalidUser, "email", "email must be an address such as jane@example.com")
 	errUserName       = ledger.FieldErrorf(CodeInvalidUser, "name", "name must be 1 to %d characters, not blank, without control characters", ledger.NameMax)
@@ -32,6 +34,9 @@ var (
 	errNotYours       = ledger.Errorf(ledger.CodeNotFound, "there is no such user in the team")
 	errTooManyInvites = ledger.Errorf(CodeInvalidUser, "There are %d invitations that nobody has used; withdraw some.", invitationsMax)
 )
+
+// ErrRole refuses what is no role.
+func ErrRole() error { return errRole }
 
 // Address returns an e-mail address as it is kept and compared, in lower case, and
 // whether it can be one.
@@ -171,7 +176,7 @@ func (d *Desk) newPassword(ctx context.Context, user *User, password string) (ha
 	if !validUserName(user.Name) {
 		return "", errUserName
 	}
-	if err := validPassword(password, user.Email, user.Name); err != nil {
+	if err := validPassword("password", password, user.Email, user.Name); err != nil {
 		return "", err
 	}
 	if user.ID, err = d.newID(UserIDPrefix); err != nil {
@@ -191,7 +196,7 @@ func (d *Desk) proves(ctx context.Context, user *User, password string) error {
 		return err
 	}
 	if !right {
-		return errSignInFailed
+		return errPassword
 	}
 	return d.drop(ctx, triesKey(user.Email))
 }
@@ -225,13 +230,13 @@ func (d *Desk) join(
 			return Change{}, errNoUser
 		}
 		was := user.Roles[invitation.BusinessID]
-		if was == Owner && invitation.Role != Owner {
-			return Change{}, ledger.Errorf(CodeUserExists, "You are an owner already; an invitation does not make less of you.")
+		if was == Owner || was == invitation.Role {
+			return Change{}, ledger.Errorf(CodeUserExists, "You are in the team already, as %s.", was)
 		}
 		user.Roles[invitation.BusinessID] = invitation.Role
 		put, err := membership(user, invitation.BusinessID)
 		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
-			Before: roleJSON(was, ""), After: roleJSON(invitation.Role, user.Email)}
+			Before: placeOf(user.Email, was), After: placeOf(user.Email, invitation.Role)}
 		return Change{Put: put, Delete: keys[:1], Lines: []Line{line}}, err
 	})
 	return user, err
@@ -248,16 +253,12 @@ func membership(user *User, businessID string) ([]Record, error) {
 	return []Record{person, email, member}, nil
 }
 
-// roleJSON is a place in a team as the audit trail shows it.
-func roleJSON(role Role, email string) string {
+// placeOf is a user's place in a team as the audit trail shows it, empty for none.
+func placeOf(email string, role Role) string {
 	if role == "" {
 		return ""
 	}
-	text := `{"role":"` + string(role) + `"`
-	if email != "" {
-		text += `,"email":` + quote(email)
-	}
-	return text + "}"
+	return `{"email":` + quote(email) + `,"role":"` + string(role) + `"}`
 }
 
 // Team returns the users of a business.
