@@ -91,6 +91,9 @@ func (b *browser) ask(method, path, body string) reply {
 		}
 	}
 	plain, _, _ := strings.Cut(path, "?")
+	if !strings.HasPrefix(path, dashboard) && got.status < 400 {
+		return got // which the tests of the API check
+	}
 	err := b.contract.Check(apitest.Answer{
 		Method: method, Path: plain, Status: got.status, Header: got.header, Body: []byte(got.body),
 	})
