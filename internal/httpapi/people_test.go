@@ -221,7 +221,7 @@ func TestSessionsAreNotFixed(t *testing.T) {
 	planted.cookie = "billfold_session=planted"
 	planted.ask("GET", "/customers", "").refused(t, 401, "UNAUTHORIZED")
 	two := *b
-	two.cookie = "billfold_session=planted; " + b.cookie
+	two.cookie = b.cookie + "; billfold_session=planted"
 	two.ask("GET", "/customers", "").refused(t, 401, "UNAUTHORIZED")
 }
 
