@@ -34,7 +34,7 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/dashboard", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
@@ -56,6 +56,7 @@ var rooms = map[string]room{
 		tests:   []string{"internal/pgtest", "internal/postgres", "internal/sqlite"},
 		modules: []string{"golang.org/x/time"},
 	},
+	"internal/dashboard":       {},
 	"internal/statement":       {imports: []string{"internal/ledger", "internal/money", "internal/paper"}},
 	"internal/receipt":         {imports: []string{"internal/money", "internal/paper"}},
 	"internal/paper/papertest": {forTests: true},
