@@ -128,7 +128,7 @@ function UserMenu() {
 
 function Live() {
   const state = useLiveState();
-  const text = { live: "Live", connecting: "Connecting", off: "Not live" }[state];
+  const text = { live: "Streaming", connecting: "Connecting", off: "Offline" }[state];
   return (
     <span className="hidden sm:inline-flex items-center gap-1.5 text-sm text-soft" title="Whether this page follows what happens as it happens">
       <span aria-hidden className={cx("size-1.5 rounded-full", state === "live" ? "bg-good" : state === "off" ? "bg-bad" : "bg-warn pulse")} />{text}
@@ -183,7 +183,7 @@ export function Shell() {
       <a href="#content" className="sr-only focus:not-sr-only focus:fixed focus:z-50 focus:top-2 focus:left-2 focus:card focus:px-3 focus:py-2">Skip to the content</a>
       <aside className="hidden lg:flex w-60 shrink-0 flex-col border-r border-line bg-surface"><BusinessMenu /><Nav /></aside>
       <div className="flex-1 min-w-0 flex flex-col">
-        {mode === "test" && <div className="h-0.5 bg-warn shrink-0" aria-hidden />}
+        {mode === "test" && <div className="h-0.5 bg-flag shrink-0" aria-hidden />}
         <header className="h-14 shrink-0 flex items-center gap-2 sm:gap-3 px-3 sm:px-6 border-b border-line bg-surface">
           <IconButton label="Menu" className="lg:hidden" onClick={() => setMenu(true)}><Bars size={18} aria-hidden /></IconButton>
           <button type="button" onClick={() => setPalette(true)} aria-label="Search and commands"

@@ -22,9 +22,9 @@ export default function History({ id, currency, seq, since }: Props) {
   const [filters, setFilters] = useFilters();
   const [hover, setHover] = useState<number | null>(null);
   const span = filters.span ?? "90";
-  const today = dayOf(Date.now());
+  const end = dayOf(Date.now() + 86_400_000); // the day behind the last
   const from = dayOf(Date.now() - (Number(span) - 1) * 86_400_000);
-  const history = useGet<WalletHistory>(`/customers/${id}/wallets/${currency}/history`, { from, to: today }, { keep: true, enabled: seq > 0 });
+  const history = useGet<WalletHistory>(`/customers/${id}/wallets/${currency}/history`, { from, to: end }, { keep: true, enabled: seq > 0 });
   const asOf = filters.as_of ?? "";
   const past = useGet<WalletAsOf>(`/customers/${id}/wallets/${currency}`, { as_of: asOf }, { enabled: !!asOf });
   const items = history.data?.items;

@@ -8,6 +8,7 @@ import { Table, type Column } from "../ui/table";
 interface Key {
   id: string;
   name: string;
+  hint: string;
   scope: string;
   made: string;
   revoked: string | null;
@@ -18,8 +19,8 @@ function keysOf(lines: AuditEntry[]): Key[] {
   const keys = new Map<string, Key>();
   for (const line of [...lines].reverse()) {
     for (const [id, value] of Object.entries((line.after ?? {}) as Record<string, unknown>)) {
-      const said = (value ?? {}) as { name?: string; scope?: string };
-      if (line.action === "key.create") keys.set(id, { id, name: said.name ?? "", scope: said.scope ?? "", made: line.created_at, revoked: null });
+      const said = (value ?? {}) as { name?: string; hint?: string; scope?: string };
+      if (line.action === "key.create") keys.set(id, { id, name: said.name ?? "", hint: said.hint ?? "", scope: said.scope ?? "", made: line.created_at, revoked: null });
       const known = keys.get(id);
       if (line.action === "key.revoke" && known) known.revoked = line.created_at;
     }
@@ -29,6 +30,7 @@ function keysOf(lines: AuditEntry[]): Key[] {
 
 const columns: Column<Key>[] = [
   { id: "name", head: "Name", width: "minmax(8rem,2fr)", cell: (k) => <span className="font-medium" dir="auto">{k.name || "Without a name"}</span> },
+  { id: "hint", head: "Key", width: "minmax(8rem,1fr)", from: "lg", cell: (k) => <span className="font-mono text-xs text-soft">{k.hint}</span> },
   { id: "id", head: "Id", width: "minmax(9rem,2fr)", from: "md", cell: (k) => <CopyText text={k.id} /> },
   { id: "scope", head: "May", width: "6rem", from: "sm", cell: (k) => k.scope && <Badge>{k.scope}</Badge> },
   { id: "state", head: "State", width: "6rem", cell: (k) => (k.revoked ? <Badge tone="bad">Revoked</Badge> : <Badge tone="good">Works</Badge>) },

@@ -123,7 +123,8 @@ function Export({ id, currency, onClose }: { id: string; currency: string; onClo
     setBusy(true);
     setFailure(null);
     try {
-      await download(`/customers/${id}/wallets/${currency}/statement`, { from, to, format }, `statement-${currency}.${format}`);
+      const behind = new Date(Date.parse(to) + 86_400_000).toISOString().slice(0, 10); // as the server wants it
+      await download(`/customers/${id}/wallets/${currency}/statement`, { from, to: behind, format }, `statement-${currency}.${format}`);
       onClose();
     } catch (error) {
       setFailure((error as Error).message);

@@ -114,7 +114,7 @@ function Flows({ currency, rows }: { currency: string; rows: LiabilityRow[] }) {
   const owed = useMemo(() => [{ name: "Owed", values: own.map((r) => r.closing), color: "accent" as const, kind: "line" as const }], [own]);
   const flows = useMemo(() => [
     { name: "In", values: own.map((r) => Number(moneyIn([r]))), color: "good" as const, kind: "bars" as const },
-    { name: "Out", values: own.map((r) => -Number(moneyOut([r]))), color: "accent" as const, kind: "bars" as const },
+    { name: "Out", values: own.map((r) => Number(moneyOut([r]))), color: "accent" as const, kind: "bars" as const },
   ], [own]);
   const parts: [string, keyof LiabilityRow][] = [["Funded", "funded"], ["Promotional", "promoted"], ["Spent", "spent"], ["Refunded", "refunded"],
     ["Expired", "expired"], ["Disputed", "disputed"], ["Adjusted", "adjusted"]];

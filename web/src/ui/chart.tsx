@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { useTheme } from "../app/theme";
-import { short } from "../money/money";
+import { decimal, minorDigits, short } from "../money/money";
 
 interface Props {
   label: string;
@@ -13,7 +13,23 @@ interface Props {
   onPick?: (index: number) => void;
 }
 
+const monthDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** What an axis says of an amount: in short, or with all digits where the steps are small. */
+function labelOf(at: number, step: number, currency: string): string {
+  const minor = BigInt(Math.round(at));
+  return step < 10 ** minorDigits(currency) ? decimal(minor, currency) : short(minor, currency);
+}
+
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+
+// Steps of an axis in whole minor units, so that what stands beside it is exact.
+const steps = Array.from({ length: 16 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
+
+function rangeOf(low: number, high: number): [number, number] {
+  const span = Math.max(high, 0) - Math.min(low, 0);
+  return span === 0 ? [0, 100] : [low < 0 ? Math.floor(low - span * 0.06) : 0, high > 0 ? Math.ceil(high + span * 0.06) : 0];
+}
 
 /**
  * A chart of amounts by day. Minor units are drawn as they are; what an axis says is made of
@@ -32,12 +48,15 @@ export function Chart({ label, days, series, currency, height = 220, onHover, on
     const tints = series.map((s) => colour(s.color));
     const plot = new uPlot({
       width: outer.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
-      scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high ?? 0) > 0 ? Math.ceil(high * 1.08) : 100] } },
+      scales: { x: { time: true }, y: { range: (_, low, high) => rangeOf(low ?? 0, high ?? 0) } },
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       axes: [
-        { ...axis, grid: { show: false } },
-        { ...axis, size: 64, values: (_, splits) => splits.map((at) => short(BigInt(Math.round(at)), currency)), space: 36 },
+        { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => monthDay.format(at * 1000)) },
+        {
+          ...axis, size: 68, space: 36, incrs: steps,
+          values: (_, splits) => splits.map((at) => labelOf(at, (splits[1] ?? at) - (splits[0] ?? at), currency)),
+        },
       ],
       series: [{}, ...series.map((s, i) => ({
         label: s.name, stroke: tints[i], width: 1.75, points: { show: false },
