@@ -45,8 +45,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     <Modal kind="palette" label="Search and commands" onClose={onClose}>
       <Command shouldFilter={false} label="Search and commands" className="flex flex-col min-h-0">
         <Command.Input value={text} onValueChange={setText} autoFocus placeholder="A page, a customer's name or email, or an id"
-          className="h-13 px-5 text-lg bg-transparent outline-none border-b border-line" />
-        <Command.List className="overflow-y-auto p-2 min-h-0 max-h-[50dvh]">
+          className="h-13 px-5 text-lg bg-transparent focus:outline-none border-b border-line" />
+        <Command.List className="overflow-y-auto p-2 min-h-0 max-h-[50dvh] focus:outline-none">
           {!object && !customers.length && !pages.length && !commands.length && (
             <p className="py-10 text-center text-soft">{found.isFetching ? "Searching" : "Nothing was found"}</p>
           )}

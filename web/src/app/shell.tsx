@@ -14,7 +14,8 @@ import { Mark } from "./mark";
 import { useSigned } from "./session";
 import { setTheme, useTheme } from "./theme";
 
-const Palette = lazy(() => import("./palette"));
+const loadPalette = () => import("./palette");
+const Palette = lazy(loadPalette);
 
 export const places = [
   { group: "", items: [{ to: "/", text: "Overview", icon: Gauge, keys: "g o" }, { to: "/customers", text: "Customers", icon: Users, keys: "g c" }] },
@@ -139,9 +140,10 @@ function Live() {
 const isTyping = (e: KeyboardEvent) => (e.target as HTMLElement).closest("input, textarea, select, [contenteditable], dialog") !== null;
 
 /** Keys that work anywhere: ⌘K and / for the palette, g and a letter to go somewhere. */
-function useKeys(open: () => void) {
+function useKeys(open: () => void, off: boolean) {
   const go = useNavigate();
   useEffect(() => {
+    if (off) return;
     let before = 0;
     const press = (e: KeyboardEvent) => {
       if ((e.metaKey || e.ctrlKey) && e.key.toLowerCase() === "k") {
@@ -163,7 +165,7 @@ function useKeys(open: () => void) {
     };
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
-  }, [go, open]);
+  }, [go, open, off]);
 }
 
 export function Shell() {
@@ -171,7 +173,11 @@ export function Shell() {
   const [menu, setMenu] = useState(false);
   const [palette, setPalette] = useState(false);
   const [openPalette] = useState(() => () => setPalette(true));
-  useKeys(openPalette);
+  useKeys(openPalette, palette);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette(), 1500); // so that the first letters are not lost
+    return () => clearTimeout(timer);
+  }, []);
   useLive(mode + business.business_id);
   const path = useRouterState({ select: (s) => s.location.pathname });
   useEffect(() => {

@@ -87,7 +87,7 @@ export function Field({ label, hint, error, children }: FieldProps) {
   const id = useId();
   const note = error ?? hint;
   return (
-    <div className="grid gap-1.5">
+    <div className="grid gap-1.5 min-w-0 content-start">
       <label htmlFor={id} className="text-sm font-medium">{label}</label>
       {children({ id, "aria-invalid": !!error, "aria-describedby": note ? id + "-note" : undefined, className: "field" })}
       {note && <p id={id + "-note"} role={error ? "alert" : undefined} className={cx("text-sm", error ? "text-bad" : "text-soft")}>{note}</p>}
@@ -132,10 +132,13 @@ export function CopyText({ text, shown, label }: { text: string; shown?: ReactNo
   }, [copied]);
   return (
     <button type="button" aria-label={label ?? `Copy ${text}`} onClick={() => void copy(text).then(() => setCopied(true))}
-      className="group inline-flex items-center gap-1.5 max-w-full rounded-md px-1 -mx-1 text-left hover:bg-sunken relative z-10">
+      className="group inline-flex items-center max-w-full rounded-md px-1 -mx-1 text-left hover:bg-sunken relative z-10">
       <span className="font-mono text-xs truncate">{shown ?? text}</span>
-      {copied ? <Check size={12} className="text-good shrink-0" aria-hidden /> :
-        <Copy size={12} className="text-faint shrink-0 opacity-0 group-hover:opacity-100 group-focus-visible:opacity-100" aria-hidden />}
+      {shown === "" ? (copied ? <Check size={14} className="text-good" aria-hidden /> : <Copy size={14} className="text-faint" aria-hidden />) : (
+        <span className="absolute left-full pl-0.5" aria-hidden>
+          {copied ? <Check size={12} className="text-good" /> : <Copy size={12} className="text-faint opacity-0 group-hover:opacity-100 group-focus-visible:opacity-100" />}
+        </span>
+      )}
     </button>
   );
 }

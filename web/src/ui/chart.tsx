@@ -54,8 +54,8 @@ export function Chart({ label, days, series, currency, height = 220, onHover, on
       axes: [
         { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => monthDay.format(at * 1000)) },
         {
-          ...axis, size: 68, space: 36, incrs: steps,
-          values: (_, splits) => splits.map((at) => labelOf(at, (splits[1] ?? at) - (splits[0] ?? at), currency)),
+          ...axis, size: 68, space: 28, incrs: steps,
+          values: (_, splits, _axis, _space, step) => splits.map((at) => labelOf(at, step, currency)),
         },
       ],
       series: [{}, ...series.map((s, i) => ({

@@ -27,8 +27,10 @@ export function Modal({ label, onClose, children, kind = "dialog" }: Props) {
   useEffect(() => {
     const dialog = ref.current!;
     dialog.showModal();
+    // The browser would take the first button, which closes the dialog.
+    dialog.querySelector<HTMLElement>(kind === "drawer" || kind === "menu" ? "[data-body]" : "input:not([readonly]), textarea, [data-body]")?.focus();
     return () => dialog.close();
-  }, []);
+  }, [kind]);
   return (
     <dialog ref={ref} aria-label={label} className={cx("fixed inset-0 size-full", "overflow-hidden")}
       onCancel={(e) => { e.preventDefault(); close.current(); }}
@@ -56,7 +58,7 @@ export function ModalHead({ title, sub, onClose }: { title: ReactNode; sub?: Rea
 }
 
 export function ModalBody({ children }: { children: ReactNode }) {
-  return <div className="flex-1 min-h-0 overflow-y-auto px-5 py-4" tabIndex={-1}>{children}</div>;
+  return <div data-body="yes" tabIndex={-1} className="flex-1 min-h-0 overflow-y-auto px-5 py-4 focus:outline-none">{children}</div>;
 }
 
 export function ModalFoot({ children }: { children: ReactNode }) {
