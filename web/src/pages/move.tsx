@@ -109,7 +109,7 @@ export function Move({ kind: first, id, customer, wallets, currency: preset, onC
             <dl className="rounded-lg bg-sunken px-4 py-3 grid gap-1.5" aria-label="Preview">
               <Line name="Balance now" amount={BigInt(wallet.balance)} currency={currency} />
               <Line name={kind === "credit" ? "Added" : "Deducted"} amount={known === null ? null : kind === "credit" ? known : -known} currency={currency} signed />
-              <div className="border-t border-edge mt-1 pt-2"><Line name="Balance after" amount={short ? null : after} currency={currency} strong /></div>
+              <Line name="Balance after" amount={short ? null : after} currency={currency} strong />
             </dl>
             {failure && <p role="alert" className="text-sm text-bad">{failure}</p>}
           </div>
@@ -127,7 +127,7 @@ export function Move({ kind: first, id, customer, wallets, currency: preset, onC
 
 function Line({ name, amount, currency, signed, strong }: { name: string; amount: bigint | null; currency: string; signed?: boolean; strong?: boolean }) {
   return (
-    <div className={cx("flex justify-between gap-4", strong && "font-semibold")}>
+    <div className={cx("flex justify-between gap-4", strong && "font-semibold border-t border-edge mt-1 pt-2")}>
       <dt className={strong ? undefined : "text-soft"}>{name}</dt>
       <dd>{amount === null ? <span className="text-faint">–</span> : <Money amount={amount} currency={currency} signed={signed} />}</dd>
     </div>
