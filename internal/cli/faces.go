@@ -26,6 +26,7 @@ import (
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/selfaudit"
 	"github.com/billfold/billfold/internal/sweep"
 	"github.com/billfold/billfold/internal/vault"
@@ -64,6 +65,8 @@ type faces struct {
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
 	sealed     *webhook.SealedStore // nil for none
+	people     *people.Desk         // nil for none
+	link       string               // with which the first user joins, empty for none
 
 	api        http.Handler
 	endStreams func() // of events, so that the server can stop
@@ -93,6 +96,7 @@ func newFaces(from facesConfig) (*faces, error) {
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	webhooks := webhook.Store(from.store)
+	var desk *people.Desk
 	if from.secret != nil { // the operator's verbs have none, and no webhooks
 		sealing, err := vault.New(from.secret, from.oldSecrets...)
 		if err != nil {
@@ -100,6 +104,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		}
 		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
 		webhooks = f.sealed
+		desk = people.NewDesk(from.store, sealing, people.Options{})
 	}
 	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
 	links, err := newLinks(&from)
@@ -119,6 +124,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Collector:  collector,
 		Links:      links,
 		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
+		People:     desk,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,
 		BootID:     crand.Text(),
@@ -165,6 +171,7 @@ func newFaces(from facesConfig) (*faces, error) {
 			Percent: percent, Logger: from.logger, Registry: metrics,
 		})
 	}
+	f.people = desk
 	board, base, err := newDashboard(&from)
 	if err != nil {
 		return nil, err
@@ -227,11 +234,35 @@ func withDashboard(api, board http.Handler, base string) http.Handler {
 // join enters the instances that share the store, has the first keys made where there are
 // none, and leaves nothing sealed under an old secret key.
 func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) (*firstKeys, error) {
-	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, bootstrap)
+	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, func() (*firstKeys, error) {
+		first, err := bootstrap()
+		if err == nil {
+			err = f.welcome(ctx)
+		}
+		return first, err
+	})
 	if err == nil && len(f.from.oldSecrets) > 0 {
 		err = f.reseal(ctx)
 	}
 	return first, err
+}
+
+// welcome makes the link with which the first user joins, while there is none.
+func (f *faces) welcome(ctx context.Context) error {
+	nobody, err := f.people.Nobody(ctx)
+	if err != nil || !nobody {
+		return err
+	}
+	businesses, err := f.from.directory.Businesses(ctx)
+	if err != nil || len(businesses) == 0 {
+		return err
+	}
+	token, err := f.people.Welcome(ctx, businesses[0].ID)
+	if err != nil {
+		return fmt.Errorf("invite the first user: %w", err)
+	}
+	f.link = httpapi.JoinLink(strings.TrimRight(publicURL(&f.from), "/"), token)
+	return nil
 }
 
 // reseal seals under the secret key what stands sealed under the one before it.
@@ -244,11 +275,15 @@ func (f *faces) reseal(ctx context.Context) error {
 		more, err = f.sealed.Reseal(ctx, ledger.Tenant{BusinessID: businesses[i/2].ID, Mode: mode})
 		resealed += more
 	}
+	users := 0
+	if err == nil {
+		users, err = f.people.Reseal(ctx, f.from.logger)
+	}
 	if err != nil {
 		return fmt.Errorf("seal anew what the old secret key has sealed: %w", err)
 	}
 	f.from.logger.Info("what the old secret key had sealed is sealed under the new one; no server needs the old one any more",
-		"webhooks", resealed)
+		"webhooks", resealed, "second factors", users)
 	return nil
 }
 

@@ -114,7 +114,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
-	banner(p.stdout, config, listener.Addr(), first)
+	banner(p.stdout, config, listener.Addr(), first, faces.link)
 	shown := listener.Addr().String()
 	if certificate != nil {
 		listener = tls.NewListener(listener, certificate)
@@ -157,6 +157,7 @@ func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "automatic top-ups", faces.topUps.Run)
 	startWorker(started, "test clocks", faces.clocks.Run)
+	startWorker(started, "sessions", func(ctx context.Context) { faces.people.Run(ctx, started.logger) })
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -493,7 +493,7 @@ func TestTheBannerSaysWhereTheDataAre(t *testing.T) {
 	config := defaultConfig()
 	config.DatabaseURL = "postgres://billfold:hush@db.internal/wallets"
 	var shown strings.Builder
-	banner(&shown, config, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil)
+	banner(&shown, config, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil, "")
 	if got := shown.String(); !strings.Contains(got, "  Data  postgres://db.internal:5432/wallets\n") {
 		t.Errorf("banner: got %q, want the database without its password", got)
 	}

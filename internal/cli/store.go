@@ -15,6 +15,7 @@ import (
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/webhook"
@@ -27,6 +28,7 @@ type store interface {
 	webhook.Store
 	bus.Store
 	catalog.Store
+	people.Store
 
 	// Fatal is closed when the process must end, because its store can promise
 	// nothing more.

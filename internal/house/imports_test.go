@@ -34,7 +34,8 @@ var rooms = map[string]room{
 	"cmd/billfold": {imports: []string{"internal/cli"}},
 	"internal/cli": {
 		imports: []string{"internal/access", "internal/bench", "internal/bus", "internal/bus/kafka", "internal/bus/nats",
-			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/dashboard", "internal/demo", "internal/hosted", "internal/httpapi", "internal/ledger", "internal/money", "internal/postgres", "internal/schema", "internal/selfaudit",
+			"internal/catalog", "internal/checkpoint", "internal/collect", "internal/dashboard", "internal/demo", "internal/hosted", "internal/httpapi",
+			"internal/ledger", "internal/money", "internal/people", "internal/postgres", "internal/schema", "internal/selfaudit",
 			"internal/sqlite", "internal/sweep", "internal/transfer", "internal/vault", "internal/verify", "internal/webhook"},
 		tests: []string{"internal/billing", "internal/processor"},
 		modules: []string{"github.com/BurntSushi/toml", "github.com/jedib0t/go-pretty/v6", "github.com/lmittmann/tint",
@@ -45,10 +46,10 @@ var rooms = map[string]room{
 	},
 	"internal/httpapi": {
 		imports: []string{"api", "internal/access", "internal/billing", "internal/billing/calendar", "internal/catalog",
-			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/processor", "internal/receipt", "internal/statement",
-			"internal/strictjson", "internal/webhook"},
-		tests:   []string{"internal/sqlite"},
-		modules: []string{"github.com/prometheus/client_golang", "golang.org/x/time"},
+			"internal/collect", "internal/hosted", "internal/ledger", "internal/money", "internal/people", "internal/processor",
+			"internal/receipt", "internal/statement", "internal/strictjson", "internal/webhook"},
+		tests:   []string{"internal/sqlite", "internal/vault"},
+		modules: []string{"github.com/pquerna/otp", "github.com/prometheus/client_golang", "golang.org/x/time"},
 	},
 	"internal/hosted": {
 		imports: []string{"internal/access", "internal/billing", "internal/collect", "internal/ledger", "internal/money",
@@ -91,6 +92,10 @@ var rooms = map[string]room{
 			"internal/verify"},
 	},
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
+	"internal/people": {
+		imports: []string{"internal/access", "internal/ledger", "internal/vault"},
+		modules: []string{"github.com/pquerna/otp", "golang.org/x/crypto/argon2"},
+	},
 	// What the stores have in common, so that they need not know each other.
 	"internal/walletrow": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/groupcommit": {
@@ -120,17 +125,17 @@ var rooms = map[string]room{
 			"golang.org/x/time"},
 	},
 	// What a copy asks of both stores.
-	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/postgres",
+	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/people", "internal/postgres",
 		"internal/sqlite", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/people", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/billing", "internal/verify"},
 		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
-			"internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
+			"internal/people", "internal/schema", "internal/transfer", "internal/walletrow", "internal/webhook"},
 		tests:   []string{"internal/pgtest", "internal/verify"},
 		modules: []string{"github.com/jackc/pgx/v5", "github.com/prometheus/client_golang"},
 	},
@@ -168,7 +173,7 @@ var rooms = map[string]room{
 	},
 	"internal/storetest": {
 		imports: []string{"internal/access", "internal/billing", "internal/billing/calendar", "internal/bus", "internal/catalog",
-			"internal/ledger", "internal/money", "internal/webhook"},
+			"internal/ledger", "internal/money", "internal/people", "internal/webhook"},
 		modules:  []string{"github.com/google/go-cmp", "pgregory.net/rapid"},
 		forTests: true,
 	},
@@ -196,10 +201,11 @@ var rooms = map[string]room{
 		modules:  []string{"modernc.org/libc", "modernc.org/sqlite/lib", "zombiezen.com/go/sqlite"},
 		forTests: true,
 	},
-	"e2e/linear":   {},
-	"e2e/webhooks": {modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
-	"e2e/sdk":      {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
-	"e2e/faults":   {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
+	"e2e/linear":    {},
+	"e2e/dashboard": {},
+	"e2e/webhooks":  {modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
+	"e2e/sdk":       {tests: []string{"internal/webhook"}, modules: []string{"github.com/standard-webhooks/standard-webhooks"}},
+	"e2e/faults":    {tests: []string{"internal/ledger", "internal/money", "internal/sqlite", "internal/verify"}},
 
 	"internal/house":        {},
 	"internal/house/gotest": {},

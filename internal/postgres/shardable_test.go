@@ -18,7 +18,7 @@ import (
 
 // ofNoCustomer are the tables of what belongs to no customer.
 var ofNoCustomer = []string{
-	"api_keys", "business_audit_entries", "businesses", "copied_from", "feed", "installation", "products", "request_answers", "schema_migrations", "tenants", "test_clocks",
+	"api_keys", "business_audit_entries", "businesses", "copied_from", "feed", "installation", "people", "products", "request_answers", "schema_migrations", "tenants", "test_clocks",
 	"sink_cursors", "sink_leases", "webhook_deliveries", "webhook_endpoints", "webhook_instances", // which a sharded installation has none of
 }
 

@@ -35,6 +35,39 @@ test("somebody signs in, and out again", async (t) => {
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
 });
 
+test("the first owner joins by the link of the server, signs in, works, and signs out", async (t) => {
+  const { page, state } = await visit(t, data, { real: true, path: "/dashboard/join#" + process.env.BILLFOLD_JOIN });
+  state.expected.push(/^401 \/dashboard\/api\/session$/);
+  await page.getByLabel("Email").fill("owner@example.com");
+  await page.getByLabel("Name").fill("Grace Hopper");
+  await page.getByLabel("Password").fill("a harbour of 12 quiet ships");
+  await page.getByRole("button", { name: "Join" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.goto(base + wallet() + "?currency=USD");
+  await page.getByText("Streaming").waitFor();
+  await page.getByRole("button", { name: "Add funds" }).click();
+  const dialog = page.getByRole("dialog", { name: "Add funds" });
+  await dialog.getByLabel("Amount").fill("1");
+  await dialog.getByLabel("Reason").fill("By the owner");
+  await dialog.getByRole("button", { name: "Add $1.00" }).click();
+  await page.getByRole("table", { name: "Ledger entries" }).getByText("By the owner").waitFor();
+  await page.goto(base + "/dashboard/team");
+  await page.getByText("Grace Hopper").waitFor();
+  await page.getByRole("button", { name: "Invite" }).click();
+  await page.getByRole("button", { name: "Make a link" }).click();
+  await page.getByText("/dashboard/join#").waitFor();
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.goto(base + "/dashboard/account");
+  await page.getByRole("region", { name: "Sessions" }).getByText("This one").waitFor();
+  await page.getByRole("button", { name: "Account" }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await page.getByLabel("Email").fill("owner@example.com");
+  await page.getByLabel("Password").fill("a harbour of 12 quiet ships");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Account and security" }).waitFor();
+});
+
 test("support adds funds, and sees the balance that was promised", async (t) => {
   const { page } = await visit(t, data, { role: "support", path: wallet() });
   await page.getByRole("button", { name: "USD wallet" }).click();

@@ -48,7 +48,7 @@ export async function fill() {
 
 const areas = ["customers", "money", "billing", "refunds", "products", "webhooks", "settings", "team", "own"];
 export const roles = {
-  owner: areas, admin: areas, support: ["customers", "money", "own"], finance: ["money", "billing", "refunds", "own"], read_only: ["own"],
+  owner: areas, admin: areas, support: ["customers", "money", "billing", "refunds", "own"], finance: ["billing", "refunds", "own"], read_only: ["own"],
 };
 
 let browser;
@@ -58,10 +58,11 @@ export async function launch() {
 export const shut = () => browser?.close();
 
 /**
- * Opens a page of somebody with a role. The tests stand in for the session: what the page
- * asks of the API carries a key, and what it asks about who is signed in is answered here.
+ * Opens a page of somebody with a role. Unless it is to be real, the tests stand in for the
+ * session: what the page asks of the API carries a key, and what it asks about who is signed
+ * in is answered here, so that each test is that of a role without a team of its own.
  */
-export async function visit(t, data, { role = "owner", scheme = "light", width = 1440, height = 900, path = "/dashboard/", signedIn = true } = {}) {
+export async function visit(t, data, { role = "owner", scheme = "light", width = 1440, height = 900, path = "/dashboard/", signedIn = true, real = false } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce", timezoneId: "UTC", locale: "en-GB" });
   const page = await context.newPage();
   const faults = [], elsewhere = [];
@@ -78,7 +79,7 @@ export async function visit(t, data, { role = "owner", scheme = "light", width =
   const user = { user_id: "usr_1", email: "ada@example.com", name: "Ada", second_factor: true, recovery_codes: 8, created_at: at, signed_in_at: at };
   const session = { session_id: "ses_1", created_at: at, expires_at: at, user, businesses: [{ ...data.business, role, may: roles[role] }] };
   const json = (route, status, body) => route.fulfill({ status, contentType: "application/json", body: JSON.stringify(body) });
-  await page.route((url) => url.origin === base, async (route) => {
+  if (!real) await page.route((url) => url.origin === base, async (route) => {
     const request = route.request(), path = new URL(request.url()).pathname;
     if (path === "/dashboard/api/session") {
       if (request.method() === "POST") {

@@ -582,3 +582,16 @@ create table products (
 ) strict;
 
 create index products_in_order on products (tenant, archived, no);
+
+-- The persons who sign in, their sessions and invitations, and who is in which team.
+create table people (
+  kind       text    not null,
+  id         text    not null,
+  about      text    not null, -- what it is found by beside its id
+  expires_at integer not null, -- from then on it is as if it were not there; 0: never
+  data       text    not null, -- JSON
+  primary key (kind, id)
+) strict, without rowid;
+
+create index people_about on people (kind, about, id);
+create index people_expired on people (expires_at) where expires_at > 0;

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { APIError, currentScope, get, send, setScope, whenSignedOut, type Mode } from "../api/client";
 import type { Area, Membership, Session } from "../api/types";
@@ -19,6 +19,11 @@ export function useSigned(): Signed {
   const signed = useContext(Context);
   if (!signed) throw new Error("nobody is signed in here");
   return signed;
+}
+
+/** Forgets all but who is signed in, so that nobody sees what another had asked for. */
+export function forget(client: QueryClient) {
+  client.removeQueries({ predicate: (q) => q.queryKey[0] !== "session" });
 }
 
 export function useSession() {
@@ -47,12 +52,12 @@ export function SignedIn({ session, none, children }: { session: Session; none: 
     const now = { ...currentScope(), ...next };
     setScope(now);
     keepScope(now);
-    client.removeQueries({ predicate: (q) => q.queryKey[0] !== "session" });
+    forget(client);
   }, [client]);
   const signOut = useCallback(() => {
     void send("DELETE", "/dashboard/api/session").finally(() => {
-      client.clear();
       client.setQueryData(["session"], null);
+      forget(client);
     });
   }, [client]);
   const value = useMemo(() => business && {

@@ -4,6 +4,7 @@ import { APIError, send } from "../api/client";
 import type { InvitationSeen, Session, User } from "../api/types";
 import { Button, Field, Skeleton, words } from "../ui/base";
 import { Mark } from "./mark";
+import { forget } from "./session";
 
 function Sheet({ title, sub, children }: { title: string; sub?: ReactNode; children: ReactNode }) {
   return (
@@ -40,7 +41,7 @@ export function SignIn({ email: known = "" }: { email?: string }) {
     setFailure(null);
     try {
       const session = await send<Session>("POST", "/dashboard/api/session", { email, password, ...(code ? { code: code.trim() } : {}) });
-      client.clear();
+      forget(client);
       client.setQueryData(["session"], session);
     } catch (error) {
       if (error instanceof APIError && error.code === "SECOND_FACTOR") setCode((now) => now ?? "");
@@ -72,7 +73,6 @@ export function SignIn({ email: known = "" }: { email?: string }) {
 
 /** Where the link of an invitation leads. Its token is behind the #, so no server logs it. */
 export function Join({ token }: { token: string }) {
-  const client = useQueryClient();
   const [seen, setSeen] = useState<InvitationSeen | null>(null);
   const [over, setOver] = useState<string | null>(null);
   const [form, setForm] = useState({ email: "", name: "", password: "" });
@@ -97,7 +97,6 @@ export function Join({ token }: { token: string }) {
       const { user } = await send<{ user: User }>("POST", "/dashboard/api/join", { token, ...form });
       try {
         await send("POST", "/dashboard/api/session", { email: user.email, password: form.password });
-        client.clear();
         leave();
       } catch {
         setJoined(user.email); // such as with a second factor

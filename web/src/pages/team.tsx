@@ -11,8 +11,8 @@ import { ago, Time } from "../ui/show";
 import { toast } from "../ui/toast";
 
 const roles: readonly (readonly [Role, string])[] = [
-  ["owner", "Everything, the team among it"], ["admin", "Everything but owners"], ["support", "Customers and their money"],
-  ["finance", "Billing, refunds and money"], ["read_only", "Looks, and changes nothing"],
+  ["owner", "Everything, the team among it"], ["admin", "Everything but owners"], ["support", "Customers, their money, payments and refunds"],
+  ["finance", "Refunds, and invoices that are void"], ["read_only", "Looks, and changes nothing"],
 ];
 
 export function Team() {
@@ -71,7 +71,7 @@ export function Team() {
       </section>
       <h2 className="font-semibold mt-8 mb-3">Invitations</h2>
       <section className="card overflow-hidden" aria-label="Invitations">
-        {invitations.data?.items.length === 0 && <Empty title="Nobody is invited" command="billfold users invite --role admin">Without mail, an invitation is a link to copy. On the server one is made by:</Empty>}
+        {invitations.data?.items.length === 0 && <Empty title="Nobody is invited">An invitation is a link to hand on. It works once.</Empty>}
         {invitations.error && <Failure error={invitations.error} />}
         <ul className="divide-y divide-line">
           {invitations.data?.items.map((i) => (

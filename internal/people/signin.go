@@ -1,0 +1,209 @@
+package people
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// Attempt is a try to sign in.
+type Attempt struct {
+	Email    string
+	Password string
+	Code     string // of the second factor, empty for none given
+	Address  string // IP address
+	Agent    string // of the browser
+}
+
+// tries counts those that failed for one address, whether or not anybody has it.
+type tries struct {
+	Count     int       `json:"count"`
+	WaitUntil time.Time `json:"wait_until"`
+}
+
+const (
+	triesFree = 5                // how many may fail before the next has to wait
+	waitMost  = 15 * time.Minute // how long that may become
+)
+
+// Waiting refuses a try because others failed before it.
+type Waiting struct {
+	error
+	For time.Duration
+}
+
+// Unwrap returns the refusal.
+func (w *Waiting) Unwrap() error { return w.error }
+
+var errSignInFailed = ledger.Errorf(CodeSignInFailed, "The e-mail address, the password or the code is not right.")
+
+// SignIn begins a session and returns its token, which nothing keeps. That there is no
+// such user, that the password is another and that the code is wrong are one answer,
+// [CodeSignInFailed]. A right password without a code that is needed is
+// [CodeSecondFactor].
+func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User, err error) {
+	address, ok := Address(a.Email)
+	if !ok || len(a.Password) > PasswordMax {
+		return "", nil, errSignInFailed
+	}
+	// The try counts before it is looked at, so that a thousand at once are a thousand.
+	if err := d.countTry(ctx, address); err != nil {
+		return "", nil, err
+	}
+	if user, err = d.userOf(ctx, address); err != nil {
+		return "", nil, err
+	}
+	kept := nobody
+	if user != nil {
+		kept = user.Password
+	}
+	right, err := d.hasher.matches(ctx, a.Password, kept)
+	if err != nil {
+		return "", nil, err
+	}
+	if user == nil || !right {
+		return "", nil, errSignInFailed
+	}
+	if user.Second != "" && a.Code == "" {
+		return "", nil, errSecondFactor
+	}
+	return d.begin(ctx, user.ID, kept, a)
+}
+
+// countTry takes one try from those that an address has.
+func (d *Desk) countTry(ctx context.Context, address string) error {
+	now, key := d.moment(), triesKey(address)
+	return d.store.ChangePeople(ctx, []Key{key}, now, func(found map[Key]*Record) (Change, error) {
+		before, err := read[tries](found[key])
+		if err != nil {
+			return Change{}, err
+		}
+		if before == nil {
+			before = &tries{}
+		}
+		if wait := before.WaitUntil.Sub(now); wait > 0 {
+			return Change{}, &Waiting{ledger.Errorf(CodeTooManyTries, "Too many tries to sign in with this address; see Retry-After."), wait}
+		}
+		before.Count++
+		if over := before.Count - triesFree; over >= 0 {
+			before.WaitUntil = now.Add(min(time.Second<<min(over, 20), waitMost))
+		}
+		put, err := record(key, "", now.Add(triesLive), before)
+		return Change{Put: []Record{put}}, err
+	})
+}
+
+// begin begins the session of a user whose password was right while it was kept so, and
+// takes the code.
+func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token string, user *User, err error) {
+	if token, err = d.token(); err != nil {
+		return "", nil, err
+	}
+	id, err := d.newID("ses_")
+	if err != nil {
+		return "", nil, err
+	}
+	now, key := d.moment(), userKey(userID)
+	session := Session{
+		ID: id, UserID: userID, Address: a.Address, Agent: cut(a.Agent, 200),
+		CreatedAt: now, ExpiresAt: now.Add(SessionLives),
+	}
+	keys := []Key{key, sessionKey(token)}
+	err = d.store.ChangePeople(ctx, keys, now, func(found map[Key]*Record) (Change, error) {
+		if user, err = read[User](found[key]); err != nil {
+			return Change{}, err
+		}
+		if user == nil || user.Password != kept {
+			return Change{}, errSignInFailed
+		}
+		if user.Second != "" {
+			secret, err := d.vault.Open(user.ID, user.Second)
+			if err != nil {
+				return Change{}, err
+			}
+			if !user.takeCode(a.Code, secret, now) {
+				return Change{}, errSignInFailed
+			}
+		}
+		user.SignedInAt = now
+		person, err := record(key, "", time.Time{}, user)
+		if err != nil {
+			return Change{}, err
+		}
+		begun, err := record(sessionKey(token), userID, session.ExpiresAt, session)
+		return Change{Put: []Record{person, begun}, Delete: []Key{triesKey(user.Email)}}, err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return token, user, d.tidy(ctx, userID)
+}
+
+// tidy ends the oldest sessions of a user who has more than are kept.
+func (d *Desk) tidy(ctx context.Context, userID string) error {
+	sessions, err := d.Sessions(ctx, userID)
+	if err != nil || len(sessions) <= sessionsMax {
+		return err
+	}
+	for _, session := range sessions[sessionsMax:] {
+		if err := d.EndSession(ctx, userID, session.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Signed is a user who is signed in.
+type Signed struct {
+	User    *User
+	Session *Session
+}
+
+var errNotSignedIn = ledger.Errorf(CodeNotSignedIn, "You are not signed in, or not any more.")
+
+// Authenticate returns who is signed in with a token.
+func (d *Desk) Authenticate(ctx context.Context, token string) (Signed, error) {
+	if len(token) > 100 {
+		return Signed{}, errNotSignedIn
+	}
+	found, err := d.store.Person(ctx, sessionKey(token), d.now())
+	if ledger.CodeOf(err) == ledger.CodeNotFound {
+		return Signed{}, errNotSignedIn
+	}
+	if err != nil {
+		return Signed{}, err
+	}
+	session, err := read[Session](&found)
+	if err != nil {
+		return Signed{}, err
+	}
+	user, err := d.User(ctx, session.UserID)
+	if ledger.CodeOf(err) == ledger.CodeNotFound {
+		return Signed{}, errNotSignedIn
+	}
+	return Signed{User: user, Session: session}, err
+}
+
+// SignOut ends the session with a token, if it is one.
+func (d *Desk) SignOut(ctx context.Context, token string) error {
+	return d.drop(ctx, sessionKey(token))
+}
+
+func (d *Desk) drop(ctx context.Context, keys ...Key) error {
+	return d.store.ChangePeople(ctx, keys, d.now(), func(map[Key]*Record) (Change, error) {
+		return Change{Delete: keys}, nil
+	})
+}
+
+// cut returns the first characters of a text, at most.
+func cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "")
+	for i := range text {
+		if most--; most < 0 {
+			return text[:i]
+		}
+	}
+	return text
+}

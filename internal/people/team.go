@@ -1,0 +1,373 @@
+package people
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/billfold/billfold/internal/ledger"
+)
+
+// What the audit trail of a business tells of its team.
+const (
+	AuditInvite   ledger.AuditAction = "team.invite"
+	AuditWithdraw ledger.AuditAction = "team.withdraw" // an invitation
+	AuditJoin     ledger.AuditAction = "team.join"
+	AuditRole     ledger.AuditAction = "team.role"
+	AuditLeave    ledger.AuditAction = "team.leave"
+)
+
+// Operator acts where nobody is signed in: whoever is at the terminal of the server.
+const Operator = "operator"
+
+var (
+	errNoInvitation   = ledger.Errorf(CodeInvitationOver, "This invitation was used, withdrawn or has expired; ask for another.")
+	errForeign        = ledger.Errorf(CodeInvitationOver, "This invitation is for another e-mail address.")
+	errPassword       = ledger.FieldErrorf(CodeInvalidPassword, "password", "This is not the password of the user.")
+	errCode           = ledger.FieldErrorf(CodeInvalidCode, "code", "This is not the code that your app shows now, nor a recovery code.")
+	errRole           = ledger.FieldErrorf(CodeInvalidUser, "role", "role must be owner, admin, support, finance or read_only")
+	errEmail          = ledger.FieldErrorf(CodeInvalidUser, "email", "email must be an address such as jane@example.com")
+	errUserName       = ledger.FieldErrorf(CodeInvalidUser, "name", "name must be 1 to %d characters, not blank, without control characters", ledger.NameMax)
+	errLastOwner      = ledger.Errorf(CodeLastOwner, "A business must have an owner; make another one first.")
+	errNotYours       = ledger.Errorf(ledger.CodeNotFound, "there is no such user in the team")
+	errTooManyInvites = ledger.Errorf(CodeInvalidUser, "There are %d invitations that nobody has used; withdraw some.", invitationsMax)
+)
+
+// ErrRole refuses what is no role.
+func ErrRole() error { return errRole }
+
+// Address returns an e-mail address as it is kept and compared, in lower case, and
+// whether it can be one.
+func Address(text string) (string, bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	local, host, found := strings.Cut(text, "@")
+	ok := found && local != "" && strings.Contains(host, ".") && !strings.Contains(host, "@") &&
+		utf8.ValidString(text) && utf8.RuneCountInString(text) <= ledger.EmailMax &&
+		!strings.ContainsFunc(text, func(r rune) bool {
+			return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("<>()[],;:\\\"", r)
+		})
+	return text, ok
+}
+
+func validUserName(name string) bool {
+	return strings.TrimSpace(name) != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= ledger.NameMax &&
+		!strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// Invite makes an invitation to the team of a business and returns its token, which
+// nothing keeps. By is the user who invites, nil for the operator. Nobody gives a role
+// that they must not change.
+func (d *Desk) Invite(
+	ctx context.Context, by *User, who ledger.Actor, businessID, email string, role Role,
+) (string, *Invitation, error) {
+	if !role.Valid() {
+		return "", nil, errRole
+	}
+	if by != nil && !by.mayTouch(businessID, role) {
+		return "", nil, ledger.Errorf(CodeForbidden, "Only an owner can invite an owner.")
+	}
+	if email != "" {
+		address, ok := Address(email)
+		if !ok {
+			return "", nil, errEmail
+		}
+		email = address
+	}
+	open, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(open) == invitationsMax {
+		return "", nil, errTooManyInvites
+	}
+	token, err := d.token()
+	if err != nil {
+		return "", nil, err
+	}
+	now := d.moment()
+	invitation := &Invitation{
+		Email: email, BusinessID: businessID, Role: role, By: Operator,
+		CreatedAt: now, ExpiresAt: now.Add(InvitationLives),
+	}
+	if by != nil {
+		invitation.By = by.ID
+	}
+	if invitation.ID, err = d.newID("ivt_"); err != nil {
+		return "", nil, err
+	}
+	change, err := d.change(who)
+	if err != nil {
+		return "", nil, err
+	}
+	key := invitationKey(token)
+	put, err := record(key, businessID, invitation.ExpiresAt, invitation)
+	if err != nil {
+		return "", nil, err
+	}
+	line := Line{BusinessID: businessID, Action: AuditInvite, By: change, Subject: invitation.ID, After: put.Data}
+	err = d.store.ChangePeople(ctx, []Key{key}, now, func(map[Key]*Record) (Change, error) {
+		return Change{Put: []Record{put}, Lines: []Line{line}}, nil
+	})
+	return token, invitation, err
+}
+
+// mayTouch reports whether the user may give or take a role in a business.
+func (u *User) mayTouch(businessID string, role Role) bool {
+	mine := u.Roles[businessID]
+	return mine.May(Team) && (role != Owner || mine == Owner)
+}
+
+// Invitation returns the one with a token.
+func (d *Desk) Invitation(ctx context.Context, token string) (*Invitation, error) {
+	found, err := d.store.Person(ctx, invitationKey(token), d.now())
+	if ledger.CodeOf(err) == ledger.CodeNotFound {
+		return nil, errNoInvitation
+	}
+	if err != nil {
+		return nil, err
+	}
+	return read[Invitation](&found)
+}
+
+// Joining is what somebody who was invited says of themselves. One who is a user
+// already gives the password that they have.
+type Joining struct {
+	Email    string // that of the invitation if it has one
+	Name     string
+	Password string
+	Address  string // IP address
+}
+
+// Join makes whoever bears an invitation a member of the team: a user who is new, or one
+// whose password is right. It does not sign them in.
+func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error) {
+	invitation, err := d.Invitation(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	address, ok := Address(j.Email)
+	switch {
+	case !ok:
+		return nil, errEmail
+	case invitation.Email != "" && invitation.Email != address:
+		return nil, errForeign
+	}
+	known, err := d.userOf(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	joining := &User{Email: address, Name: j.Name, Roles: map[string]Role{}}
+	if known != nil {
+		joining = known
+		if err := d.proves(ctx, known, j.Password); err != nil {
+			return nil, err
+		}
+	} else if joining.Password, err = d.newPassword(ctx, joining, j.Password); err != nil {
+		return nil, err
+	}
+	return d.join(ctx, token, joining, known == nil, ledger.Actor{KeyID: joining.ID, Address: j.Address})
+}
+
+// newPassword makes the record of a new user complete, and returns the hash of their
+// password.
+func (d *Desk) newPassword(ctx context.Context, user *User, password string) (hash string, err error) {
+	if !validUserName(user.Name) {
+		return "", errUserName
+	}
+	if err := validPassword("password", password, user.Email, user.Name); err != nil {
+		return "", err
+	}
+	if user.ID, err = d.newID(UserIDPrefix); err != nil {
+		return "", err
+	}
+	user.CreatedAt = d.moment()
+	return d.hasher.hash(ctx, password)
+}
+
+// proves counts a try of a user to give their password, and refuses a wrong one.
+func (d *Desk) proves(ctx context.Context, user *User, password string) error {
+	if err := d.countTry(ctx, user.Email); err != nil {
+		return err
+	}
+	right, err := d.hasher.matches(ctx, cut(password, PasswordMax), user.Password)
+	if err != nil {
+		return err
+	}
+	if !right {
+		return errPassword
+	}
+	return d.drop(ctx, triesKey(user.Email))
+}
+
+func (d *Desk) join(
+	ctx context.Context, token string, joining *User, isNew bool, by ledger.Actor,
+) (user *User, err error) {
+	change, err := d.change(by)
+	if err != nil {
+		return nil, err
+	}
+	keys := []Key{invitationKey(token), userKey(joining.ID), emailKey(joining.Email)}
+	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
+		invitation, err := read[Invitation](found[keys[0]])
+		if err != nil {
+			return Change{}, err
+		}
+		if user, err = read[User](found[keys[1]]); err != nil {
+			return Change{}, err
+		}
+		switch {
+		case invitation == nil:
+			return Change{}, errNoInvitation
+		case isNew && found[keys[2]] != nil:
+			return Change{}, ledger.Errorf(CodeUserExists, "Somebody with this e-mail address has just become a user; try again with their password.")
+		case isNew:
+			copied := *joining
+			copied.Roles = map[string]Role{}
+			user = &copied
+		case user == nil:
+			return Change{}, errNoUser
+		}
+		was := user.Roles[invitation.BusinessID]
+		if was == Owner || was == invitation.Role {
+			return Change{}, ledger.Errorf(CodeUserExists, "You are in the team already, as %s.", was)
+		}
+		user.Roles[invitation.BusinessID] = invitation.Role
+		put, err := membership(user, invitation.BusinessID)
+		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
+			Before: placeOf(user.Email, was), After: placeOf(user.Email, invitation.Role)}
+		return Change{Put: put, Delete: keys[:1], Lines: []Line{line}}, err
+	})
+	return user, err
+}
+
+// membership are the records of a user, with the one of their place in a team.
+func membership(user *User, businessID string) ([]Record, error) {
+	person, err := record(userKey(user.ID), "", time.Time{}, user)
+	if err != nil {
+		return nil, err
+	}
+	email := Record{Key: emailKey(user.Email), About: user.ID, Data: "{}"}
+	member := Record{Key: memberKey(businessID, user.ID), About: businessID, Data: "{}"}
+	return []Record{person, email, member}, nil
+}
+
+// placeOf is a user's place in a team as the audit trail shows it, empty for none.
+func placeOf(email string, role Role) string {
+	if role == "" {
+		return ""
+	}
+	return `{"email":` + quote(email) + `,"role":"` + string(role) + `"}`
+}
+
+// Team returns the users of a business.
+func (d *Desk) Team(ctx context.Context, businessID string) ([]*User, error) {
+	members, err := d.store.People(ctx, MemberRecord, businessID, d.now(), teamMax)
+	if err != nil {
+		return nil, err
+	}
+	users := make([]*User, 0, len(members))
+	for _, member := range members {
+		_, id, _ := strings.Cut(member.ID, "/")
+		user, err := d.User(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		users = append(users, user)
+	}
+	return users, nil
+}
+
+// Invitations returns those to a business that nobody has used yet.
+func (d *Desk) Invitations(ctx context.Context, businessID string) ([]*Invitation, error) {
+	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Invitation, 0, len(records))
+	for i := range records {
+		invitation, err := read[Invitation](&records[i])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, invitation)
+	}
+	return list, nil
+}
+
+// Withdraw takes an invitation back.
+func (d *Desk) Withdraw(ctx context.Context, who ledger.Actor, businessID, id string) error {
+	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	if err != nil {
+		return err
+	}
+	change, err := d.change(who)
+	if err != nil {
+		return err
+	}
+	for i := range records {
+		invitation, err := read[Invitation](&records[i])
+		if err != nil {
+			return err
+		}
+		if invitation.ID != id {
+			continue
+		}
+		key := records[i].Key
+		return d.store.ChangePeople(ctx, []Key{key}, change.Now, func(found map[Key]*Record) (Change, error) {
+			if found[key] == nil {
+				return Change{}, errNoInvitation
+			}
+			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: found[key].Data}
+			return Change{Delete: []Key{key}, Lines: []Line{line}}, nil
+		})
+	}
+	return errNoInvitation
+}
+
+// SetRole gives a member of a team another role, or none, which takes them out of it
+// and ends their sessions if they are in no other. A business keeps an owner.
+func (d *Desk) SetRole(
+	ctx context.Context, by *User, who ledger.Actor, businessID, userID string, role Role,
+) (*User, error) {
+	if role != "" && !role.Valid() {
+		return nil, errRole
+	}
+	team, err := d.Team(ctx, businessID)
+	if err != nil {
+		return nil, err
+	}
+	// The locks of all of the team, so that two owners cannot take each other out at once.
+	keys := []Key{userKey(userID)}
+	for _, member := range team {
+		if member.ID != userID {
+			keys = append(keys, userKey(member.ID))
+		}
+	}
+	change, err := d.change(who)
+	if err != nil {
+		return nil, err
+	}
+	var user *User
+	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
+		var owners int
+		for _, key := range keys {
+			member, err := read[User](found[key])
+			if err != nil {
+				return Change{}, err
+			}
+			if member != nil && member.ID != userID && member.Roles[businessID] == Owner {
+				owners++
+			}
+		}
+		if user, err = read[User](found[keys[0]]); err != nil {
+			return Change{}, err
+		}
+		return user.reshape(by, change, Line{BusinessID: businessID, Subject: userID, By: change}, role, owners)
+	})
+	if err != nil || len(user.Roles) > 0 {
+		return user, err
+	}
+	return user, d.EndSessions(ctx, userID, "")
+}
