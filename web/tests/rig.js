@@ -87,7 +87,10 @@ export async function visit(t, data, { role = "owner", scheme = "light", width =
         if (sent.password !== "correct horse battery") return json(route, 401, { code: "SIGN_IN_FAILED", message: "The email address or the password is wrong." });
         state.signedIn = true;
       }
-      if (request.method() === "DELETE") state.signedIn = false;
+      if (request.method() === "DELETE") {
+        state.signedIn = false;
+        return json(route, 200, {});
+      }
       return state.signedIn ? json(route, 200, session) : json(route, 401, { code: "UNAUTHORIZED", message: "Sign in." });
     }
     if (path === "/dashboard/api/team") return json(route, 200, { items: [{ ...user, role }] });
@@ -121,5 +124,5 @@ export async function fits(page) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(over <= 0, `the page is ${over} pixels wider than the window`);
   const inner = await page.evaluate(() => { const c = document.getElementById("content"); return c ? c.scrollWidth - c.clientWidth : 0; });
-  assert.ok(inner <= 0, `the content is ${inner} pixels wider than its place`);
+  assert.ok(inner <= 0, `the content of ${page.url()} is ${inner} pixels wider than its place`);
 }
