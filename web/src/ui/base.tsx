@@ -156,7 +156,7 @@ async function copy(text: string) {
 /** A command to copy, as empty pages show it. */
 export function Command({ text }: { text: string }) {
   return (
-    <div className="relative text-left rounded-lg border border-line bg-sunken">
+    <div className="relative min-w-0 text-left rounded-lg border border-line bg-sunken">
       <pre tabIndex={0} aria-label="Command" className="overflow-x-auto p-3 pr-10 font-mono text-xs leading-5 text-ink">{text}</pre>
       <div className="absolute right-2 top-2"><CopyText text={text} shown="" label="Copy the command" /></div>
     </div>
