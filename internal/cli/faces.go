@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/dashboard"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
@@ -174,7 +176,12 @@ func newFaces(from facesConfig) (*faces, error) {
 		})
 	}
 	f.people = desk
-	f.api, f.endStreams, f.admin = withPages(api, pages), api.EndStreams, adminHandler(admin, from.store, f.sweeper)
+	board, base, err := newDashboard(&from)
+	if err != nil {
+		return nil, err
+	}
+	f.api = withDashboard(withPages(api, pages), board, base)
+	f.endStreams, f.admin = api.EndStreams, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(f.api), operations(api, from.config.Pprof)
 	}
@@ -199,6 +206,32 @@ func withPages(api, pages http.Handler) http.Handler {
 			return
 		}
 		api.ServeHTTP(w, r)
+	})
+}
+
+// newDashboard returns the dashboard, and the path below which the server is reached.
+func newDashboard(from *facesConfig) (board http.Handler, base string, err error) {
+	if at, err := url.Parse(publicURL(from)); err == nil { // the configuration was checked
+		base = strings.TrimRight(at.EscapedPath(), "/")
+	}
+	board, err = dashboard.New(base)
+	return board, base, err
+}
+
+// withDashboard has the dashboard beside the API, and leads a browser from the root to it.
+// What the dashboard asks of the server is answered by the API.
+func withDashboard(api, board http.Handler, base string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		below, isBoard := strings.CutPrefix(r.URL.Path+"/", dashboard.Root)
+		switch {
+		case dashboard.WantsPage(r):
+			w.Header().Set("Vary", "Accept")
+			http.Redirect(w, r, base+dashboard.Root, http.StatusSeeOther)
+		case isBoard && !strings.HasPrefix(below, dashboard.Requests):
+			board.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
 	})
 }
 
