@@ -201,7 +201,7 @@ func (s *Server) handlePassword(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.done(s.people.SetPassword(c.r.Context(), c.signed.User, texts[0], texts[1], c.signed.Session.ID))
+	return c.done(s.people.SetPassword(c.r.Context(), c.signed.Signed, texts[0], texts[1]))
 }
 
 // done answers with nothing where nothing went wrong.
@@ -220,7 +220,7 @@ func (s *Server) handleSecondBegin(c *call) error {
 	if err != nil {
 		return err
 	}
-	second, err := s.people.BeginSecond(c.r.Context(), c.signed.User, texts[0])
+	second, err := s.people.BeginSecond(c.r.Context(), c.signed.Signed, texts[0])
 	if err != nil {
 		return c.waited(err)
 	}
@@ -236,7 +236,7 @@ func (s *Server) handleSecondConfirm(c *call) error {
 	if err != nil {
 		return err
 	}
-	codes, err := s.people.ConfirmSecond(c.r.Context(), c.signed.User, texts[0])
+	codes, err := s.people.ConfirmSecond(c.r.Context(), c.signed.Signed, texts[0])
 	if err != nil {
 		return c.waited(err)
 	}
@@ -251,7 +251,7 @@ func (s *Server) handleSecondRemove(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.done(s.people.DropSecond(c.r.Context(), c.signed.User, texts[0], texts[1]))
+	return c.done(s.people.DropSecond(c.r.Context(), c.signed.Signed, texts[0], texts[1]))
 }
 
 // sessionView is a browser in which a user is signed in.
@@ -269,7 +269,7 @@ func (s *Server) handleSessionList(c *call) error {
 	if err := c.noQuery(); err != nil {
 		return err
 	}
-	sessions, err := s.people.Sessions(c.r.Context(), c.signed.User.ID)
+	sessions, err := s.people.Sessions(c.r.Context(), c.signed.User)
 	if err != nil {
 		return err
 	}

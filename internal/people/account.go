@@ -37,6 +37,9 @@ func (u *User) reshape(by *User, change access.Change, line Line, role Role, own
 	if role == "" {
 		line.Action = AuditLeave
 		delete(u.Roles, line.BusinessID)
+		if len(u.Roles) == 0 {
+			u.Generation++ // which ends their sessions
+		}
 		person, err := record(userKey(u.ID), "", time.Time{}, u)
 		return Change{Put: []Record{person}, Delete: []Key{memberKey(line.BusinessID, u.ID)}, Lines: []Line{line}}, err
 	}
@@ -46,8 +49,8 @@ func (u *User) reshape(by *User, change access.Change, line Line, role Role, own
 }
 
 // Sessions returns those of a user, the newest first.
-func (d *Desk) Sessions(ctx context.Context, userID string) ([]*Session, error) {
-	records, err := d.store.People(ctx, SessionRecord, userID, d.now(), 4*sessionsMax)
+func (d *Desk) Sessions(ctx context.Context, user *User) ([]*Session, error) {
+	records, err := d.store.People(ctx, SessionRecord, user.ID, d.now(), 4*sessionsMax)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +60,9 @@ func (d *Desk) Sessions(ctx context.Context, userID string) ([]*Session, error) 
 		if err != nil {
 			return nil, err
 		}
-		sessions = append(sessions, session)
+		if session.Generation == user.Generation {
+			sessions = append(sessions, session)
+		}
 	}
 	slices.SortFunc(sessions, func(a, b *Session) int {
 		if at := b.CreatedAt.Compare(a.CreatedAt); at != 0 {
@@ -99,9 +104,52 @@ func (d *Desk) endSessions(ctx context.Context, userID string, which func(*Sessi
 	return d.drop(ctx, keys...)
 }
 
-// SetPassword gives a user another password, after the one they have, and ends all of
-// their sessions but one.
-func (d *Desk) SetPassword(ctx context.Context, user *User, old, password, session string) error {
+// changeOwn has change decide what becomes of the user who is signed in, under their lock.
+// In the same transaction their other sessions end: those that it finds are removed, and one
+// that begins meanwhile is of a generation that does not count any more. Drop are counters of
+// tries that are over with it.
+func (d *Desk) changeOwn(ctx context.Context, signed Signed, change func(*User) error, drop ...Key) error {
+	records, err := d.store.People(ctx, SessionRecord, signed.User.ID, d.now(), 4*sessionsMax)
+	if err != nil {
+		return err
+	}
+	key := userKey(signed.User.ID)
+	for i := range records {
+		if records[i].Key != signed.key {
+			drop = append(drop, records[i].Key)
+		}
+	}
+	keys := append([]Key{key, signed.key}, drop...)
+	return d.store.ChangePeople(ctx, keys, d.now(), func(found map[Key]*Record) (Change, error) {
+		user, err := read[User](found[key])
+		if err != nil {
+			return Change{}, err
+		}
+		session, err := read[Session](found[signed.key])
+		switch {
+		case err != nil:
+			return Change{}, err
+		case user == nil || session == nil || session.Generation != user.Generation:
+			return Change{}, errNotSignedIn
+		}
+		if err := change(user); err != nil {
+			return Change{}, err
+		}
+		user.Generation++
+		session.Generation = user.Generation
+		person, err := record(key, "", time.Time{}, user)
+		if err != nil {
+			return Change{}, err
+		}
+		kept, err := record(signed.key, user.ID, session.ExpiresAt, session)
+		return Change{Put: []Record{person, kept}, Delete: drop}, err
+	})
+}
+
+// SetPassword gives the user who is signed in another password, after the one they have,
+// and ends all of their other sessions.
+func (d *Desk) SetPassword(ctx context.Context, signed Signed, old, password string) error {
+	user := signed.User
 	if err := d.proves(ctx, user, old); err != nil {
 		return err
 	}
@@ -112,17 +160,13 @@ func (d *Desk) SetPassword(ctx context.Context, user *User, old, password, sessi
 	if err != nil {
 		return err
 	}
-	_, err = d.updateUser(ctx, user.ID, func(u *User) error {
+	return d.changeOwn(ctx, signed, func(u *User) error {
 		if u.Password != user.Password {
 			return errPassword // somebody was faster
 		}
 		u.Password = hash
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return d.EndSessions(ctx, user.ID, session)
 }
 
 // Second is a second factor that is about to be set up.
@@ -131,31 +175,45 @@ type Second struct {
 	URL    string // the same for a QR code
 }
 
+// errSecondSet keeps a factor from being replaced by whoever has no code of it.
+var errSecondSet = ledger.Errorf(CodeForbidden, "There is a second factor already. Remove it first, which takes a code of it or a recovery code.")
+
 // BeginSecond makes a secret for an authenticator app. It counts when a code of it was
-// confirmed.
-func (d *Desk) BeginSecond(ctx context.Context, user *User, password string) (Second, error) {
+// confirmed. Whoever has a second factor removes it first.
+func (d *Desk) BeginSecond(ctx context.Context, signed Signed, password string) (Second, error) {
+	user := signed.User
+	if user.Second != "" {
+		return Second{}, errSecondSet
+	}
 	if err := d.proves(ctx, user, password); err != nil {
 		return Second{}, err
 	}
 	secret := newSecret()
 	sealed := d.vault.Seal(user.ID, secret)
 	_, err := d.updateUser(ctx, user.ID, func(u *User) error {
+		if u.Second != "" {
+			return errSecondSet
+		}
 		u.Pending = sealed
 		return nil
 	})
 	return Second{Secret: secret, URL: secondFactorURL(secret, "Billfold", user.Email)}, err
 }
 
-// ConfirmSecond has the secret count whose code this is, and returns codes that stand in
-// for a lost device, which nothing keeps.
-func (d *Desk) ConfirmSecond(ctx context.Context, user *User, code string) (recovery []string, err error) {
+// ConfirmSecond has the secret count whose code this is, ends the user's other sessions,
+// and returns codes that stand in for a lost device, which nothing keeps.
+func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (recovery []string, err error) {
+	user := signed.User
 	if err := d.countTry(ctx, user.Email); err != nil {
 		return nil, err
 	}
 	codes, kept := newRecovery()
 	now := d.moment()
-	_, err = d.updateUser(ctx, user.ID, func(u *User) error {
-		if u.Pending == "" {
+	return codes, d.changeOwn(ctx, signed, func(u *User) error {
+		switch {
+		case u.Second != "":
+			return errSecondSet
+		case u.Pending == "":
 			return ledger.FieldErrorf(CodeInvalidCode, "code", "Ask for a secret first.")
 		}
 		secret, err := d.vault.Open(u.ID, u.Pending)
@@ -168,15 +226,13 @@ func (d *Desk) ConfirmSecond(ctx context.Context, user *User, code string) (reco
 		}
 		u.Second, u.Pending, u.Step, u.Recovery = u.Pending, "", step, kept
 		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return codes, d.drop(ctx, triesKey(user.Email))
+	}, triesKey(user.Email))
 }
 
-// DropSecond does without a second factor, after password and code.
-func (d *Desk) DropSecond(ctx context.Context, user *User, password, code string) error {
+// DropSecond does without a second factor, after password and code, and ends the user's
+// other sessions.
+func (d *Desk) DropSecond(ctx context.Context, signed Signed, password, code string) error {
+	user := signed.User
 	if err := d.proves(ctx, user, password); err != nil {
 		return err
 	}
@@ -184,7 +240,7 @@ func (d *Desk) DropSecond(ctx context.Context, user *User, password, code string
 		return err
 	}
 	now := d.moment()
-	_, err := d.updateUser(ctx, user.ID, func(u *User) error {
+	return d.changeOwn(ctx, signed, func(u *User) error {
 		if u.Second == "" {
 			return nil
 		}
@@ -197,9 +253,5 @@ func (d *Desk) DropSecond(ctx context.Context, user *User, password, code string
 		}
 		u.Second, u.Step, u.Recovery = "", 0, nil
 		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return d.drop(ctx, triesKey(user.Email))
+	}, triesKey(user.Email))
 }

@@ -99,6 +99,10 @@ type User struct {
 	Pending  string   `json:"pending_second_factor,omitempty"`
 	Recovery []string `json:"recovery,omitempty"`
 
+	// Generation grows whenever all sessions end, or all but one. A session counts while it
+	// has the generation of its user.
+	Generation int64 `json:"generation,omitempty"`
+
 	// Roles is what the user may do, by the id of the business.
 	Roles map[string]Role `json:"roles"`
 
@@ -127,6 +131,8 @@ type Session struct {
 	Agent     string    `json:"agent,omitempty"`   // what the browser calls itself
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+
+	Generation int64 `json:"generation,omitempty"` // of its user when it began
 }
 
 // Kind is what a record is about.

@@ -128,6 +128,7 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 			}
 		}
 		user.SignedInAt = now
+		session.Generation = user.Generation
 		person, err := record(key, "", time.Time{}, user)
 		if err != nil {
 			return Change{}, err
@@ -138,17 +139,17 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 	if err != nil {
 		return "", nil, err
 	}
-	return token, user, d.tidy(ctx, userID)
+	return token, user, d.tidy(ctx, user)
 }
 
 // tidy ends the oldest sessions of a user who has more than are kept.
-func (d *Desk) tidy(ctx context.Context, userID string) error {
-	sessions, err := d.Sessions(ctx, userID)
+func (d *Desk) tidy(ctx context.Context, user *User) error {
+	sessions, err := d.Sessions(ctx, user)
 	if err != nil || len(sessions) <= sessionsMax {
 		return err
 	}
 	for _, session := range sessions[sessionsMax:] {
-		if err := d.EndSession(ctx, userID, session.ID); err != nil {
+		if err := d.EndSession(ctx, user.ID, session.ID); err != nil {
 			return err
 		}
 	}
@@ -159,6 +160,8 @@ func (d *Desk) tidy(ctx context.Context, userID string) error {
 type Signed struct {
 	User    *User
 	Session *Session
+
+	key Key // of the session
 }
 
 var errNotSignedIn = ledger.Errorf(CodeNotSignedIn, "You are not signed in, or not any more.")
@@ -180,10 +183,10 @@ func (d *Desk) Authenticate(ctx context.Context, token string) (Signed, error) {
 		return Signed{}, err
 	}
 	user, err := d.User(ctx, session.UserID)
-	if ledger.CodeOf(err) == ledger.CodeNotFound {
+	if ledger.CodeOf(err) == ledger.CodeNotFound || (err == nil && user.Generation != session.Generation) {
 		return Signed{}, errNotSignedIn
 	}
-	return Signed{User: user, Session: session}, err
+	return Signed{User: user, Session: session, key: found.Key}, err
 }
 
 // SignOut ends the session with a token, if it is one.
