@@ -55,7 +55,7 @@ func (c *call) texts(names []string, required int) (texts []string, err error) {
 var (
 	signInFields     = []string{"email", "password", "code"}
 	invitationFields = []string{"token"}
-	joinFields       = []string{"token", "email", "password", "name"}
+	joinFields       = []string{"token", "email", "password", "name", "code"}
 	roleFields       = []string{"role"}
 	inviteFields     = []string{"role", "email"}
 	passwordFields   = []string{"password", "new_password"}
@@ -185,7 +185,7 @@ func (s *Server) handleJoin(c *call) error {
 		return err
 	}
 	user, err := s.people.Join(c.r.Context(), texts[0], people.Joining{
-		Email: texts[1], Password: texts[2], Name: texts[3], Address: c.actor().Address,
+		Email: texts[1], Password: texts[2], Name: texts[3], Code: texts[4], Address: c.actor().Address,
 	})
 	if err != nil {
 		return c.waited(err)

@@ -121,7 +121,7 @@ func TestPersonsSeeTheirBusinessAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	email := both.session()["user"].(map[string]any)["email"].(string)
-	both.ask("POST", dashboard+"/join", text("token", token, "email", email, "password", password)).want(t, 200)
+	both.ask("POST", dashboard+"/join", text("token", token, "email", email, "password", password, "name", "Zoë")).want(t, 200)
 	left := o.join(people.Owner, theirs.business.Business.ID)
 	left.ask("DELETE", dashboard+"/session", "").want200(t)
 	stay := theirs.business.Business.ID

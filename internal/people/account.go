@@ -166,7 +166,17 @@ func (d *Desk) SetPassword(ctx context.Context, signed Signed, old, password str
 		}
 		u.Password = hash
 		return nil
-	})
+	}, user.proved()...)
+}
+
+// proved are the counters that are over for a user whose password was right. Whoever has a
+// second factor has not proved it with that: else its codes could be tried without end by
+// one who knows the password.
+func (u *User) proved() []Key {
+	if u.Second != "" {
+		return nil
+	}
+	return []Key{triesKey(u.Email)}
 }
 
 // Second is a second factor that is about to be set up.
@@ -197,7 +207,10 @@ func (d *Desk) BeginSecond(ctx context.Context, signed Signed, password string) 
 		u.Pending = sealed
 		return nil
 	})
-	return Second{Secret: secret, URL: secondFactorURL(secret, "Billfold", user.Email)}, err
+	if err != nil {
+		return Second{}, err
+	}
+	return Second{Secret: secret, URL: secondFactorURL(secret, "Billfold", user.Email)}, d.drop(ctx, triesKey(user.Email))
 }
 
 // ConfirmSecond has the secret count whose code this is, ends the user's other sessions,
@@ -234,9 +247,6 @@ func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (r
 func (d *Desk) DropSecond(ctx context.Context, signed Signed, password, code string) error {
 	user := signed.User
 	if err := d.proves(ctx, user, password); err != nil {
-		return err
-	}
-	if err := d.countTry(ctx, user.Email); err != nil {
 		return err
 	}
 	now := d.moment()

@@ -26,6 +26,7 @@ var (
 	errNoInvitation   = ledger.Errorf(CodeInvitationOver, "This invitation was used, withdrawn or has expired; ask for another.")
 	errForeign        = ledger.Errorf(CodeInvitationOver, "This invitation is for another e-mail address.")
 	errPassword       = ledger.FieldErrorf(CodeInvalidPassword, "password", "This is not the password of the user.")
+	errJoinPassword   = ledger.FieldErrorf(CodeInvalidPassword, "password", "Give the password that you have here or, if you have none yet, one of at least %d characters that is not your name and does not hold your e-mail address.", PasswordMin)
 	errCode           = ledger.FieldErrorf(CodeInvalidCode, "code", "This is not the code that your app shows now, nor a recovery code.")
 	errRole           = ledger.FieldErrorf(CodeInvalidUser, "role", "role must be owner, admin, support, finance or read_only")
 	errEmail          = ledger.FieldErrorf(CodeInvalidUser, "email", "email must be an address such as jane@example.com")
@@ -132,16 +133,26 @@ func (d *Desk) Invitation(ctx context.Context, token string) (*Invitation, error
 }
 
 // Joining is what somebody who was invited says of themselves. One who is a user
-// already gives the password that they have.
+// already gives the password that they have, and a code if they have a second factor.
 type Joining struct {
 	Email    string // that of the invitation if it has one
-	Name     string
+	Name     string // which a user keeps
 	Password string
+	Code     string // of the second factor, empty for none given
 	Address  string // IP address
 }
 
+// joining is somebody who joins, after a look at them.
+type joining struct {
+	user  *User
+	isNew bool
+	code  string
+	by    ledger.Actor
+}
+
 // Join makes whoever bears an invitation a member of the team: a user who is new, or one
-// whose password is right. It does not sign them in.
+// who proves all that signing in takes. It does not sign them in. Whether somebody with the
+// address is a user, nobody learns from it who cannot sign in as them.
 func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error) {
 	invitation, err := d.Invitation(ctx, token)
 	if err != nil {
@@ -153,81 +164,90 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 		return nil, errEmail
 	case invitation.Email != "" && invitation.Email != address:
 		return nil, errForeign
+	case !validUserName(j.Name):
+		return nil, errUserName
+	}
+	if err := d.countTry(ctx, address); err != nil {
+		return nil, err
 	}
 	known, err := d.userOf(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	joining := &User{Email: address, Name: j.Name, Roles: map[string]Role{}}
+	kept := nobody
 	if known != nil {
-		joining = known
-		if err := d.proves(ctx, known, j.Password); err != nil {
-			return nil, err
-		}
-	} else if joining.Password, err = d.newPassword(ctx, joining, j.Password); err != nil {
+		kept = known.Password
+	}
+	right, err := d.hasher.matches(ctx, cut(j.Password, PasswordMax), kept)
+	if err != nil {
 		return nil, err
 	}
-	return d.join(ctx, token, joining, known == nil, ledger.Actor{KeyID: joining.ID, Address: j.Address})
+	who := joining{user: known, isNew: known == nil, code: j.Code}
+	switch {
+	case known == nil && validPassword("password", j.Password, address, j.Name) != nil, known != nil && !right:
+		return nil, errJoinPassword
+	case known == nil:
+		if who.user, err = d.newUser(ctx, address, j); err != nil {
+			return nil, err
+		}
+	}
+	who.by = ledger.Actor{KeyID: who.user.ID, Address: j.Address}
+	return d.join(ctx, token, who)
 }
 
-// newPassword makes the record of a new user complete, and returns the hash of their
-// password.
-func (d *Desk) newPassword(ctx context.Context, user *User, password string) (hash string, err error) {
-	if !validUserName(user.Name) {
-		return "", errUserName
-	}
-	if err := validPassword("password", password, user.Email, user.Name); err != nil {
-		return "", err
-	}
+// newUser returns a user who is in no team yet.
+func (d *Desk) newUser(ctx context.Context, address string, j Joining) (*User, error) {
+	user := &User{Email: address, Name: j.Name, CreatedAt: d.moment()}
+	var err error
 	if user.ID, err = d.newID(UserIDPrefix); err != nil {
-		return "", err
+		return nil, err
 	}
-	user.CreatedAt = d.moment()
-	return d.hasher.hash(ctx, password)
+	user.Password, err = d.hasher.hash(ctx, j.Password)
+	return user, err
 }
 
-// proves counts a try of a user to give their password, and refuses a wrong one.
+// proves counts a try of a user to give their password, and refuses a wrong one. The try
+// stays counted until the user has proved whatever else is asked of them.
 func (d *Desk) proves(ctx context.Context, user *User, password string) error {
 	if err := d.countTry(ctx, user.Email); err != nil {
 		return err
 	}
 	right, err := d.hasher.matches(ctx, cut(password, PasswordMax), user.Password)
-	if err != nil {
-		return err
+	if err == nil && !right {
+		err = errPassword
 	}
-	if !right {
-		return errPassword
-	}
-	return d.drop(ctx, triesKey(user.Email))
+	return err
 }
 
-func (d *Desk) join(
-	ctx context.Context, token string, joining *User, isNew bool, by ledger.Actor,
-) (user *User, err error) {
-	change, err := d.change(by)
+func (d *Desk) join(ctx context.Context, token string, who joining) (user *User, err error) {
+	change, err := d.change(who.by)
 	if err != nil {
 		return nil, err
 	}
-	keys := []Key{invitationKey(token), userKey(joining.ID), emailKey(joining.Email)}
+	invited, person, email := invitationKey(token), userKey(who.user.ID), emailKey(who.user.Email)
+	tried := triesKey(who.user.Email)
+	keys := []Key{invited, person, email, tried}
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
-		invitation, err := read[Invitation](found[keys[0]])
+		invitation, err := read[Invitation](found[invited])
 		if err != nil {
 			return Change{}, err
 		}
-		if user, err = read[User](found[keys[1]]); err != nil {
+		if user, err = read[User](found[person]); err != nil {
 			return Change{}, err
 		}
 		switch {
 		case invitation == nil:
 			return Change{}, errNoInvitation
-		case isNew && found[keys[2]] != nil:
-			return Change{}, ledger.Errorf(CodeUserExists, "Somebody with this e-mail address has just become a user; try again with their password.")
-		case isNew:
-			copied := *joining
+		case who.isNew && found[email] != nil:
+			return Change{}, errJoinPassword // somebody has just become a user
+		case who.isNew:
+			copied := *who.user
 			copied.Roles = map[string]Role{}
 			user = &copied
-		case user == nil:
-			return Change{}, errNoUser
+		default:
+			if err := d.provesAll(user, who, change.Now); err != nil {
+				return Change{}, err
+			}
 		}
 		was := user.Roles[invitation.BusinessID]
 		if was == Owner || was == invitation.Role {
@@ -237,9 +257,27 @@ func (d *Desk) join(
 		put, err := membership(user, invitation.BusinessID)
 		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
 			Before: placeOf(user.Email, was), After: placeOf(user.Email, invitation.Role)}
-		return Change{Put: put, Delete: keys[:1], Lines: []Line{line}}, err
+		return Change{Put: put, Delete: []Key{invited, tried}, Lines: []Line{line}}, err
 	})
 	return user, err
+}
+
+// provesAll refuses a user whose password is another by now, or who has a second factor and
+// gives no code of it.
+func (d *Desk) provesAll(user *User, who joining, now time.Time) error {
+	switch {
+	case user == nil || user.Password != who.user.Password:
+		return errJoinPassword
+	case user.Second == "":
+		return nil
+	case who.code == "":
+		return errSecondFactor
+	}
+	secret, err := d.vault.Open(user.ID, user.Second)
+	if err == nil && !user.takeCode(who.code, secret, now) {
+		err = errCode
+	}
+	return err
 }
 
 // membership are the records of a user, with the one of their place in a team.

@@ -44,7 +44,7 @@ export function SignIn({ email: known = "" }: { email?: string }) {
       forget(client);
       client.setQueryData(["session"], session);
     } catch (error) {
-      if (error instanceof APIError && error.code === "SECOND_FACTOR") setCode((now) => now ?? "");
+      if (error instanceof APIError && error.code === "SECOND_FACTOR_REQUIRED") setCode((now) => now ?? "");
       else setFailure(failureText(error));
     } finally {
       setBusy(false);
@@ -79,6 +79,7 @@ export function Join({ token }: { token: string }) {
   const [error, setError] = useState<{ param: string | null; text: string } | null>(null);
   const [busy, setBusy] = useState(false);
   const [joined, setJoined] = useState<string | null>(null);
+  const [code, setCode] = useState<string | null>(null);
   useEffect(() => {
     send<InvitationSeen>("POST", "/dashboard/api/invitation", { token }).then((invitation) => {
       setSeen(invitation);
@@ -94,7 +95,7 @@ export function Join({ token }: { token: string }) {
     setBusy(true);
     setError(null);
     try {
-      const { user } = await send<{ user: User }>("POST", "/dashboard/api/join", { token, ...form });
+      const { user } = await send<{ user: User }>("POST", "/dashboard/api/join", { token, ...form, ...(code ? { code: code.trim() } : {}) });
       try {
         await send("POST", "/dashboard/api/session", { email: user.email, password: form.password });
         leave();
@@ -102,6 +103,10 @@ export function Join({ token }: { token: string }) {
         setJoined(user.email); // such as with a second factor
       }
     } catch (cause) {
+      if (cause instanceof APIError && cause.code === "SECOND_FACTOR_REQUIRED") {
+        setCode((now) => now ?? "");
+        return;
+      }
       const param = cause instanceof APIError ? cause.param : null;
       setError({ param: cause instanceof APIError && cause.code === "INVALID_PASSWORD" ? "password" : param, text: failureText(cause) });
     } finally {
@@ -130,7 +135,12 @@ export function Join({ token }: { token: string }) {
         <Field label="Password" error={at("password")} hint="At least 12 characters. If you have an account here already, its password.">
           {(p) => <input {...p} type="password" autoComplete="new-password" required minLength={12} value={form.password} onChange={set("password")} />}
         </Field>
-        {error && !["email", "name", "password"].includes(error.param ?? "") && <p role="alert" className="text-sm text-bad">{error.text}</p>}
+        {code !== null && (
+          <Field label="Code" error={at("code")} hint="Of the authenticator of your account, or one of your recovery codes.">
+            {(p) => <input {...p} autoComplete="one-time-code" required autoFocus value={code} onChange={(e) => setCode(e.target.value)} />}
+          </Field>
+        )}
+        {error && !["email", "name", "password", "code"].includes(error.param ?? "") && <p role="alert" className="text-sm text-bad">{error.text}</p>}
         <Button type="submit" look="primary" busy={busy}>Join</Button>
       </form>
     </Sheet>
