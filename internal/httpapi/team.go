@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/people"
 )
 
@@ -21,6 +22,8 @@ func viewOfMember(u *people.User, businessID string) memberView {
 		u.ID, u.Email, u.Name, u.Roles[businessID], u.Second != "", collect.Time(u.CreatedAt), optionalTime(u.SignedInAt),
 	}
 }
+
+var errNoMember = ledger.Errorf(ledger.CodeNotFound, "there is no such user in the team")
 
 // handleTeam lists who is in the team of the business.
 func (s *Server) handleTeam(c *call) error {
@@ -44,6 +47,9 @@ func (s *Server) handleRole(c *call) error {
 	if err != nil {
 		return err
 	}
+	if !isID(c.params[0], people.UserIDPrefix) {
+		return errNoMember
+	}
 	role := people.Role(texts[0])
 	if !role.Valid() {
 		return people.ErrRole()
@@ -62,6 +68,9 @@ func (s *Server) handleLeave(c *call) error {
 	}
 	if c.params[0] != c.signed.User.ID && !c.signed.role.May(people.Team) {
 		return errRole
+	}
+	if !isID(c.params[0], people.UserIDPrefix) {
+		return errNoMember
 	}
 	_, err := s.people.SetRole(c.r.Context(), c.signed.User, c.actor(), c.signed.business, c.params[0], "")
 	return c.done(err)
