@@ -1,15 +1,20 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/people"
+	"github.com/billfold/billfold/internal/vault"
 )
 
 // second sets up a second factor, and returns what makes a code that was not used yet.
@@ -139,4 +144,70 @@ func messageOf(t *testing.T, got reply) string {
 		t.Fatal(err)
 	}
 	return refusal.Message
+}
+
+// Whoever is put out of a team, or down in it, does not come back by an invitation of their
+// own, and neither does anybody else.
+func TestNobodyComesBackByTheirOwnInvitation(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	owner := o.join(people.Owner, o.bus())
+	for name, out := range map[string]func(id string){
+		"removal":  func(id string) { owner.ask("DELETE", dashboard+"/team/"+id, "").want200(t) },
+		"demotion": func(id string) { owner.ask("PATCH", dashboard+"/team/"+id, text("role", "read_only")).want(t, 200) },
+	} {
+		admin := o.join(people.Admin, o.bus())
+		email, id := admin.email(), admin.id()
+		link := admin.ask("POST", dashboard+"/invitations", text("role", "admin")).want(t, 200)["link"].(string)
+		kept := owner.ask("POST", dashboard+"/invitations", text("role", "admin")).want(t, 200)
+		out(id)
+		_, token, _ := strings.Cut(link, "#")
+		join := text("token", token, "email", email, "password", password, "name", "A")
+		o.browser().ask("POST", dashboard+"/join", join).refused(t, 404, people.CodeInvitationOver)
+		o.browser().ask("POST", dashboard+"/invitation", text("token", token)).refused(t, 404, people.CodeInvitationOver)
+		list := owner.ask("GET", dashboard+"/invitations", "").want(t, 200).items()
+		if len(list) != 1 || list[0]["invitation_id"] != kept["invitation_id"] {
+			t.Errorf("%s: got the invitations %v, want the owner's alone", name, list)
+		}
+		owner.ask("DELETE", dashboard+"/invitations/"+kept["invitation_id"].(string), "").want200(t)
+	}
+}
+
+// longKeys is a store that remembers how long the longest key was that it locked, in bytes.
+type longKeys struct {
+	people.Store
+	most atomic.Int64
+}
+
+func (l *longKeys) ChangePeople(
+	ctx context.Context, keys []people.Key, now time.Time, decide func(map[people.Key]*people.Record) (people.Change, error),
+) error {
+	for _, key := range keys {
+		l.most.Store(max(l.most.Load(), int64(len(key.ID))))
+	}
+	return l.Store.ChangePeople(ctx, keys, now, decide)
+}
+
+// No id in a path reaches the store that could be none: PostgreSQL keeps no key of any length.
+func TestPathsOfTheTeamHoldIDs(t *testing.T) {
+	t.Parallel()
+	var keys *longKeys
+	sealing, err := vault.New([]byte("a secret of the tests, long enough"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOffice(t, func(c *httpapi.Config) {
+		keys = &longKeys{Store: c.Products.(people.Store)}
+		c.People = people.NewDesk(keys, sealing, people.Options{Now: c.Now})
+	})
+	b := o.join(people.Owner, o.bus())
+	for _, id := range []string{"usr_" + strings.Repeat("x", 12_000), "usr_", "bus_0Tn2lqUn000000bB9wXcP"} {
+		b.ask("PATCH", dashboard+"/team/"+id, text("role", "support")).refused(t, 404, "NOT_FOUND")
+		b.ask("DELETE", dashboard+"/team/"+id, "").refused(t, 404, "NOT_FOUND")
+		b.ask("DELETE", dashboard+"/invitations/"+id, "").refused(t, 404, people.CodeInvitationOver)
+		b.ask("DELETE", dashboard+"/sessions/"+id, "").want200(t)
+	}
+	if got := keys.most.Load(); got == 0 || got > 200 {
+		t.Errorf("the longest key that the store was asked for: got %d bytes, want 1 to 200", got)
+	}
 }

@@ -129,7 +129,21 @@ func (d *Desk) Invitation(ctx context.Context, token string) (*Invitation, error
 	if err != nil {
 		return nil, err
 	}
-	return read[Invitation](&found)
+	invitation, err := read[Invitation](&found)
+	if err != nil || invitation.By == Operator {
+		return invitation, err
+	}
+	by, err := d.User(ctx, invitation.By)
+	if ledger.CodeOf(err) == ledger.CodeNotFound || (err == nil && !invitation.stands(by)) {
+		return nil, errNoInvitation
+	}
+	return invitation, err
+}
+
+// stands reports whether whoever made an invitation may still give its role. By is that
+// user, nil for none.
+func (i *Invitation) stands(by *User) bool {
+	return i.By == Operator || (by != nil && by.mayTouch(i.BusinessID, i.Role))
 }
 
 // Joining is what somebody who was invited says of themselves. One who is a user
@@ -144,10 +158,11 @@ type Joining struct {
 
 // joining is somebody who joins, after a look at them.
 type joining struct {
-	user  *User
-	isNew bool
-	code  string
-	by    ledger.Actor
+	user    *User
+	isNew   bool
+	code    string
+	inviter string // who made the invitation
+	by      ledger.Actor
 }
 
 // Join makes whoever bears an invitation a member of the team: a user who is new, or one
@@ -182,7 +197,7 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	if err != nil {
 		return nil, err
 	}
-	who := joining{user: known, isNew: known == nil, code: j.Code}
+	who := joining{user: known, isNew: known == nil, code: j.Code, inviter: invitation.By}
 	switch {
 	case known == nil && validPassword("password", j.Password, address, j.Name) != nil, known != nil && !right:
 		return nil, errJoinPassword
@@ -225,8 +240,8 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 		return nil, err
 	}
 	invited, person, email := invitationKey(token), userKey(who.user.ID), emailKey(who.user.Email)
-	tried := triesKey(who.user.Email)
-	keys := []Key{invited, person, email, tried}
+	tried, inviter := triesKey(who.user.Email), userKey(who.inviter)
+	keys := []Key{invited, person, email, tried, inviter}
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 		invitation, err := read[Invitation](found[invited])
 		if err != nil {
@@ -235,8 +250,11 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 		if user, err = read[User](found[person]); err != nil {
 			return Change{}, err
 		}
+		by, err := read[User](found[inviter])
 		switch {
-		case invitation == nil:
+		case err != nil:
+			return Change{}, err
+		case invitation == nil || !invitation.stands(by):
 			return Change{}, errNoInvitation
 		case who.isNew && found[email] != nil:
 			return Change{}, errJoinPassword // somebody has just become a user
@@ -365,7 +383,8 @@ func (d *Desk) Withdraw(ctx context.Context, who ledger.Actor, businessID, id st
 }
 
 // SetRole gives a member of a team another role, or none, which takes them out of it
-// and ends their sessions if they are in no other. A business keeps an owner.
+// and ends their sessions if they are in no other. Invitations that they could not make any
+// more end with it. A business keeps an owner.
 func (d *Desk) SetRole(
 	ctx context.Context, by *User, who ledger.Actor, businessID, userID string, role Role,
 ) (*User, error) {
@@ -387,10 +406,18 @@ func (d *Desk) SetRole(
 	if err != nil {
 		return nil, err
 	}
+	open, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	if err != nil {
+		return nil, err
+	}
+	members := len(keys)
+	for i := range open {
+		keys = append(keys, open[i].Key)
+	}
 	var user *User
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 		var owners int
-		for _, key := range keys {
+		for _, key := range keys[:members] {
 			member, err := read[User](found[key])
 			if err != nil {
 				return Change{}, err
@@ -402,7 +429,15 @@ func (d *Desk) SetRole(
 		if user, err = read[User](found[keys[0]]); err != nil {
 			return Change{}, err
 		}
-		return user.reshape(by, change, Line{BusinessID: businessID, Subject: userID, By: change}, role, owners)
+		changed, err := user.reshape(by, change, Line{BusinessID: businessID, Subject: userID, By: change}, role, owners)
+		for i := members; err == nil && i < len(keys); i++ {
+			var invitation *Invitation
+			invitation, err = read[Invitation](found[keys[i]])
+			if err == nil && invitation != nil && invitation.By == userID && !invitation.stands(user) {
+				changed.Delete = append(changed.Delete, keys[i])
+			}
+		}
+		return changed, err
 	})
 	if err != nil || len(user.Roles) > 0 {
 		return user, err
