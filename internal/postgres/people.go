@@ -138,19 +138,14 @@ func lockPeople(
 ) (map[people.Key]*people.Record, error) {
 	found := make(map[people.Key]*people.Record, len(keys))
 	for _, key := range keys {
-		const placeholder = `
-		  insert into people (kind, id, about, expires_at, data) values ($1, $2, '', '-infinity', '')
-		  on conflict (kind, id) do nothing`
-		if _, err := conn.Exec(ctx, placeholder, string(key.Kind), key.ID); err != nil {
+		if err := lockPerson(ctx, conn, key); err != nil {
 			return nil, err
 		}
+		// The placeholder's time is none that Go can hold, so the database looks at it.
 		const query = `
 		  select about, expires_at, data
 		    from people
 		   where kind = $1 and id = $2 and (expires_at is null or expires_at > $3)`
-		if _, err := conn.Exec(ctx, `select 1 from people where kind = $1 and id = $2 for update`, string(key.Kind), key.ID); err != nil {
-			return nil, err
-		}
 		record := &people.Record{Key: key}
 		var expires *time.Time
 		err := conn.QueryRow(ctx, query, string(key.Kind), key.ID, now).Scan(&record.About, &expires, &record.Data)
@@ -166,6 +161,24 @@ func lockPeople(
 		found[key] = record
 	}
 	return found, nil
+}
+
+// lockPerson locks the row of a key, and makes it where there is none. One that it has
+// waited for may be gone when its lock is free, and then another is made.
+func lockPerson(ctx context.Context, conn *pgx.Conn, key people.Key) error {
+	const placeholder = `
+	  insert into people (kind, id, about, expires_at, data) values ($1, $2, '', '-infinity', '')
+	  on conflict (kind, id) do nothing`
+	const lock = `select 1 from people where kind = $1 and id = $2 for update`
+	for {
+		if _, err := conn.Exec(ctx, placeholder, string(key.Kind), key.ID); err != nil {
+			return err
+		}
+		locked, err := conn.Exec(ctx, lock, string(key.Kind), key.ID)
+		if err != nil || locked.RowsAffected() > 0 {
+			return err
+		}
+	}
 }
 
 // peopleChanged reports whether a change has left what it would leave.
