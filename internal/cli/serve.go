@@ -130,7 +130,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 // newAPIServer returns the server of the API. Its streams end when it begins to stop: it
 // would wait for them.
 func newAPIServer(config Config, faces *faces, tracing *tracing, logger *slog.Logger) *http.Server {
-	server := newServer(config, tracing.wrap(faces.api), logger)
+	server := newServer(config, config.TrustedProxies.behind(tracing.wrap(faces.api)), logger)
 	server.RegisterOnShutdown(faces.endStreams)
 	return server
 }
