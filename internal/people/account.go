@@ -166,17 +166,7 @@ func (d *Desk) SetPassword(ctx context.Context, signed Signed, old, password str
 		}
 		u.Password = hash
 		return nil
-	}, user.proved()...)
-}
-
-// proved are the counters that are over for a user whose password was right. Whoever has a
-// second factor has not proved it with that: else its codes could be tried without end by
-// one who knows the password.
-func (u *User) proved() []Key {
-	if u.Second != "" {
-		return nil
-	}
-	return []Key{triesKey(u.Email)}
+	})
 }
 
 // Second is a second factor that is about to be set up.
@@ -210,14 +200,14 @@ func (d *Desk) BeginSecond(ctx context.Context, signed Signed, password string) 
 	if err != nil {
 		return Second{}, err
 	}
-	return Second{Secret: secret, URL: secondFactorURL(secret, "Billfold", user.Email)}, d.drop(ctx, triesKey(user.Email))
+	return Second{Secret: secret, URL: secondFactorURL(secret, "Billfold", user.Email)}, nil
 }
 
 // ConfirmSecond has the secret count whose code this is, ends the user's other sessions,
 // and returns codes that stand in for a lost device, which nothing keeps.
 func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (recovery []string, err error) {
 	user := signed.User
-	if err := d.countTry(ctx, user.Email); err != nil {
+	if err := d.countTry(ctx, ofCodes(user.ID)); err != nil {
 		return nil, err
 	}
 	codes, kept := newRecovery()
@@ -231,7 +221,7 @@ func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (r
 		}
 		secret, err := d.vault.Open(u.ID, u.Pending)
 		if err != nil {
-			return err
+			return ledger.FieldErrorf(CodeInvalidCode, "code", "The server has lost the key to this secret; ask for another one.")
 		}
 		step := stepOf(code, secret, now, 0)
 		if step == 0 {
@@ -239,7 +229,7 @@ func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (r
 		}
 		u.Second, u.Pending, u.Step, u.Recovery = u.Pending, "", step, kept
 		return nil
-	}, triesKey(user.Email))
+	}, ofCodes(user.ID).key)
 }
 
 // DropSecond does without a second factor, after password and code, and ends the user's
@@ -249,19 +239,18 @@ func (d *Desk) DropSecond(ctx context.Context, signed Signed, password, code str
 	if err := d.proves(ctx, user, password); err != nil {
 		return err
 	}
+	if err := d.countTry(ctx, ofCodes(user.ID)); err != nil {
+		return err
+	}
 	now := d.moment()
 	return d.changeOwn(ctx, signed, func(u *User) error {
 		if u.Second == "" {
 			return nil
 		}
-		secret, err := d.vault.Open(u.ID, u.Second)
-		if err != nil {
+		if err := d.takeCode(u, code, now); err != nil {
 			return err
-		}
-		if !u.takeCode(code, secret, now) {
-			return errCode
 		}
 		u.Second, u.Step, u.Recovery = "", 0, nil
 		return nil
-	}, triesKey(user.Email))
+	}, ofCodes(user.ID).key)
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
@@ -111,9 +112,10 @@ func record(key Key, about string, expiresAt time.Time, value any) (Record, erro
 
 func userKey(id string) Key          { return Key{UserRecord, id} }
 func emailKey(address string) Key    { return Key{EmailRecord, address} }
-func triesKey(address string) Key    { return Key{TriesRecord, digest(address)} }
 func sessionKey(token string) Key    { return Key{SessionRecord, digest(token)} }
 func invitationKey(token string) Key { return Key{InvitationRecord, digest(token)} }
+
+func triesKey(of ...string) Key { return Key{TriesRecord, digest(strings.Join(of, "\x00"))} }
 
 func memberKey(businessID, userID string) Key { return Key{MemberRecord, businessID + "/" + userID} }
 

@@ -145,7 +145,7 @@ const (
 	MemberRecord     Kind = "member"     // business and user, about the business
 	InvitationRecord Kind = "invitation" // the digest of its token, about the business
 	SessionRecord    Kind = "session"    // the digest of its token, about the user
-	TriesRecord      Kind = "tries"      // the digest of an address that somebody tries to sign in with
+	TriesRecord      Kind = "tries"      // the digest of what its counter is of
 )
 
 // Key names a record.

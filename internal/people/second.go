@@ -68,18 +68,29 @@ func newRecovery() (codes, kept []string) {
 	return codes, kept
 }
 
-// takeCode takes a code of the device or a recovery code from a user whose secret is
-// given, and reports whether it was one.
-func (u *User) takeCode(code, secret string, now time.Time) bool {
-	if step := stepOf(code, secret, now, u.Step); step > 0 {
-		u.Step = step
-		return true
+// lostFactor says what to do when the secret key that has sealed a second factor is gone.
+const lostFactor = "The server has lost the key to your second factor. Give a recovery code, or ask its operator for `billfold team reset`."
+
+var errCodeLost = ledger.FieldErrorf(CodeInvalidCode, "code", "%s", lostFactor)
+
+// takeCode takes a code of the device or a recovery code from a user, and refuses what is
+// none. A recovery code counts also where the secret cannot be read any more.
+func (d *Desk) takeCode(u *User, code string, now time.Time) error {
+	secret, err := d.vault.Open(u.ID, u.Second)
+	if err == nil {
+		if step := stepOf(code, secret, now, u.Step); step > 0 {
+			u.Step = step
+			return nil
+		}
 	}
 	if at := slices.Index(u.Recovery, digest(strings.ToLower(strings.TrimSpace(code)))); at >= 0 {
 		u.Recovery = slices.Delete(slices.Clone(u.Recovery), at, at+1)
-		return true
+		return nil
 	}
-	return false
+	if err != nil {
+		return errCodeLost
+	}
+	return errCode
 }
 
 var errSecondFactor = ledger.Errorf(CodeSecondFactor, "Give the code that your authenticator app shows, or a recovery code.")

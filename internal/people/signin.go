@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,27 +18,9 @@ type Attempt struct {
 	Agent    string // of the browser
 }
 
-// tries counts those that failed for one address, whether or not anybody has it.
-type tries struct {
-	Count     int       `json:"count"`
-	WaitUntil time.Time `json:"wait_until"`
-}
-
-const (
-	triesFree = 5                // how many may fail before the next has to wait
-	waitMost  = 15 * time.Minute // how long that may become
-)
-
-// Waiting refuses a try because others failed before it.
-type Waiting struct {
-	error
-	For time.Duration
-}
-
-// Unwrap returns the refusal.
-func (w *Waiting) Unwrap() error { return w.error }
-
 var errSignInFailed = ledger.Errorf(CodeSignInFailed, "The e-mail address, the password or the code is not right.")
+
+var errSignInLost = ledger.Errorf(CodeSignInFailed, "%s", lostFactor)
 
 // SignIn begins a session and returns its token, which nothing keeps. That there is no
 // such user, that the password is another and that the code is wrong are one answer,
@@ -48,8 +31,7 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User,
 	if !ok || len(a.Password) > PasswordMax {
 		return "", nil, errSignInFailed
 	}
-	// The try counts before it is looked at, so that a thousand at once are a thousand.
-	if err := d.countTry(ctx, address); err != nil {
+	if err := d.countSignIn(ctx, address, a.Address); err != nil {
 		return "", nil, err
 	}
 	if user, err = d.userOf(ctx, address); err != nil {
@@ -66,38 +48,15 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User,
 	if user == nil || !right {
 		return "", nil, errSignInFailed
 	}
-	if user.Second != "" && a.Code == "" {
-		return "", nil, errSecondFactor
+	if err := d.countCode(ctx, user, a.Code); err != nil {
+		return "", nil, err
 	}
-	return d.begin(ctx, user.ID, kept, a)
-}
-
-// countTry takes one try from those that an address has.
-func (d *Desk) countTry(ctx context.Context, address string) error {
-	now, key := d.moment(), triesKey(address)
-	return d.store.ChangePeople(ctx, []Key{key}, now, func(found map[Key]*Record) (Change, error) {
-		before, err := read[tries](found[key])
-		if err != nil {
-			return Change{}, err
-		}
-		if before == nil {
-			before = &tries{}
-		}
-		if wait := before.WaitUntil.Sub(now); wait > 0 {
-			return Change{}, &Waiting{ledger.Errorf(CodeTooManyTries, "Too many tries to sign in with this address; see Retry-After."), wait}
-		}
-		before.Count++
-		if over := before.Count - triesFree; over >= 0 {
-			before.WaitUntil = now.Add(min(time.Second<<min(over, 20), waitMost))
-		}
-		put, err := record(key, "", now.Add(triesLive), before)
-		return Change{Put: []Record{put}}, err
-	})
+	return d.begin(ctx, user.ID, address, kept, a)
 }
 
 // begin begins the session of a user whose password was right while it was kept so, and
 // takes the code.
-func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token string, user *User, err error) {
+func (d *Desk) begin(ctx context.Context, userID, address, kept string, a Attempt) (token string, user *User, err error) {
 	if token, err = d.token(); err != nil {
 		return "", nil, err
 	}
@@ -110,7 +69,8 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 		ID: id, UserID: userID, Address: a.Address, Agent: cut(a.Agent, 200),
 		CreatedAt: now, ExpiresAt: now.Add(SessionLives),
 	}
-	keys := []Key{key, sessionKey(token)}
+	counters := []counter{ofNetwork(address, a.Address), ofAnywhere(address), ofCodes(userID)}
+	keys := append(over(counters), key, sessionKey(token))
 	err = d.store.ChangePeople(ctx, keys, now, func(found map[Key]*Record) (Change, error) {
 		if user, err = read[User](found[key]); err != nil {
 			return Change{}, err
@@ -119,11 +79,10 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 			return Change{}, errSignInFailed
 		}
 		if user.Second != "" {
-			secret, err := d.vault.Open(user.ID, user.Second)
-			if err != nil {
-				return Change{}, err
-			}
-			if !user.takeCode(a.Code, secret, now) {
+			switch err := d.takeCode(user, a.Code, now); {
+			case errors.Is(err, errCodeLost):
+				return Change{}, errSignInLost
+			case err != nil:
 				return Change{}, errSignInFailed
 			}
 		}
@@ -134,7 +93,7 @@ func (d *Desk) begin(ctx context.Context, userID, kept string, a Attempt) (token
 			return Change{}, err
 		}
 		begun, err := record(sessionKey(token), userID, session.ExpiresAt, session)
-		return Change{Put: []Record{person, begun}, Delete: []Key{triesKey(user.Email)}}, err
+		return Change{Put: []Record{person, begun}, Delete: over(counters)}, err
 	})
 	if err != nil {
 		return "", nil, err

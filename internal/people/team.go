@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -182,7 +183,7 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	case !validUserName(j.Name):
 		return nil, errUserName
 	}
-	if err := d.countTry(ctx, address); err != nil {
+	if err := d.countSignIn(ctx, address, j.Address); err != nil {
 		return nil, err
 	}
 	known, err := d.userOf(ctx, address)
@@ -201,7 +202,11 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	switch {
 	case known == nil && validPassword("password", j.Password, address, j.Name) != nil, known != nil && !right:
 		return nil, errJoinPassword
-	case known == nil:
+	case known != nil:
+		if err := d.countCode(ctx, known, j.Code); err != nil {
+			return nil, err
+		}
+	default:
 		if who.user, err = d.newUser(ctx, address, j); err != nil {
 			return nil, err
 		}
@@ -221,17 +226,21 @@ func (d *Desk) newUser(ctx context.Context, address string, j Joining) (*User, e
 	return user, err
 }
 
-// proves counts a try of a user to give their password, and refuses a wrong one. The try
-// stays counted until the user has proved whatever else is asked of them.
+// proves counts a try of a user who is signed in to give their password, and refuses a
+// wrong one.
 func (d *Desk) proves(ctx context.Context, user *User, password string) error {
-	if err := d.countTry(ctx, user.Email); err != nil {
+	counting := ofProofs(user.ID)
+	if err := d.countTry(ctx, counting); err != nil {
 		return err
 	}
 	right, err := d.hasher.matches(ctx, cut(password, PasswordMax), user.Password)
-	if err == nil && !right {
-		err = errPassword
+	switch {
+	case err != nil:
+		return err
+	case !right:
+		return errPassword
 	}
-	return err
+	return d.drop(ctx, counting.key)
 }
 
 func (d *Desk) join(ctx context.Context, token string, who joining) (user *User, err error) {
@@ -240,8 +249,9 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 		return nil, err
 	}
 	invited, person, email := invitationKey(token), userKey(who.user.ID), emailKey(who.user.Email)
-	tried, inviter := triesKey(who.user.Email), userKey(who.inviter)
-	keys := []Key{invited, person, email, tried, inviter}
+	inviter := userKey(who.inviter)
+	tried := over([]counter{ofNetwork(who.user.Email, who.by.Address), ofAnywhere(who.user.Email), ofCodes(who.user.ID)})
+	keys := append([]Key{invited, person, email, inviter}, tried...)
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 		invitation, err := read[Invitation](found[invited])
 		if err != nil {
@@ -275,7 +285,7 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 		put, err := membership(user, invitation.BusinessID)
 		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
 			Before: placeOf(user.Email, was), After: placeOf(user.Email, invitation.Role)}
-		return Change{Put: put, Delete: []Key{invited, tried}, Lines: []Line{line}}, err
+		return Change{Put: put, Delete: append(slices.Clone(tried), invited), Lines: []Line{line}}, err
 	})
 	return user, err
 }
@@ -291,11 +301,7 @@ func (d *Desk) provesAll(user *User, who joining, now time.Time) error {
 	case who.code == "":
 		return errSecondFactor
 	}
-	secret, err := d.vault.Open(user.ID, user.Second)
-	if err == nil && !user.takeCode(who.code, secret, now) {
-		err = errCode
-	}
-	return err
+	return d.takeCode(user, who.code, now)
 }
 
 // membership are the records of a user, with the one of their place in a team.
