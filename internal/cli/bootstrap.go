@@ -86,7 +86,7 @@ func banner(to io.Writer, config Config, addr net.Addr, first *firstKeys, link s
 	}
 	if link != "" {
 		fmt.Fprintf(&b, "Nobody can sign in yet. Whoever opens this link first becomes the owner; it works once, for\n"+
-			"seven days, and until the next start:\n\n  %s\n\n", link)
+			"seven days. `billfold team link` makes another:\n\n  %s\n\n", link)
 	}
 	fmt.Fprint(to, b.String())
 }

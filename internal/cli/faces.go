@@ -67,8 +67,8 @@ type faces struct {
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
 	sealed     *webhook.SealedStore // nil for none
-	people     *people.Desk         // nil for none
-	link       string               // with which the first user joins, empty for none
+	people     *people.Desk
+	link       string // with which the first user joins, empty for none
 
 	api        http.Handler
 	endStreams func() // of events, so that the server can stop
@@ -98,8 +98,8 @@ func newFaces(from facesConfig) (*faces, error) {
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	webhooks := webhook.Store(from.store)
-	var desk *people.Desk
-	if from.secret != nil { // the operator's verbs have none, and no webhooks
+	desk := people.NewDesk(from.store, nil, people.Options{}) // the operator's verbs open no second factor
+	if from.secret != nil {                                   // the operator's verbs have none, and no webhooks
 		sealing, err := vault.New(from.secret, from.oldSecrets...)
 		if err != nil {
 			return nil, err
@@ -240,7 +240,7 @@ func withDashboard(api, board http.Handler, base string) http.Handler {
 func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) (*firstKeys, error) {
 	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, func() (*firstKeys, error) {
 		first, err := bootstrap()
-		if err == nil {
+		if err == nil && first != nil {
 			err = f.welcome(ctx)
 		}
 		return first, err
@@ -251,7 +251,8 @@ func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) 
 	return first, err
 }
 
-// welcome makes the link with which the first user joins, while there is none.
+// welcome makes the link with which the first user joins. It is made at the first start
+// alone: installations that use keys alone would print one that opens them at each start.
 func (f *faces) welcome(ctx context.Context) error {
 	nobody, err := f.people.Nobody(ctx)
 	if err != nil || !nobody {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pquerna/otp/totp"
 
 	"github.com/billfold/billfold/internal/httpapi"
@@ -247,4 +249,79 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 	at("203.0.114.1:1").ask("POST", dashboard+"/session", right).refused(t, 429, "TOO_MANY_REQUESTS")
 	at("192.0.2.9:1").ask("POST", dashboard+"/session", right).want(t, 200)
 	b.ask("POST", dashboard+"/user/password", text("password", password, "new_password", password)).want200(t)
+}
+
+// A user who has lost everything gets in again by a link of the operator, without the second
+// factor that they had; each change of how they sign in is a line in the trail of their team.
+func TestTheOperatorResetsAUser(t *testing.T) {
+	t.Parallel()
+	var config httpapi.Config
+	o := newOffice(t, func(c *httpapi.Config) { config = *c })
+	config.People = o.desk
+	server, err := httpapi.NewAdmin(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(path, body string) reply {
+		return sendTo(server, request{method: "POST", path: path, body: body, key: "-"}, "")
+	}
+	token := func(got reply) string {
+		_, token, _ := strings.Cut(got.want(t, 200)["link"].(string), "#")
+		return token
+	}
+	first := token(link("/admin/team/link", `{}`))
+	second := token(link("/admin/team/link", text("business_id", o.bus())))
+	o.browser().ask("POST", dashboard+"/invitation", text("token", first)).refused(t, 404, people.CodeInvitationOver)
+	b := o.join(people.Owner, o.bus())
+	email := b.email()
+	late := text("token", second, "email", "late@example.com", "password", password, "name", "L")
+	o.browser().ask("POST", dashboard+"/join", late).refused(t, 404, people.CodeInvitationOver)
+	link("/admin/team/link", `{}`).refused(t, 409, people.CodeUserExists)
+	link("/admin/team/link", text("business_id", "bus_nobody")).refused(t, 404, "NOT_FOUND")
+	link("/admin/team/reset", text("email", "nobody@example.com")).refused(t, 404, "NOT_FOUND")
+
+	code := b.second()
+	other := token(link("/admin/team/reset", text("email", email)))
+	again := token(link("/admin/team/reset", text("email", email)))
+	const changed = "another horse battery"
+	reset := func(token, password string) reply {
+		return o.browser().ask("POST", dashboard+"/join", text("token", token, "email", email, "password", password, "name", "-"))
+	}
+	reset(again, "short").refused(t, 422, people.CodeInvalidPassword)
+	reset(again, changed).want(t, 200)
+	reset(other, changed).refused(t, 404, people.CodeInvitationOver)
+	b.ask("GET", dashboard+"/session", "").refused(t, 401, "UNAUTHORIZED")
+	o.browser().ask("POST", dashboard+"/session", text("email", email, "password", password, "code", code())).refused(t, 401, "UNAUTHORIZED")
+	b.signIn(email, changed)
+	b.ask("POST", dashboard+"/user/password", text("password", changed, "new_password", password)).want200(t)
+
+	var got []string
+	left := map[string]any{}
+	lines := b.with("Billfold-Mode", "live").ask("GET", "/business/audit", "").want(t, 200).items()
+	slices.Reverse(lines)
+	for _, line := range lines {
+		was, is := line["before"].(map[string]any)[b.id()], line["after"].(map[string]any)[b.id()]
+		if is == nil {
+			continue
+		}
+		got = append(got, line["action"].(string))
+		if !cmp.Equal(was, left[b.id()]) {
+			t.Errorf("%s: got %v before it, want what the line before has left, %v", line["action"], was, left[b.id()])
+		}
+		left[b.id()] = is
+	}
+	want := []string{"team.join", "team.second_factor", "team.reset", "team.password"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lines about the user (-want +got):\n%s", diff)
+	}
+}
+
+// An admin leaves the invitations of owners alone.
+func TestAnAdminWithdrawsNoOwner(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	owner, admin := o.join(people.Owner, o.bus()), o.join(people.Admin, o.bus())
+	made := owner.ask("POST", dashboard+"/invitations", text("role", "owner")).want(t, 200)["invitation_id"].(string)
+	admin.ask("DELETE", dashboard+"/invitations/"+made, "").refused(t, 403, people.CodeForbidden)
+	owner.ask("DELETE", dashboard+"/invitations/"+made, "").want200(t)
 }

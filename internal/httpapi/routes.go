@@ -216,6 +216,8 @@ func adminRoutes() []*route {
 		{method: http.MethodGet, pattern: "/admin/keys", access: owner, handle: (*Server).handleKeyList},
 		{method: http.MethodPost, pattern: "/admin/keys", access: owner, body: true, handle: (*Server).handleKeyCreate},
 		{method: http.MethodPost, pattern: "/admin/keys/{key_id}/revoke", access: owner, handle: (*Server).handleKeyRevoke},
+		{method: http.MethodPost, pattern: "/admin/team/link", access: owner, body: true, handle: (*Server).handleTeamLink},
+		{method: http.MethodPost, pattern: "/admin/team/reset", access: owner, body: true, handle: (*Server).handleTeamReset},
 	}
 }
 

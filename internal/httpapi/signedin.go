@@ -121,6 +121,7 @@ func (s *Server) authenticate(c *call) error {
 	if err != nil {
 		return err
 	}
+	found.Address = c.actor().Address
 	c.signed = &signed{Signed: found, token: token}
 	c.key.ID = found.User.ID
 	return nil

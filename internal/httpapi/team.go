@@ -134,5 +134,61 @@ func (s *Server) handleWithdraw(c *call) error {
 	if err := c.noQuery(); err != nil {
 		return err
 	}
-	return c.done(s.people.Withdraw(c.r.Context(), c.actor(), c.signed.business, c.params[0]))
+	return c.done(s.people.Withdraw(c.r.Context(), c.signed.User, c.actor(), c.signed.business, c.params[0]))
+}
+
+var (
+	teamLinkFields  = []string{"business_id"}
+	teamResetFields = []string{"email"}
+)
+
+// replyLink shows the operator a link that is shown this once.
+func (s *Server) replyLink(c *call, businessID, token string) error {
+	return c.replyJSON(struct {
+		BusinessID string       `json:"business_id"`
+		Link       string       `json:"link"`
+		ExpiresAt  collect.Time `json:"expires_at"`
+	}{businessID, JoinLink(s.publicURL, token), collect.Time(s.now().Add(people.InvitationLives).UTC())})
+}
+
+// handleTeamLink makes the link with which the first owner of a business joins, of the one
+// that was made first unless another is named.
+func (s *Server) handleTeamLink(c *call) error {
+	texts, err := c.texts(teamLinkFields, 0)
+	if err != nil {
+		return err
+	}
+	id := texts[0]
+	if id == "" {
+		all, err := s.directory.Businesses(c.r.Context())
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			return ledger.Errorf(ledger.CodeNotFound, "there is no business")
+		}
+		id = all[0].ID
+	}
+	if _, err := s.directory.Business(c.r.Context(), id); err != nil {
+		return err
+	}
+	token, err := s.people.Welcome(c.r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return s.replyLink(c, id, token)
+}
+
+// handleTeamReset makes the link with which a user chooses another password, without their
+// second factor.
+func (s *Server) handleTeamReset(c *call) error {
+	texts, err := c.texts(teamResetFields, 1)
+	if err != nil {
+		return err
+	}
+	token, businessID, err := s.people.Reset(c.r.Context(), texts[0])
+	if err != nil {
+		return err
+	}
+	return s.replyLink(c, businessID, token)
 }

@@ -2,7 +2,6 @@ package people
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -10,12 +9,6 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 )
-
-// quote is a text as JSON.
-func quote(text string) string {
-	quoted, _ := json.Marshal(text) // a string always has some
-	return string(quoted)
-}
 
 // reshape is what becomes of a user who gets another role, with none for nobody any
 // more. Owners is how many others the business has.
@@ -33,7 +26,7 @@ func (u *User) reshape(by *User, change access.Change, line Line, role Role, own
 	case was == role:
 		return Change{}, nil
 	}
-	line.Action, line.Before, line.After = AuditRole, placeOf(u.Email, was), placeOf(u.Email, role)
+	line.Action, line.Before = AuditRole, placeOf(u, line.BusinessID)
 	if role == "" {
 		line.Action = AuditLeave
 		delete(u.Roles, line.BusinessID)
@@ -44,6 +37,7 @@ func (u *User) reshape(by *User, change access.Change, line Line, role Role, own
 		return Change{Put: []Record{person}, Delete: []Key{memberKey(line.BusinessID, u.ID)}, Lines: []Line{line}}, err
 	}
 	u.Roles[line.BusinessID] = role
+	line.After = placeOf(u, line.BusinessID)
 	put, err := membership(u, line.BusinessID)
 	return Change{Put: put, Lines: []Line{line}}, err
 }
@@ -108,7 +102,13 @@ func (d *Desk) endSessions(ctx context.Context, userID string, which func(*Sessi
 // In the same transaction their other sessions end: those that it finds are removed, and one
 // that begins meanwhile is of a generation that does not count any more. Drop are counters of
 // tries that are over with it.
-func (d *Desk) changeOwn(ctx context.Context, signed Signed, change func(*User) error, drop ...Key) error {
+func (d *Desk) changeOwn(
+	ctx context.Context, signed Signed, action ledger.AuditAction, change func(*User) error, drop ...Key,
+) error {
+	by, err := d.change(ledger.Actor{KeyID: signed.User.ID, Address: signed.Address})
+	if err != nil {
+		return err
+	}
 	records, err := d.store.People(ctx, SessionRecord, signed.User.ID, d.now(), 4*sessionsMax)
 	if err != nil {
 		return err
@@ -132,6 +132,7 @@ func (d *Desk) changeOwn(ctx context.Context, signed Signed, change func(*User) 
 		case user == nil || session == nil || session.Generation != user.Generation:
 			return Change{}, errNotSignedIn
 		}
+		before := *user
 		if err := change(user); err != nil {
 			return Change{}, err
 		}
@@ -142,7 +143,7 @@ func (d *Desk) changeOwn(ctx context.Context, signed Signed, change func(*User) 
 			return Change{}, err
 		}
 		kept, err := record(signed.key, user.ID, session.ExpiresAt, session)
-		return Change{Put: []Record{person, kept}, Delete: drop}, err
+		return Change{Put: []Record{person, kept}, Delete: drop, Lines: credentialLines(action, by, &before, user)}, err
 	})
 }
 
@@ -160,7 +161,7 @@ func (d *Desk) SetPassword(ctx context.Context, signed Signed, old, password str
 	if err != nil {
 		return err
 	}
-	return d.changeOwn(ctx, signed, func(u *User) error {
+	return d.changeOwn(ctx, signed, AuditPassword, func(u *User) error {
 		if u.Password != user.Password {
 			return errPassword // somebody was faster
 		}
@@ -212,7 +213,7 @@ func (d *Desk) ConfirmSecond(ctx context.Context, signed Signed, code string) (r
 	}
 	codes, kept := newRecovery()
 	now := d.moment()
-	return codes, d.changeOwn(ctx, signed, func(u *User) error {
+	return codes, d.changeOwn(ctx, signed, AuditSecond, func(u *User) error {
 		switch {
 		case u.Second != "":
 			return errSecondSet
@@ -243,7 +244,7 @@ func (d *Desk) DropSecond(ctx context.Context, signed Signed, password, code str
 		return err
 	}
 	now := d.moment()
-	return d.changeOwn(ctx, signed, func(u *User) error {
+	return d.changeOwn(ctx, signed, AuditSecond, func(u *User) error {
 		if u.Second == "" {
 			return nil
 		}

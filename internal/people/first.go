@@ -1,9 +1,11 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -18,24 +20,34 @@ func (d *Desk) Nobody(ctx context.Context) (bool, error) {
 	return len(users) == 0, err
 }
 
-// Welcome returns the token of an invitation for the first user, who is to be an owner of
-// a business. Those that the operator made before and nobody has used end.
+// Welcome returns the token of an invitation for the first owner of a business, and refuses
+// to make one where there is an owner. Those that it made before and nobody has used end.
 func (d *Desk) Welcome(ctx context.Context, businessID string) (token string, err error) {
+	has, err := d.hasOwner(ctx, businessID)
+	if err != nil || has {
+		return "", cmp.Or(err, error(errHasOwner))
+	}
 	open, err := d.Invitations(ctx, businessID)
 	if err != nil {
 		return "", err
 	}
 	for _, invitation := range open {
-		if invitation.By != Operator || invitation.Role != Owner || invitation.Email != "" {
+		if !invitation.First {
 			continue
 		}
-		err := d.Withdraw(ctx, ledger.Actor{}, businessID, invitation.ID)
+		err := d.Withdraw(ctx, nil, ledger.Actor{}, businessID, invitation.ID)
 		if err != nil && ledger.CodeOf(err) != CodeInvitationOver {
 			return "", err
 		}
 	}
-	token, _, err = d.Invite(ctx, nil, ledger.Actor{}, businessID, "", Owner)
+	token, _, err = d.invite(ctx, nil, ledger.Actor{}, Invitation{BusinessID: businessID, Role: Owner, First: true})
 	return token, err
+}
+
+// hasOwner reports whether somebody in the team of a business is an owner.
+func (d *Desk) hasOwner(ctx context.Context, businessID string) (bool, error) {
+	team, err := d.Team(ctx, businessID)
+	return slices.ContainsFunc(team, func(u *User) bool { return u.Roles[businessID] == Owner }), err
 }
 
 // Reseal seals the second factors anew that stand sealed under an older key, and says how
@@ -71,7 +83,7 @@ func (d *Desk) reseal(u *User, logger *slog.Logger) error {
 		}
 		secret, err := d.vault.Open(u.ID, *sealed)
 		if err != nil {
-			logger.Error("the second factor of a user cannot be read; take them out of the team and invite them again",
+			logger.Error("the second factor of a user cannot be read; a recovery code lets them in, or billfold team reset",
 				"user_id", u.ID, "error", err)
 			continue
 		}

@@ -99,8 +99,8 @@ type User struct {
 	Pending  string   `json:"pending_second_factor,omitempty"`
 	Recovery []string `json:"recovery,omitempty"`
 
-	// Generation grows whenever all sessions end, or all but one. A session counts while it
-	// has the generation of its user.
+	// Generation grows with each change of the password or the second factor, and when the
+	// user leaves their last team. A session counts while it has the generation of its user.
 	Generation int64 `json:"generation,omitempty"`
 
 	// Roles is what the user may do, by the id of the business.
@@ -117,7 +117,10 @@ type Invitation struct {
 	Email      string    `json:"email,omitempty"` // of whom it is for; empty: of whoever has the link
 	BusinessID string    `json:"business_id"`
 	Role       Role      `json:"role"`
-	By         string    `json:"by"` // the user or "operator"
+	By         string    `json:"by"`                   // the user or "operator"
+	First      bool      `json:"first,omitempty"`      // counts while the business has no owner
+	UserID     string    `json:"user_id,omitempty"`    // whom it lets choose another password, in place of joining
+	Generation int64     `json:"generation,omitempty"` // of that user when it was made
 	CreatedAt  time.Time `json:"created_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
 }

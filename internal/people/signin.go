@@ -119,6 +119,7 @@ func (d *Desk) tidy(ctx context.Context, user *User) error {
 type Signed struct {
 	User    *User
 	Session *Session
+	Address string // IP address of who asks, for audit trails
 
 	key Key // of the session
 }

@@ -1,13 +1,17 @@
 package people
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 )
 
@@ -18,6 +22,9 @@ const (
 	AuditJoin     ledger.AuditAction = "team.join"
 	AuditRole     ledger.AuditAction = "team.role"
 	AuditLeave    ledger.AuditAction = "team.leave"
+	AuditPassword ledger.AuditAction = "team.password"      // somebody in the team has another
+	AuditSecond   ledger.AuditAction = "team.second_factor" // it was set up or removed
+	AuditReset    ledger.AuditAction = "team.reset"         // a link of the operator gave another password
 )
 
 // Operator acts where nobody is signed in: whoever is at the terminal of the server.
@@ -34,6 +41,9 @@ var (
 	errUserName       = ledger.FieldErrorf(CodeInvalidUser, "name", "name must be 1 to %d characters, not blank, without control characters", ledger.NameMax)
 	errLastOwner      = ledger.Errorf(CodeLastOwner, "A business must have an owner; make another one first.")
 	errNotYours       = ledger.Errorf(ledger.CodeNotFound, "there is no such user in the team")
+	errInviteOwner    = ledger.Errorf(CodeForbidden, "Only an owner can invite an owner, or withdraw the invitation of one.")
+	errTeamFull       = ledger.Errorf(CodeInvalidUser, "There are %d users in the team, which is as many as it can have.", teamMax)
+	errHasOwner       = ledger.Errorf(CodeUserExists, "The business has an owner, who invites others; billfold team reset lets one in who has lost a password or a device.")
 	errTooManyInvites = ledger.Errorf(CodeInvalidUser, "There are %d invitations that nobody has used; withdraw some.", invitationsMax)
 )
 
@@ -68,7 +78,7 @@ func (d *Desk) Invite(
 		return "", nil, errRole
 	}
 	if by != nil && !by.mayTouch(businessID, role) {
-		return "", nil, ledger.Errorf(CodeForbidden, "Only an owner can invite an owner.")
+		return "", nil, errInviteOwner
 	}
 	if email != "" {
 		address, ok := Address(email)
@@ -77,7 +87,14 @@ func (d *Desk) Invite(
 		}
 		email = address
 	}
-	open, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	return d.invite(ctx, by, who, Invitation{BusinessID: businessID, Email: email, Role: role})
+}
+
+// invite makes an invitation that is filled in but for its id, who made it and its times.
+func (d *Desk) invite(
+	ctx context.Context, by *User, who ledger.Actor, invitation Invitation,
+) (string, *Invitation, error) {
+	open, err := d.store.People(ctx, InvitationRecord, invitation.BusinessID, d.now(), invitationsMax)
 	if err != nil {
 		return "", nil, err
 	}
@@ -89,10 +106,7 @@ func (d *Desk) Invite(
 		return "", nil, err
 	}
 	now := d.moment()
-	invitation := &Invitation{
-		Email: email, BusinessID: businessID, Role: role, By: Operator,
-		CreatedAt: now, ExpiresAt: now.Add(InvitationLives),
-	}
+	invitation.By, invitation.CreatedAt, invitation.ExpiresAt = Operator, now, now.Add(InvitationLives)
 	if by != nil {
 		invitation.By = by.ID
 	}
@@ -103,16 +117,20 @@ func (d *Desk) Invite(
 	if err != nil {
 		return "", nil, err
 	}
-	key := invitationKey(token)
-	put, err := record(key, businessID, invitation.ExpiresAt, invitation)
+	key, inviter := invitationKey(token), userKey(invitation.By)
+	put, err := record(key, invitation.BusinessID, invitation.ExpiresAt, invitation)
 	if err != nil {
 		return "", nil, err
 	}
-	line := Line{BusinessID: businessID, Action: AuditInvite, By: change, Subject: invitation.ID, After: put.Data}
-	err = d.store.ChangePeople(ctx, []Key{key}, now, func(map[Key]*Record) (Change, error) {
-		return Change{Put: []Record{put}, Lines: []Line{line}}, nil
+	line := Line{BusinessID: invitation.BusinessID, Action: AuditInvite, By: change, Subject: invitation.ID, After: put.Data}
+	err = d.store.ChangePeople(ctx, []Key{key, inviter}, now, func(found map[Key]*Record) (Change, error) {
+		by, err := read[User](found[inviter])
+		if err == nil && !invitation.stands(by) {
+			err = errInviteOwner
+		}
+		return Change{Put: []Record{put}, Lines: []Line{line}}, err
 	})
-	return token, invitation, err
+	return token, &invitation, err
 }
 
 // mayTouch reports whether the user may give or take a role in a business.
@@ -180,10 +198,15 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 		return nil, errEmail
 	case invitation.Email != "" && invitation.Email != address:
 		return nil, errForeign
+	case invitation.UserID != "":
+		return d.reset(ctx, token, invitation.UserID, j)
 	case !validUserName(j.Name):
 		return nil, errUserName
 	}
 	if err := d.countSignIn(ctx, address, j.Address); err != nil {
+		return nil, err
+	}
+	if err := d.hasRoom(ctx, invitation); err != nil {
 		return nil, err
 	}
 	known, err := d.userOf(ctx, address)
@@ -213,6 +236,22 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	}
 	who.by = ledger.Actor{KeyID: who.user.ID, Address: j.Address}
 	return d.join(ctx, token, who)
+}
+
+// hasRoom refuses one more in a team that is full, and the link for the first owner where
+// there is an owner.
+func (d *Desk) hasRoom(ctx context.Context, invitation *Invitation) error {
+	if invitation.First {
+		has, err := d.hasOwner(ctx, invitation.BusinessID)
+		if err != nil || has {
+			return cmp.Or(err, error(errNoInvitation))
+		}
+	}
+	members, err := d.store.People(ctx, MemberRecord, invitation.BusinessID, d.now(), teamMax)
+	if err == nil && len(members) == teamMax {
+		err = errTeamFull
+	}
+	return err
 }
 
 // newUser returns a user who is in no team yet.
@@ -277,14 +316,14 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 				return Change{}, err
 			}
 		}
-		was := user.Roles[invitation.BusinessID]
+		was, before := user.Roles[invitation.BusinessID], placeOf(user, invitation.BusinessID)
 		if was == Owner || was == invitation.Role {
 			return Change{}, ledger.Errorf(CodeUserExists, "You are in the team already, as %s.", was)
 		}
 		user.Roles[invitation.BusinessID] = invitation.Role
 		put, err := membership(user, invitation.BusinessID)
 		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
-			Before: placeOf(user.Email, was), After: placeOf(user.Email, invitation.Role)}
+			Before: before, After: placeOf(user, invitation.BusinessID)}
 		return Change{Put: put, Delete: append(slices.Clone(tried), invited), Lines: []Line{line}}, err
 	})
 	return user, err
@@ -315,12 +354,33 @@ func membership(user *User, businessID string) ([]Record, error) {
 	return []Record{person, email, member}, nil
 }
 
-// placeOf is a user's place in a team as the audit trail shows it, empty for none.
-func placeOf(email string, role Role) string {
+// place is a user's place in a team as the audit trail shows it.
+type place struct {
+	Email        string `json:"email"`
+	Role         Role   `json:"role"`
+	SecondFactor bool   `json:"second_factor"`
+	Changes      int64  `json:"credential_changes"` // of the password and the second factor
+}
+
+// placeOf is a user's place in a team, empty for none.
+func placeOf(u *User, businessID string) string {
+	role := u.Roles[businessID]
 	if role == "" {
 		return ""
 	}
-	return `{"email":` + quote(email) + `,"role":"` + string(role) + `"}`
+	text, _ := json.Marshal(place{u.Email, role, u.Second != "", u.Generation}) // always has some
+	return string(text)
+}
+
+// credentialLines tell every team of a user of a change of how they sign in.
+func credentialLines(action ledger.AuditAction, change access.Change, before, after *User) (lines []Line) {
+	for _, businessID := range slices.Sorted(maps.Keys(after.Roles)) {
+		lines = append(lines, Line{
+			BusinessID: businessID, Action: action, By: change, Subject: after.ID,
+			Before: placeOf(before, businessID), After: placeOf(after, businessID),
+		})
+	}
+	return lines
 }
 
 // Team returns the users of a business.
@@ -358,8 +418,9 @@ func (d *Desk) Invitations(ctx context.Context, businessID string) ([]*Invitatio
 	return list, nil
 }
 
-// Withdraw takes an invitation back.
-func (d *Desk) Withdraw(ctx context.Context, who ledger.Actor, businessID, id string) error {
+// Withdraw takes an invitation back. By is the user who does, nil for the operator: one who
+// may give its role.
+func (d *Desk) Withdraw(ctx context.Context, by *User, who ledger.Actor, businessID, id string) error {
 	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
 	if err != nil {
 		return err
@@ -376,10 +437,19 @@ func (d *Desk) Withdraw(ctx context.Context, who ledger.Actor, businessID, id st
 		if invitation.ID != id {
 			continue
 		}
-		key := records[i].Key
-		return d.store.ChangePeople(ctx, []Key{key}, change.Now, func(found map[Key]*Record) (Change, error) {
-			if found[key] == nil {
+		key, withdrawer := records[i].Key, userKey(Operator)
+		if by != nil {
+			withdrawer = userKey(by.ID)
+		}
+		return d.store.ChangePeople(ctx, []Key{key, withdrawer}, change.Now, func(found map[Key]*Record) (Change, error) {
+			now, err := read[User](found[withdrawer])
+			switch {
+			case err != nil:
+				return Change{}, err
+			case found[key] == nil:
 				return Change{}, errNoInvitation
+			case by != nil && (now == nil || !now.mayTouch(businessID, invitation.Role)):
+				return Change{}, errInviteOwner
 			}
 			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: found[key].Data}
 			return Change{Delete: []Key{key}, Lines: []Line{line}}, nil
@@ -416,26 +486,38 @@ func (d *Desk) SetRole(
 	if err != nil {
 		return nil, err
 	}
+	if by != nil {
+		keys = append(keys, userKey(by.ID))
+	}
 	members := len(keys)
 	for i := range open {
 		keys = append(keys, open[i].Key)
 	}
 	var user *User
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
-		var owners int
+		owners := map[string]bool{}
 		for _, key := range keys[:members] {
 			member, err := read[User](found[key])
 			if err != nil {
 				return Change{}, err
 			}
 			if member != nil && member.ID != userID && member.Roles[businessID] == Owner {
-				owners++
+				owners[member.ID] = true
 			}
 		}
 		if user, err = read[User](found[keys[0]]); err != nil {
 			return Change{}, err
 		}
-		changed, err := user.reshape(by, change, Line{BusinessID: businessID, Subject: userID, By: change}, role, owners)
+		judged := by
+		if by != nil {
+			if judged, err = read[User](found[userKey(by.ID)]); err == nil && judged == nil {
+				err = errNotSignedIn
+			}
+			if err != nil {
+				return Change{}, err
+			}
+		}
+		changed, err := user.reshape(judged, change, Line{BusinessID: businessID, Subject: userID, By: change}, role, len(owners))
 		for i := members; err == nil && i < len(keys); i++ {
 			var invitation *Invitation
 			invitation, err = read[Invitation](found[keys[i]])

@@ -51,6 +51,9 @@ const (
 	auditJoin     = "team.join"
 	auditRole     = "team.role"
 	auditLeave    = "team.leave"
+	auditPassword = "team.password"
+	auditSecond   = "team.second_factor"
+	auditReset    = "team.reset"
 )
 
 // What the names of members begin with that are an API key, a product, a user in the team
@@ -134,7 +137,7 @@ func (line *auditRow) isOfTeam(names []string) bool {
 		return invitation && gone && !brought
 	case auditJoin:
 		return user && !gone
-	case auditRole:
+	case auditRole, auditPassword, auditSecond, auditReset:
 		return user && !gone && !brought
 	case auditLeave:
 		return user && gone && !brought
