@@ -98,15 +98,15 @@ func newFaces(from facesConfig) (*faces, error) {
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
 	webhooks := webhook.Store(from.store)
-	desk := people.NewDesk(from.store, nil, people.Options{}) // the operator's verbs open no second factor
-	if from.secret != nil {                                   // the operator's verbs have none, and no webhooks
+	f.people = people.NewDesk(from.store, nil, people.Options{}) // for the operator's verbs
+	if from.secret != nil {                                      // they have none, and no webhooks
 		sealing, err := vault.New(from.secret, from.oldSecrets...)
 		if err != nil {
 			return nil, err
 		}
 		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
 		webhooks = f.sealed
-		desk = people.NewDesk(from.store, sealing, people.Options{})
+		f.people = people.NewDesk(from.store, sealing, people.Options{})
 	}
 	collector := collect.NewFor(from.store, collect.TestProcessors(from.store, time.Now, random), time.Now, random)
 	links, err := newLinks(&from)
@@ -127,7 +127,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Collector:  collector,
 		Links:      links,
 		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
-		People:     desk,
+		People:     f.people,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,
 		BootID:     crand.Text(),
@@ -175,7 +175,6 @@ func newFaces(from facesConfig) (*faces, error) {
 			Percent: percent, Logger: from.logger, Registry: metrics,
 		})
 	}
-	f.people = desk
 	board, base, err := newDashboard(&from)
 	if err != nil {
 		return nil, err

@@ -190,7 +190,8 @@ type longKeys struct {
 }
 
 func (l *longKeys) ChangePeople(
-	ctx context.Context, keys []people.Key, now time.Time, decide func(map[people.Key]*people.Record) (people.Change, error),
+	ctx context.Context, keys []people.Key, now time.Time,
+	decide func(map[people.Key]*people.Record) (people.Change, error),
 ) error {
 	for _, key := range keys {
 		l.most.Store(max(l.most.Load(), int64(len(key.ID))))

@@ -6,41 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/ledger"
 )
-
-// reshape is what becomes of a user who gets another role, with none for nobody any
-// more. Owners is how many others the business has.
-func (u *User) reshape(by *User, change access.Change, line Line, role Role, owners int) (Change, error) {
-	if u == nil || u.Roles[line.BusinessID] == "" {
-		return Change{}, errNotYours
-	}
-	was := u.Roles[line.BusinessID]
-	leaves := by != nil && by.ID == u.ID && role == ""
-	switch {
-	case by != nil && !leaves && (!by.mayTouch(line.BusinessID, was) || !by.mayTouch(line.BusinessID, role)):
-		return Change{}, ledger.Errorf(CodeForbidden, "Only an owner can change who is an owner.")
-	case was == Owner && role != Owner && owners == 0:
-		return Change{}, errLastOwner
-	case was == role:
-		return Change{}, nil
-	}
-	line.Action, line.Before = AuditRole, placeOf(u, line.BusinessID)
-	if role == "" {
-		line.Action = AuditLeave
-		delete(u.Roles, line.BusinessID)
-		if len(u.Roles) == 0 {
-			u.Generation++ // which ends their sessions
-		}
-		person, err := record(userKey(u.ID), "", time.Time{}, u)
-		return Change{Put: []Record{person}, Delete: []Key{memberKey(line.BusinessID, u.ID)}, Lines: []Line{line}}, err
-	}
-	u.Roles[line.BusinessID] = role
-	line.After = placeOf(u, line.BusinessID)
-	put, err := membership(u, line.BusinessID)
-	return Change{Put: put, Lines: []Line{line}}, err
-}
 
 // Sessions returns those of a user, the newest first.
 func (d *Desk) Sessions(ctx context.Context, user *User) ([]*Session, error) {

@@ -93,7 +93,8 @@ func (h hasher) matches(ctx context.Context, password, kept string) (bool, error
 }
 
 // validPassword refuses what cannot be the password of a user. What is long enough may
-// be anything but what everybody guesses first: the user's own name or address.
+// be anything but what everybody guesses first: what many use, and the user's own name or
+// address.
 func validPassword(param, password, email, name string) error {
 	refuse := func(format string, args ...any) error {
 		return ledger.FieldErrorf(CodeInvalidPassword, param, format, args...)
@@ -104,6 +105,8 @@ func validPassword(param, password, email, name string) error {
 		return refuse("%s must be at least %d characters and at most %d bytes long", param, PasswordMin, PasswordMax)
 	case strings.Contains(lower, strings.ToLower(email)) || lower == strings.ToLower(name):
 		return refuse("%s must not be your name or hold your e-mail address", param)
+	case isCommon(password):
+		return refuse("%s must not be one that many people use, nor such a one with digits around it", param)
 	case strings.Count(password, password[:1]) == len(password):
 		return refuse("%s must not be one character over and over", param)
 	}

@@ -50,9 +50,12 @@ func (d *Desk) reset(ctx context.Context, token, userID string, j Joining) (user
 		return nil, err
 	}
 	invited, person := invitationKey(token), userKey(userID)
-	ended := over([]counter{ofNetwork(known.Email, j.Address), ofAnywhere(known.Email), ofCodes(userID), ofProofs(userID)})
+	ended := over([]counter{
+		ofNetwork(known.Email, j.Address), ofAnywhere(known.Email), ofCodes(userID), ofProofs(userID),
+	})
 	ended = append(ended, invited)
-	err = d.store.ChangePeople(ctx, append([]Key{person}, ended...), change.Now, func(found map[Key]*Record) (Change, error) {
+	keys := append([]Key{person}, ended...)
+	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 		invitation, err := read[Invitation](found[invited])
 		if err != nil {
 			return Change{}, err

@@ -18,7 +18,8 @@ type mortal struct {
 }
 
 func (m *mortal) ChangePeople(
-	ctx context.Context, keys []people.Key, now time.Time, decide func(map[people.Key]*people.Record) (people.Change, error),
+	ctx context.Context, keys []people.Key, now time.Time,
+	decide func(map[people.Key]*people.Record) (people.Change, error),
 ) error {
 	if m.left--; m.left < 0 {
 		return errors.New("the server died")

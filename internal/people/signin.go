@@ -56,7 +56,9 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User,
 
 // begin begins the session of a user whose password was right while it was kept so, and
 // takes the code.
-func (d *Desk) begin(ctx context.Context, userID, address, kept string, a Attempt) (token string, user *User, err error) {
+func (d *Desk) begin(
+	ctx context.Context, userID, address, kept string, a Attempt,
+) (token string, user *User, err error) {
 	if token, err = d.token(); err != nil {
 		return "", nil, err
 	}

@@ -18,9 +18,8 @@ func TestDeletedPeopleStayLocked(t *testing.T) {
 	key := people.Key{Kind: people.TriesRecord, ID: "x"}
 	put := people.Change{Put: []people.Record{{Key: key, Data: "{}"}}}
 	change := func(decide func() people.Change) {
-		err := db.ChangePeople(t.Context(), []people.Key{key}, time.Now(), func(map[people.Key]*people.Record) (people.Change, error) {
-			return decide(), nil
-		})
+		decided := func(map[people.Key]*people.Record) (people.Change, error) { return decide(), nil }
+		err := db.ChangePeople(t.Context(), []people.Key{key}, time.Now(), decided)
 		if err != nil {
 			t.Error(err)
 		}
