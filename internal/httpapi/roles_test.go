@@ -104,7 +104,7 @@ func TestRolesAndOperations(t *testing.T) {
 var noObjects = strings.NewReplacer("{customer_id}", "cus_0Tn2lqUn4HhzK1bB9wXcP", "{entry_id}", "cwt_0Tn2lqUn000000bB9wXcP",
 	"{transfer_id}", "trf_0Tn2lqUn000000bB9wXcP", "{hold_id}", "hld_0Tn2lqUn000000bB9wXcP", "{id}", "pdt_0Tn2lqUn000000bB9wXcP",
 	"{webhook_id}", "whk_0Tn2lqUn000000bB9wXcP", "{event_id}", "evt_cwt_0Tn2lqUn000000bB9wXcP", "{currency}", "USD",
-	"{lot_seq}", "1", "{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP",
+	"{lot_seq}", "1", "{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP", "{payment_method_id}", "pm_0Tn2lqUn000000bB9wXcP", "{payment_id}", "pay_0Tn2lqUn000000bB9wXcP",
 	"{invoice_id}", "inv_0Tn2lqUn000000bB9wXcP", "{refund_id}", "ref_0Tn2lqUn000000bB9wXcP",
 	"{subscription_id}", "sub_0Tn2lqUn000000bB9wXcP", "{test_clock_id}", "clk_0Tn2lqUn000000bB9wXcP")
 
@@ -143,7 +143,7 @@ func TestPersonsSeeTheirBusinessAlone(t *testing.T) {
 		path := strings.NewReplacer("{customer_id}", theirs.customer, "{entry_id}", theirs.entry, "{transfer_id}", theirs.transfer,
 			"{hold_id}", theirs.hold, "{id}", theirs.product, "{webhook_id}", theirs.webhook, "{event_id}", theirs.event,
 			"{currency}", "USD", "{lot_seq}", "1", "{payment_method_id}", theirs.method, "{payment_id}", theirs.payment,
-			"{invoice_id}", "inv_"+strings.TrimPrefix(theirs.payment, "pay_"), "{refund_id}", theirs.refund,
+			"{invoice_id}", "inv_"+strings.TrimPrefix(theirs.payment, "pay_"), "{refund_id}", theirs.refund, "{dispute_id}", "dsp_0Tn2lqUn000000bB9wXcP",
 			"{subscription_id}", theirs.subscription).Replace(route.Pattern)
 		path = noObjects.Replace(path)
 		for name, b := range visitors {
