@@ -153,6 +153,11 @@ lint: ## Check format, go vet, staticcheck; the rules of the house are tests
 	@echo "lint: go vet"; go vet ./...
 	@echo "lint: staticcheck"; go tool staticcheck ./...
 
+.PHONY: web
+web: ## Build the dashboard from web/ into internal/dashboard/dist; needs Node
+	cd web && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; }
+	cd web && npm run --silent build
+
 .PHONY: golden
 golden: ## Write generated and golden files anew; review the difference as code
 	scripts/golden.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: Debian packages, and npm
-# packages, which are the SDKs of the end-to-end tests and a second release of
-# PostgreSQL. It does nothing where all is there, and says what is missing where
+# packages, which are the SDKs of the end-to-end tests, what the dashboard is built of
+# and a second release of PostgreSQL. It does nothing where all is there, and says what is missing where
 # it may not install it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,6 +25,7 @@ pgbouncer pgbouncer
 pkill procps
 patroni patroni
 etcd etcd-server
+chromium chromium
 LIST
 # The server's programs are not on the PATH; no cluster of the machine's own is
 # wanted, the tests make theirs.
@@ -67,7 +68,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 fi
 
-for lock in e2e/node/package-lock.json internal/pgtest/server18/package-lock.json; do
+for lock in e2e/node/package-lock.json web/package-lock.json internal/pgtest/server18/package-lock.json; do
   [ -f "$lock" ] || continue
   folder=$(dirname "$lock")
   # npm writes this file last, so it is newer than the lock file exactly when

@@ -102,6 +102,22 @@ func (t Trail) ProductChanged(tenant ledger.Tenant, by Change, id, before, after
 	return t.line(tenant, AuditProductUpdate, by, map[string]json.RawMessage{id: json.RawMessage(before)}, is)
 }
 
+// TeamChanged returns the line that tells what became of somebody's place in a team, or
+// of an invitation to it: JSON before and after, empty for none. It is one member, named by
+// the id.
+func (t Trail) TeamChanged(
+	tenant ledger.Tenant, action ledger.AuditAction, by Change, id, before, after string,
+) ledger.AuditEntry {
+	was, is := map[string]json.RawMessage{}, map[string]json.RawMessage{id: json.RawMessage("null")}
+	if before != "" {
+		was[id] = json.RawMessage(before)
+	}
+	if after != "" {
+		is[id] = json.RawMessage(after)
+	}
+	return t.line(tenant, action, by, was, is)
+}
+
 // line is the next line of the trail, about the members that are not the same before
 // and after. A member that is missing is null there.
 func (t Trail) line(

@@ -211,8 +211,17 @@ func newAnswer(compiler *compiler, at string, response *openapi3.Response) (*ans
 	return declared, nil
 }
 
-// Operations returns every operation, sorted by path and method.
-func (c *Contract) Operations() []*Operation { return c.operations }
+// Operations returns every operation of the API, sorted by path and method.
+func (c *Contract) Operations() []*Operation {
+	return slices.DeleteFunc(slices.Clone(c.operations), (*Operation).ofDashboard)
+}
+
+// Dashboard returns every operation that is for persons alone, sorted alike.
+func (c *Contract) Dashboard() []*Operation {
+	return slices.DeleteFunc(slices.Clone(c.operations), func(o *Operation) bool { return !o.ofDashboard() })
+}
+
+func (o *Operation) ofDashboard() bool { return strings.HasPrefix(o.Path, "/dashboard/") }
 
 // Codes returns what the document says of each error code.
 func (c *Contract) Codes() map[string]CodeFacts { return maps.Clone(c.codes) }
@@ -227,11 +236,11 @@ func (c *Contract) Operation(id string) *Operation {
 	return nil
 }
 
-// Routes lists the operations as the server's router names them, such as
+// Routes lists the operations of the API as the server's router names them, such as
 // "GET /customers/{customer_id}", sorted.
 func (c *Contract) Routes() []string {
-	routes := make([]string, 0, len(c.operations))
-	for _, operation := range c.operations {
+	var routes []string
+	for _, operation := range c.Operations() {
 		routes = append(routes, operation.Method+" "+operation.Path)
 	}
 	slices.Sort(routes)

@@ -17,7 +17,7 @@ import (
 
 func (p *program) adminCommands() []*cobra.Command {
 	return []*cobra.Command{
-		p.businessCommand(), p.keysCommand(), p.verifyCommand(), p.checkpointCommand(), p.backupCommand(), p.restoreCommand(),
+		p.businessCommand(), p.keysCommand(), p.teamCommand(), p.verifyCommand(), p.checkpointCommand(), p.backupCommand(), p.restoreCommand(),
 		p.copyCommand(), p.doctorCommand(), p.migrateCommand(), p.seedCommand(), p.benchCommand(),
 		p.benchTargetCommand(bench.EmptyCommand, bench.ServeEmpty), p.benchTargetCommand(bench.NaiveCommand, bench.ServeNaive),
 	}

@@ -62,9 +62,9 @@ func warnOfUnusedKeys(ctx context.Context, config Config, directory *access.Dire
 	}
 }
 
-// banner says where the server is, and the first keys when they were made just
-// now: nothing else ever shows them again.
-func banner(to io.Writer, config Config, addr net.Addr, first *firstKeys) {
+// banner says where the server is, the first keys when they were made just now, and the
+// link with which the first user joins: nothing else ever shows them again.
+func banner(to io.Writer, config Config, addr net.Addr, first *firstKeys, link string) {
 	var b strings.Builder
 	base := config.scheme() + "://" + reachable(addr)
 	fmt.Fprintf(&b, "Billfold %s is ready.\n\n", buildVersion().Version)
@@ -83,6 +83,10 @@ func banner(to io.Writer, config Config, addr net.Addr, first *firstKeys) {
 		fmt.Fprintf(&b, "Try it:\n\n  curl -s %s/customers \\\n    -H \"Authorization: Bearer %s\" \\\n"+
 			"    -H \"Content-Type: application/json\" \\\n    -d '{\"email\":\"jane@example.com\",\"name\":\"Jane Doe\"}'\n\n",
 			base, key)
+	}
+	if link != "" {
+		fmt.Fprintf(&b, "Nobody can sign in yet. Whoever opens this link first becomes the owner; it works once, for\n"+
+			"seven days. `billfold team link` makes another:\n\n  %s\n\n", link)
 	}
 	fmt.Fprint(to, b.String())
 }

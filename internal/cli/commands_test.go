@@ -55,6 +55,14 @@ func TestAdminVerbsWithAndWithoutAServer(t *testing.T) {
 			admin("business", "create").wantCode(t, exitUsage, "NAME is missing")
 			admin("business", "create", "a", "b").wantCode(t, exitUsage, `unexpected argument "b"`)
 			keysWork(t, admin, made["business_id"], running)
+			link := decode[map[string]string](t, admin("team", "link", "--business", made["business_id"], "-o", "json"))
+			if _, token, _ := strings.Cut(link["link"], "/dashboard/join#"); len(token) != 43 || link["business_id"] != made["business_id"] {
+				t.Errorf("team link: got %v, want a link to join the business", link)
+			}
+			admin("team", "link").wantCode(t, exitDone, "becomes the owner", "/dashboard/join#")
+			admin("team", "link", "--business", "bus_none").wantCode(t, exitFailed, "NOT_FOUND")
+			admin("team", "reset", "nobody@example.com").wantCode(t, exitFailed, "NOT_FOUND")
+			admin("team", "reset").wantCode(t, exitUsage, "EMAIL is missing")
 		})
 	}
 }

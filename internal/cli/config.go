@@ -36,6 +36,8 @@ type Config struct {
 
 	PublicURL string
 
+	TrustedProxies proxies
+
 	TLSCert string
 	TLSKey  string
 
@@ -158,6 +160,8 @@ func (c *Config) serverOptions() []option {
 			help: "share of one processor that the audit in the background may take, 1 to 100; 0 for none"},
 		{name: "public-url", value: textValue(&c.PublicURL), kind: "url",
 			help: "address under which customers reach the pages and links that they get; by default that of addr"},
+		{name: "trusted-proxies", value: &c.TrustedProxies, kind: "networks",
+			help: "proxies whose X-Forwarded-For names the caller, such as 10.0.0.0/8, with commas between them"},
 		{name: "tls-cert", value: textValue(&c.TLSCert), kind: "file",
 			help: "certificate chain in PEM; with tls-key, serves https"},
 		{name: "tls-key", value: textValue(&c.TLSKey), kind: "file",

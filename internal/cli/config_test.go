@@ -41,10 +41,13 @@ func TestEveryFieldIsOneOption(t *testing.T) {
 		if option.kind == "rate" {
 			text = "7/s"
 		}
+		if option.kind == "networks" {
+			text = "10.0.0.0/8"
+		}
 		if err := option.value.Set(text); err != nil {
 			t.Errorf("%s: %v", option.name, err)
 		}
-		if cmp.Equal(before, config) {
+		if reflect.DeepEqual(before, config) {
 			t.Errorf("%s sets no field of its own", option.name)
 		}
 		if option.help == "" || seen[option.name] {
@@ -124,6 +127,7 @@ func TestLoadRefusals(t *testing.T) {
 		{name: "first keys mixed up", environ: []string{"BILLFOLD_BOOTSTRAP_TEST_KEY=bf_live_" + key, "BILLFOLD_BOOTSTRAP_LIVE_KEY=bf_live_" + key}, want: []string{"bootstrap-test-key: must be bf_test_"}},
 		{name: "short first key", environ: []string{"BILLFOLD_BOOTSTRAP_TEST_KEY=bf_test_" + key, "BILLFOLD_BOOTSTRAP_LIVE_KEY=bf_live_short"}, want: []string{"bootstrap-live-key: must be bf_live_ and at least 32"}},
 		{name: "no name", file: `bootstrap-business = " "`, want: []string{"bootstrap-business: must not be blank"}},
+		{name: "proxies", file: `trusted-proxies = "10.0.0.0/33"`, want: []string{`trusted-proxies: "10.0.0.0/33" is not an IP address or a network`}},
 		{name: "metrics", file: `metrics-addr = "x"`, want: []string{"metrics-addr: "}},
 		{name: "webhooks", file: `webhook-allow-insecure = "all"`, want: []string{"webhook-allow-insecure: \"all\" is not loopback"}},
 		{name: "days", file: `webhook-keep-days = -1`, want: []string{"webhook-keep-days: -1 is not between 0 and 36500"}},

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,10 +21,12 @@ import (
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/collect"
+	"github.com/billfold/billfold/internal/dashboard"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/httpapi"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/selfaudit"
@@ -65,6 +68,8 @@ type faces struct {
 	dispatcher *webhook.Dispatcher
 	sender     *webhook.Sender
 	sealed     *webhook.SealedStore // nil for none
+	people     *people.Desk
+	link       string // with which the first user joins, empty for none
 
 	accounts *accounts.Accounts // with card processors
 
@@ -95,18 +100,12 @@ func newFaces(from facesConfig) (*faces, error) {
 	random := newRandom()
 	book := ledger.NewBook(from.store, time.Now, random)
 	guard := webhook.NewGuard(from.config.WebhookAllowInsecure == allowLoopback)
-	webhooks := webhook.Store(from.store)
 	cards := accounts.Config{
 		Directory: from.directory, Store: from.store, Now: time.Now, Random: random, Logger: from.logger, StripeURL: from.config.StripeURL,
 	}
-	if from.secret != nil { // the operator's verbs have none, and no webhooks
-		sealing, err := vault.New(from.secret, from.oldSecrets...)
-		if err != nil {
-			return nil, err
-		}
-		cards.Vault = sealing
-		f.sealed = webhook.Sealed(from.store, sealing, from.logger)
-		webhooks = f.sealed
+	webhooks, err := f.unseal(&cards)
+	if err != nil {
+		return nil, err
 	}
 	f.accounts = accounts.New(cards)
 	collector := collect.NewFor(from.store, f.accounts.For, time.Now, random)
@@ -139,6 +138,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		Inbox:      from.store,
 		Links:      links,
 		PublicURL:  strings.TrimRight(publicURL(&from), "/"),
+		People:     f.people,
 		Webhooks:   webhook.NewEndpoints(webhooks, guard, httpapi.EventBody, time.Now, random),
 		Logger:     from.logger,
 		BootID:     crand.Text(),
@@ -181,7 +181,12 @@ func newFaces(from facesConfig) (*faces, error) {
 			Percent: percent, Logger: from.logger, Registry: metrics,
 		})
 	}
-	f.api, f.endStreams, f.admin = withPages(api, pages), api.EndStreams, adminHandler(admin, from.store, f.sweeper)
+	board, base, err := newDashboard(&from)
+	if err != nil {
+		return nil, err
+	}
+	f.api = withDashboard(withPages(api, pages), board, base)
+	f.endStreams, f.admin = api.EndStreams, adminHandler(admin, from.store, f.sweeper)
 	if from.config.MetricsAddr != "" {
 		f.api, f.operations = apart(f.api), operations(api, from.config.Pprof)
 	}
@@ -209,14 +214,65 @@ func withPages(api, pages http.Handler) http.Handler {
 	})
 }
 
+// newDashboard returns the dashboard, and the path below which the server is reached.
+func newDashboard(from *facesConfig) (board http.Handler, base string, err error) {
+	if at, err := url.Parse(publicURL(from)); err == nil { // the configuration was checked
+		base = strings.TrimRight(at.EscapedPath(), "/")
+	}
+	board, err = dashboard.New(base)
+	return board, base, err
+}
+
+// withDashboard has the dashboard beside the API, and leads a browser from the root to it.
+// What the dashboard asks of the server is answered by the API.
+func withDashboard(api, board http.Handler, base string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		below, isBoard := strings.CutPrefix(r.URL.Path+"/", dashboard.Root)
+		switch {
+		case dashboard.WantsPage(r):
+			w.Header().Set("Vary", "Accept")
+			http.Redirect(w, r, base+dashboard.Root, http.StatusSeeOther)
+		case isBoard && !strings.HasPrefix(below, dashboard.Requests):
+			board.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
+}
+
 // join enters the instances that share the store, has the first keys made where there are
 // none, and leaves nothing sealed under an old secret key.
 func (f *faces) join(ctx context.Context, bootstrap func() (*firstKeys, error)) (*firstKeys, error) {
-	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, bootstrap)
+	first, err := joinInstances(ctx, f.from.store, f.from.secret, f.from.oldSecrets, func() (*firstKeys, error) {
+		first, err := bootstrap()
+		if err == nil && first != nil {
+			err = f.welcome(ctx)
+		}
+		return first, err
+	})
 	if err == nil && len(f.from.oldSecrets) > 0 {
 		err = f.reseal(ctx)
 	}
 	return first, err
+}
+
+// welcome makes the link with which the first user joins. It is made at the first start
+// alone: installations that use keys alone would print one that opens them at each start.
+func (f *faces) welcome(ctx context.Context) error {
+	nobody, err := f.people.Nobody(ctx)
+	if err != nil || !nobody {
+		return err
+	}
+	businesses, err := f.from.directory.Businesses(ctx)
+	if err != nil || len(businesses) == 0 {
+		return err
+	}
+	token, err := f.people.Welcome(ctx, businesses[0].ID)
+	if err != nil {
+		return fmt.Errorf("invite the first user: %w", err)
+	}
+	f.link = httpapi.JoinLink(strings.TrimRight(publicURL(&f.from), "/"), token)
+	return nil
 }
 
 // reseal seals under the secret key what stands sealed under the one before it.
@@ -235,11 +291,15 @@ func (f *faces) reseal(ctx context.Context) error {
 			processors++
 		}
 	}
+	users := 0
+	if err == nil {
+		users, err = f.people.Reseal(ctx, f.from.logger)
+	}
 	if err != nil {
 		return fmt.Errorf("seal anew what the old secret key has sealed: %w", err)
 	}
 	f.from.logger.Info("what the old secret key had sealed is sealed under the new one; no server needs the old one any more",
-		"webhooks", webhooks, "processors", processors)
+		"webhooks", webhooks, "processors", processors, "second factors", users)
 	return nil
 }
 
@@ -260,6 +320,24 @@ func newPumps(
 
 // errStopping is what /readyz says while the server starts or stops.
 var errStopping = ledger.Errorf(ledger.CodeStorageUnavailable, "the server is starting or stopping")
+
+// unseal gives whoever keeps secrets the key that they are sealed with, and
+// returns the store of webhooks. The operator's verbs have no key: they see
+// neither endpoints nor second factors, and charge nobody.
+func (f *faces) unseal(cards *accounts.Config) (webhook.Store, error) {
+	if f.from.secret == nil {
+		f.people = people.NewDesk(f.from.store, nil, people.Options{})
+		return f.from.store, nil
+	}
+	sealing, err := vault.New(f.from.secret, f.from.oldSecrets...)
+	if err != nil {
+		return nil, err
+	}
+	cards.Vault = sealing
+	f.sealed = webhook.Sealed(f.from.store, sealing, f.from.logger)
+	f.people = people.NewDesk(f.from.store, sealing, people.Options{})
+	return f.sealed, nil
+}
 
 // readyWithin is how long the store may take to show that it can serve: a load
 // balancer does not wait longer.

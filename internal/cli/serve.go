@@ -114,7 +114,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
-	banner(p.stdout, config, listener.Addr(), first)
+	banner(p.stdout, config, listener.Addr(), first, faces.link)
 	shown := listener.Addr().String()
 	if certificate != nil {
 		listener = tls.NewListener(listener, certificate)
@@ -130,7 +130,7 @@ func (p *program) serve(ctx context.Context, config Config) (err error) {
 // newAPIServer returns the server of the API. Its streams end when it begins to stop: it
 // would wait for them.
 func newAPIServer(config Config, faces *faces, tracing *tracing, logger *slog.Logger) *http.Server {
-	server := newServer(config, tracing.wrap(faces.api), logger)
+	server := newServer(config, config.TrustedProxies.behind(tracing.wrap(faces.api)), logger)
 	server.RegisterOnShutdown(faces.endStreams)
 	return server
 }
@@ -158,6 +158,7 @@ func startWorkers(started *stack, faces *faces) {
 	startWorker(started, "payments", faces.payments.Run)
 	startWorker(started, "automatic top-ups", faces.topUps.Run)
 	startWorker(started, "test clocks", faces.clocks.Run)
+	startWorker(started, "sessions", func(ctx context.Context) { faces.people.Run(ctx, started.logger) })
 	startWorker(started, "webhooks", func(ctx context.Context) {
 		defer faces.sender.Close()
 		faces.dispatcher.Run(ctx)

@@ -35,6 +35,9 @@ func TestTheFirstStartMakesKeysAndShowsThemOnce(t *testing.T) {
 	if !strings.Contains(first.stdout.String(), "Bearer "+first.testKey) {
 		t.Errorf("banner: got %s, want a curl with the test key", first.stdout)
 	}
+	if !strings.Contains(first.stdout.String(), "/dashboard/join#") {
+		t.Errorf("banner: got %s, want the link with which the first user joins", first.stdout)
+	}
 	if strings.Contains(first.stderr.String(), first.testKey) || strings.Contains(first.stderr.String(), first.liveKey) {
 		t.Error("the log shows a key")
 	}
@@ -43,8 +46,10 @@ func TestTheFirstStartMakesKeysAndShowsThemOnce(t *testing.T) {
 	}
 
 	second := startServer(t, dir, nil)
-	if text := second.stdout.String(); strings.Contains(text, "bf_") || strings.Contains(text, "First start") {
-		t.Errorf("second start: got %s, want no keys", text)
+	for _, once := range []string{"bf_", "First start", "/join#"} {
+		if text := second.stdout.String(); strings.Contains(text, once) {
+			t.Errorf("second start: got %s, want no keys and no link", text)
+		}
 	}
 	if status, _ := second.do(t, http.MethodGet, "/customers", first.testKey, ""); status != http.StatusOK {
 		t.Errorf("the first key after a restart: got %d, want 200", status)
@@ -493,7 +498,7 @@ func TestTheBannerSaysWhereTheDataAre(t *testing.T) {
 	config := defaultConfig()
 	config.DatabaseURL = "postgres://billfold:hush@db.internal/wallets"
 	var shown strings.Builder
-	banner(&shown, config, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil)
+	banner(&shown, config, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil, "")
 	if got := shown.String(); !strings.Contains(got, "  Data  postgres://db.internal:5432/wallets\n") {
 		t.Errorf("banner: got %q, want the database without its password", got)
 	}

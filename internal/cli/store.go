@@ -15,6 +15,7 @@ import (
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/report"
@@ -30,6 +31,7 @@ type store interface {
 	bus.Store
 	catalog.Store
 	processor.Inbox
+	people.Store
 	report.Store
 
 	// Fatal is closed when the process must end, because its store can promise

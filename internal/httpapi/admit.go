@@ -24,6 +24,9 @@ func (s *Server) admit(c *call) error {
 	case err != nil:
 		return err
 	case c.route.access == write && c.key.Scope != access.Write:
+		if c.signed != nil {
+			return errRole
+		}
 		return errForbidden
 	case s.rates == nil:
 		return nil
@@ -34,6 +37,9 @@ func (s *Server) admit(c *call) error {
 // identify finds the key that stands behind the request.
 func (s *Server) identify(c *call) error {
 	text, ok := bearer(c.r.Header["Authorization"])
+	if !ok && s.people != nil && len(c.r.Header["Authorization"]) == 0 && c.r.Header["Cookie"] != nil {
+		return s.identifyUser(c)
+	}
 	if !ok {
 		return access.ErrUnauthorized()
 	}

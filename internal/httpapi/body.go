@@ -52,7 +52,7 @@ func (s *Server) readBodyWithin(c *call) error {
 	if c.route.bulk {
 		most = max(most, bulkBodyMax)
 	}
-	if c.route.signed {
+	if c.route.notice {
 		most = max(most, processor.NoticeBodyMax)
 	}
 	if c.r.ContentLength > most {
@@ -97,7 +97,7 @@ func (s *Server) readBodyWithin(c *call) error {
 			if c.route.bulk && !c.reserve(cap(buffer)-before) {
 				return errBulkMemory
 			}
-			if c.route.signed && !c.reserve(cap(buffer)-before) {
+			if c.route.notice && !c.reserve(cap(buffer)-before) {
 				return errNotices
 			}
 		}

@@ -45,6 +45,9 @@ type call struct {
 	session *session
 	linked  bool
 
+	// signed is the user who asks, nil for whoever is none.
+	signed *signed
+
 	// body is the whole request body. keyed says that the request carries an
 	// idempotency key.
 	body  []byte

@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
 	"github.com/billfold/billfold/internal/webhook"
@@ -71,6 +72,13 @@ var answers = map[ledger.Code]answer{
 
 	CodeUnauthorized:                  {status: http.StatusUnauthorized},
 	accounts.CodeSignature:            {status: http.StatusUnauthorized},
+	people.CodeSecondFactor:           {status: http.StatusUnauthorized},
+	people.CodeInvitationOver:         {status: http.StatusNotFound},
+	people.CodeLastOwner:              {status: http.StatusConflict},
+	people.CodeUserExists:             {status: http.StatusConflict},
+	people.CodeInvalidPassword:        {status: http.StatusUnprocessableEntity},
+	people.CodeInvalidCode:            {status: http.StatusUnprocessableEntity},
+	people.CodeInvalidUser:            {status: http.StatusUnprocessableEntity},
 	CodeForbidden:                     {status: http.StatusForbidden},
 	ledger.CodeNotFound:               {status: http.StatusNotFound},
 	catalog.CodeProductDeleted:        {status: http.StatusGone},
@@ -169,6 +177,7 @@ var (
 	errNoRoute       = ledger.Errorf(ledger.CodeNotFound, "There is no such path.")
 	errSession       = ledger.Errorf(CodeUnauthorized, "The session has expired or is not valid; ask for a new link.")
 	errCrossOrigin   = ledger.Errorf(CodeForbidden, "This was asked for by another website.")
+	errRole          = ledger.Errorf(CodeForbidden, "Your role may not do this.")
 	errForbidden     = ledger.Errorf(CodeForbidden, "This API key may only read.")
 	errTooLarge      = ledger.Errorf(CodeRequestTooLarge, "The body is too large.")
 	errSlowBody      = ledger.Errorf(CodeRequestTimeout, "The body did not arrive in time.")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/billfold/billfold/internal/people"
 )
 
 // permission is who may use a route. The zero permission is nobody: a route
@@ -17,6 +19,8 @@ const (
 	owner                          // whoever may open the admin socket
 	customer                       // a customer with a session of the portal
 	reader                         // an API key, a session of the portal, or whoever has the link
+	visitor                        // anybody in the dashboard, who need not be signed in
+	person                         // a user who is signed in
 )
 
 // route is one method on one path.
@@ -24,6 +28,10 @@ type route struct {
 	method  string
 	pattern string // such as "/customers/{customer_id}"
 	access  permission
+
+	// area is what a user's role must be able to change, of a write route, and of one that
+	// is for persons where it changes something.
+	area people.Area
 
 	// money says that the route moves money, so that a second try without an
 	// idempotency key is dangerous (law K9).
@@ -35,9 +43,9 @@ type route struct {
 	body bool
 	bulk bool
 
-	// signed says that the body is signed by a card processor: it is read for whoever sends
+	// notice says that the body is signed by a card processor: it is read for whoever sends
 	// it, in memory of its own.
-	signed bool
+	notice bool
 
 	handle func(*Server, *call) error
 
@@ -50,43 +58,43 @@ type route struct {
 func apiRoutes() []*route {
 	return []*route{
 		{method: http.MethodGet, pattern: "/customers", access: read, handle: (*Server).handleCustomerList},
-		{method: http.MethodPost, pattern: "/customers", access: write, body: true, handle: (*Server).handleCustomerCreate},
+		{method: http.MethodPost, pattern: "/customers", access: write, area: people.Customers, body: true, handle: (*Server).handleCustomerCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}", access: read, handle: (*Server).handleCustomer},
-		{method: http.MethodPatch, pattern: "/customers/{customer_id}", access: write, body: true, handle: (*Server).handleCustomerUpdate},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/freeze", access: write, body: true, handle: (*Server).handleFreeze},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/unfreeze", access: write, body: true, handle: (*Server).handleUnfreeze},
+		{method: http.MethodPatch, pattern: "/customers/{customer_id}", access: write, area: people.Customers, body: true, handle: (*Server).handleCustomerUpdate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/freeze", access: write, area: people.Customers, body: true, handle: (*Server).handleFreeze},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/unfreeze", access: write, area: people.Customers, body: true, handle: (*Server).handleUnfreeze},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/audit", access: read, handle: (*Server).handleAuditList},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets", access: read, handle: (*Server).handleWalletList},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: read, handle: (*Server).handleEntryList},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: write, money: true, body: true, handle: (*Server).handleEntryCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleEntryCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}", access: read, handle: (*Server).handleEntry},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}/reverse", access: write, money: true, body: true, handle: (*Server).handleEntryReverse},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/ledger-entries/{entry_id}/reverse", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleEntryReverse},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/transfers", access: read, handle: (*Server).handleTransferList},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/transfers", access: write, money: true, body: true, handle: (*Server).handleTransferCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/transfers", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleTransferCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/transfers/{transfer_id}", access: read, handle: (*Server).handleTransfer},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/holds", access: read, handle: (*Server).handleHoldList},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds", access: write, money: true, body: true, handle: (*Server).handleHoldCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleHoldCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}", access: read, handle: (*Server).handleHold},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/capture", access: write, money: true, body: true, handle: (*Server).handleHoldCapture},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/release", access: write, money: true, body: true, handle: (*Server).handleHoldRelease},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/top-ups", access: write, money: true, body: true, handle: (*Server).handleTopUpCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/capture", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleHoldCapture},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/holds/{hold_id}/release", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleHoldRelease},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/wallets/top-ups", access: write, area: people.Billing, money: true, body: true, handle: (*Server).handleTopUpCreate},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}", access: read, handle: (*Server).handleWallet},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/history", access: read, handle: (*Server).handleDailyHistory},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/statement", access: read, handle: (*Server).handleStatement},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/lots", access: read, handle: (*Server).handleLotList},
-		{method: http.MethodPatch, pattern: "/customers/{customer_id}/wallets/{currency}/lots/{lot_seq}", access: write, money: true, body: true, handle: (*Server).handleLotMove},
+		{method: http.MethodPatch, pattern: "/customers/{customer_id}/wallets/{currency}/lots/{lot_seq}", access: write, area: people.Money, money: true, body: true, handle: (*Server).handleLotMove},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: read, handle: (*Server).handleAlerts},
-		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, body: true, handle: (*Server).handleAlertsSet},
-		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, handle: (*Server).handleAlertsDrop},
+		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, area: people.Customers, body: true, handle: (*Server).handleAlertsSet},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/alerts", access: write, area: people.Customers, handle: (*Server).handleAlertsDrop},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: read, handle: (*Server).handleAutoTopUp},
-		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, body: true, handle: (*Server).handleAutoTopUpSet},
-		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, handle: (*Server).handleAutoTopUpDrop},
+		{method: http.MethodPut, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, area: people.Billing, body: true, handle: (*Server).handleAutoTopUpSet},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/wallets/{currency}/auto-top-up", access: write, area: people.Billing, handle: (*Server).handleAutoTopUpDrop},
 		{method: http.MethodGet, pattern: "/customers/{customer_id}/payment-methods", access: read, handle: (*Server).handleMethodList},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods", access: write, body: true, handle: (*Server).handleMethodCreate},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods/setup", access: write, body: true, handle: (*Server).handleSetupCreate},
-		{method: http.MethodDelete, pattern: "/customers/{customer_id}/payment-methods/{payment_method_id}", access: write, handle: (*Server).handleMethodDelete},
-		{method: http.MethodPost, pattern: "/customers/{customer_id}/customer-portal/session", access: write, body: true, handle: (*Server).handlePortalSession},
-		{method: http.MethodDelete, pattern: "/customers/{customer_id}/customer-portal/session", access: write, handle: (*Server).handlePortalRevoke},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods", access: write, area: people.Customers, body: true, handle: (*Server).handleMethodCreate},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/payment-methods/setup", access: write, area: people.Customers, body: true, handle: (*Server).handleSetupCreate},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/payment-methods/{payment_method_id}", access: write, area: people.Customers, handle: (*Server).handleMethodDelete},
+		{method: http.MethodPost, pattern: "/customers/{customer_id}/customer-portal/session", access: write, area: people.Customers, body: true, handle: (*Server).handlePortalSession},
+		{method: http.MethodDelete, pattern: "/customers/{customer_id}/customer-portal/session", access: write, area: people.Customers, handle: (*Server).handlePortalRevoke},
 		{method: http.MethodGet, pattern: "/customer-portal/business", access: customer, handle: (*Server).handlePortalBusiness},
 		{method: http.MethodGet, pattern: "/customer-portal/profile", access: customer, handle: (*Server).handlePortalProfile},
 		{method: http.MethodGet, pattern: "/customer-portal/wallets", access: customer, handle: (*Server).handlePortalWallets},
@@ -96,32 +104,32 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/customer-portal/subscriptions", access: customer, handle: (*Server).handlePortalSubscriptions},
 		{method: http.MethodGet, pattern: "/customer-portal/payment-methods", access: customer, handle: (*Server).handlePortalMethods},
 		{method: http.MethodGet, pattern: "/payments", access: read, handle: (*Server).handlePaymentList},
-		{method: http.MethodPost, pattern: "/payments", access: write, money: true, body: true, handle: (*Server).handlePaymentCreate},
+		{method: http.MethodPost, pattern: "/payments", access: write, area: people.Billing, money: true, body: true, handle: (*Server).handlePaymentCreate},
 		{method: http.MethodGet, pattern: "/payments/{payment_id}", access: read, handle: (*Server).handlePayment},
 		{method: http.MethodGet, pattern: "/payments/{payment_id}/line-items", access: read, handle: (*Server).handlePaymentLines},
 		{method: http.MethodGet, pattern: "/refunds", access: read, handle: (*Server).handleRefundList},
-		{method: http.MethodPost, pattern: "/refunds", access: write, money: true, body: true, handle: (*Server).handleRefundCreate},
+		{method: http.MethodPost, pattern: "/refunds", access: write, area: people.Refunds, money: true, body: true, handle: (*Server).handleRefundCreate},
 		{method: http.MethodGet, pattern: "/refunds/{refund_id}", access: read, handle: (*Server).handleRefund},
 		{method: http.MethodGet, pattern: "/disputes", access: read, handle: (*Server).handleDisputeList},
 		{method: http.MethodGet, pattern: "/disputes/{dispute_id}", access: read, handle: (*Server).handleDispute},
 		{method: http.MethodGet, pattern: "/subscriptions", access: read, handle: (*Server).handleSubscriptionList},
-		{method: http.MethodPost, pattern: "/subscriptions", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCreate},
+		{method: http.MethodPost, pattern: "/subscriptions", access: write, area: people.Billing, money: true, body: true, handle: (*Server).handleSubscriptionCreate},
 		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}", access: read, handle: (*Server).handleSubscription},
-		{method: http.MethodPatch, pattern: "/subscriptions/{subscription_id}", access: write, body: true, handle: (*Server).handleSubscriptionUpdate},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/charge", access: write, money: true, body: true, handle: (*Server).handleSubscriptionCharge},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan", access: write, money: true, body: true, handle: (*Server).handlePlanChange},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan/preview", access: write, body: true, handle: (*Server).handlePlanPreview},
-		{method: http.MethodDelete, pattern: "/subscriptions/{subscription_id}/change-plan/scheduled", access: write, handle: (*Server).handlePlanCancel},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/update-payment-method", access: write, body: true, handle: (*Server).handleSubscriptionMethod},
-		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/retry", access: write, body: true, handle: (*Server).handleSubscriptionRetry},
+		{method: http.MethodPatch, pattern: "/subscriptions/{subscription_id}", access: write, area: people.Billing, body: true, handle: (*Server).handleSubscriptionUpdate},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/charge", access: write, area: people.Billing, money: true, body: true, handle: (*Server).handleSubscriptionCharge},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan", access: write, area: people.Billing, money: true, body: true, handle: (*Server).handlePlanChange},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/change-plan/preview", access: write, area: people.Billing, body: true, handle: (*Server).handlePlanPreview},
+		{method: http.MethodDelete, pattern: "/subscriptions/{subscription_id}/change-plan/scheduled", access: write, area: people.Billing, handle: (*Server).handlePlanCancel},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/update-payment-method", access: write, area: people.Billing, body: true, handle: (*Server).handleSubscriptionMethod},
+		{method: http.MethodPost, pattern: "/subscriptions/{subscription_id}/retry", access: write, area: people.Billing, body: true, handle: (*Server).handleSubscriptionRetry},
 		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}/usage-history", access: read, handle: (*Server).handleUsageHistory},
 		{method: http.MethodGet, pattern: "/subscriptions/{subscription_id}/credit-usage", access: read, handle: (*Server).handleCreditUsage},
 		{method: http.MethodGet, pattern: "/invoices", access: read, handle: (*Server).handleInvoiceList},
 		{method: http.MethodGet, pattern: "/invoices/{invoice_id}", access: read, handle: (*Server).handleInvoice},
 		{method: http.MethodGet, pattern: "/invoices/payments/{payment_id}", access: reader, handle: (*Server).handlePaymentPDF},
 		{method: http.MethodGet, pattern: "/invoices/refunds/{refund_id}", access: reader, handle: (*Server).handleRefundPDF},
-		{method: http.MethodPost, pattern: "/invoices/{invoice_id}/void", access: write, body: true, handle: (*Server).handleInvoiceVoid},
-		{method: http.MethodPost, pattern: "/ledger-entries/bulk", access: write, money: true, body: true, bulk: true, handle: (*Server).handleBulk},
+		{method: http.MethodPost, pattern: "/invoices/{invoice_id}/void", access: write, area: people.Refunds, body: true, handle: (*Server).handleInvoiceVoid},
+		{method: http.MethodPost, pattern: "/ledger-entries/bulk", access: write, area: people.Money, money: true, body: true, bulk: true, handle: (*Server).handleBulk},
 		{method: http.MethodGet, pattern: "/reports/liability", access: read, handle: (*Server).handleLiability},
 		{method: http.MethodGet, pattern: "/reports/trial-balance", access: read, handle: (*Server).handleTrialBalance},
 		{method: http.MethodGet, pattern: "/reports/journal", access: read, handle: (*Server).handleJournal},
@@ -131,37 +139,37 @@ func apiRoutes() []*route {
 		{method: http.MethodGet, pattern: "/reports/cohorts", access: read, handle: (*Server).handleCohorts},
 		{method: http.MethodGet, pattern: "/events", access: read, handle: (*Server).handleEventList},
 		{method: http.MethodGet, pattern: "/webhooks", access: read, handle: (*Server).handleWebhookList},
-		{method: http.MethodPost, pattern: "/webhooks", access: write, body: true, handle: (*Server).handleWebhookCreate},
+		{method: http.MethodPost, pattern: "/webhooks", access: write, area: people.Webhooks, body: true, handle: (*Server).handleWebhookCreate},
 		{method: http.MethodGet, pattern: "/webhooks/{webhook_id}", access: read, handle: (*Server).handleWebhook},
-		{method: http.MethodPatch, pattern: "/webhooks/{webhook_id}", access: write, body: true, handle: (*Server).handleWebhookUpdate},
-		{method: http.MethodDelete, pattern: "/webhooks/{webhook_id}", access: write, handle: (*Server).handleWebhookDelete},
-		{method: http.MethodGet, pattern: "/webhooks/{webhook_id}/secret", access: write, handle: (*Server).handleWebhookSecret},
-		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/secret/rotate", access: write, body: true, handle: (*Server).handleWebhookRotate},
+		{method: http.MethodPatch, pattern: "/webhooks/{webhook_id}", access: write, area: people.Webhooks, body: true, handle: (*Server).handleWebhookUpdate},
+		{method: http.MethodDelete, pattern: "/webhooks/{webhook_id}", access: write, area: people.Webhooks, handle: (*Server).handleWebhookDelete},
+		{method: http.MethodGet, pattern: "/webhooks/{webhook_id}/secret", access: write, area: people.Webhooks, handle: (*Server).handleWebhookSecret},
+		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/secret/rotate", access: write, area: people.Webhooks, body: true, handle: (*Server).handleWebhookRotate},
 		{method: http.MethodGet, pattern: "/webhooks/{webhook_id}/headers", access: read, handle: (*Server).handleWebhookHeaders},
-		{method: http.MethodPatch, pattern: "/webhooks/{webhook_id}/headers", access: write, body: true, handle: (*Server).handleWebhookHeadersUpdate},
+		{method: http.MethodPatch, pattern: "/webhooks/{webhook_id}/headers", access: write, area: people.Webhooks, body: true, handle: (*Server).handleWebhookHeadersUpdate},
 		{method: http.MethodGet, pattern: "/webhooks/{webhook_id}/deliveries", access: read, handle: (*Server).handleDeliveryList},
-		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/deliveries/{event_id}/resend", access: write, body: true, handle: (*Server).handleDeliveryResend},
-		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/replay", access: write, body: true, handle: (*Server).handleWebhookReplay},
+		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/deliveries/{event_id}/resend", access: write, area: people.Webhooks, body: true, handle: (*Server).handleDeliveryResend},
+		{method: http.MethodPost, pattern: "/webhooks/{webhook_id}/replay", access: write, area: people.Webhooks, body: true, handle: (*Server).handleWebhookReplay},
 		{method: http.MethodGet, pattern: "/products", access: read, handle: (*Server).handleProductList},
-		{method: http.MethodPost, pattern: "/products", access: write, body: true, handle: (*Server).handleProductCreate},
+		{method: http.MethodPost, pattern: "/products", access: write, area: people.Products, body: true, handle: (*Server).handleProductCreate},
 		{method: http.MethodGet, pattern: "/products/{id}", access: read, handle: (*Server).handleProduct},
-		{method: http.MethodPatch, pattern: "/products/{id}", access: write, body: true, handle: (*Server).handleProductUpdate},
-		{method: http.MethodDelete, pattern: "/products/{id}", access: write, handle: (*Server).handleProductArchive},
-		{method: http.MethodPost, pattern: "/products/{id}/unarchive", access: write, body: true, handle: (*Server).handleProductUnarchive},
+		{method: http.MethodPatch, pattern: "/products/{id}", access: write, area: people.Products, body: true, handle: (*Server).handleProductUpdate},
+		{method: http.MethodDelete, pattern: "/products/{id}", access: write, area: people.Products, handle: (*Server).handleProductArchive},
+		{method: http.MethodPost, pattern: "/products/{id}/unarchive", access: write, area: people.Products, body: true, handle: (*Server).handleProductUnarchive},
 		{method: http.MethodGet, pattern: "/test-clocks", access: read, handle: (*Server).handleClockList},
-		{method: http.MethodPost, pattern: "/test-clocks", access: write, body: true, handle: (*Server).handleClockCreate},
+		{method: http.MethodPost, pattern: "/test-clocks", access: write, area: people.Settings, body: true, handle: (*Server).handleClockCreate},
 		{method: http.MethodGet, pattern: "/test-clocks/{test_clock_id}", access: read, handle: (*Server).handleClock},
-		{method: http.MethodDelete, pattern: "/test-clocks/{test_clock_id}", access: write, handle: (*Server).handleClockDelete},
-		{method: http.MethodPost, pattern: "/test-clocks/{test_clock_id}/advance", access: write, body: true, handle: (*Server).handleClockAdvance},
+		{method: http.MethodDelete, pattern: "/test-clocks/{test_clock_id}", access: write, area: people.Settings, handle: (*Server).handleClockDelete},
+		{method: http.MethodPost, pattern: "/test-clocks/{test_clock_id}/advance", access: write, area: people.Settings, body: true, handle: (*Server).handleClockAdvance},
 		{method: http.MethodGet, pattern: "/business", access: read, handle: (*Server).handleBusiness},
-		{method: http.MethodPatch, pattern: "/business", access: write, body: true, handle: (*Server).handleBusinessUpdate},
+		{method: http.MethodPatch, pattern: "/business", access: write, area: people.Settings, body: true, handle: (*Server).handleBusinessUpdate},
 		{method: http.MethodGet, pattern: "/business/processor", access: read, handle: (*Server).handleProcessor},
-		{method: http.MethodPut, pattern: "/business/processor", access: write, body: true, handle: (*Server).handleProcessorSet},
-		{method: http.MethodDelete, pattern: "/business/processor", access: write, handle: (*Server).handleProcessorDrop},
+		{method: http.MethodPut, pattern: "/business/processor", access: write, area: people.Settings, body: true, handle: (*Server).handleProcessorSet},
+		{method: http.MethodDelete, pattern: "/business/processor", access: write, area: people.Settings, handle: (*Server).handleProcessorDrop},
 		{method: http.MethodGet, pattern: "/business/processor/notifications", access: read, handle: (*Server).handleQuarantine},
 		{method: http.MethodGet, pattern: "/business/audit", access: read, handle: (*Server).handleBusinessAudit},
 
-		{method: http.MethodPost, pattern: "/processors/stripe/{business_id}/{mode}/notifications", access: public, body: true, signed: true, handle: (*Server).handleStripeNotice},
+		{method: http.MethodPost, pattern: "/processors/stripe/{business_id}/{mode}/notifications", access: public, body: true, notice: true, handle: (*Server).handleStripeNotice},
 		{method: http.MethodGet, pattern: "/healthz", access: public, handle: (*Server).handleHealth},
 		{method: http.MethodGet, pattern: "/readyz", access: public, handle: (*Server).handleReadiness},
 		{method: http.MethodGet, pattern: "/metrics", access: public, handle: (*Server).handleMetrics},
@@ -180,6 +188,34 @@ func pageRoutes() []*route {
 	}
 }
 
+// dashboardPrefix begins the routes of the dashboard's own.
+const dashboardPrefix = "/dashboard/api"
+
+// dashboardRoutes are for persons, who sign in: themselves and their team.
+func dashboardRoutes() []*route {
+	const at = dashboardPrefix
+	return []*route{
+		{method: http.MethodGet, pattern: at + "/session", access: person, handle: (*Server).handleSession},
+		{method: http.MethodPost, pattern: at + "/session", access: visitor, body: true, handle: (*Server).handleSignIn},
+		{method: http.MethodDelete, pattern: at + "/session", access: visitor, handle: (*Server).handleSignOut},
+		{method: http.MethodPost, pattern: at + "/invitation", access: visitor, body: true, handle: (*Server).handleInvitation},
+		{method: http.MethodPost, pattern: at + "/join", access: visitor, body: true, handle: (*Server).handleJoin},
+		{method: http.MethodGet, pattern: at + "/team", access: person, handle: (*Server).handleTeam},
+		{method: http.MethodPatch, pattern: at + "/team/{user_id}", access: person, area: people.Team, body: true, handle: (*Server).handleRole},
+		{method: http.MethodDelete, pattern: at + "/team/{user_id}", access: person, area: people.Own, handle: (*Server).handleLeave},
+		{method: http.MethodGet, pattern: at + "/invitations", access: person, handle: (*Server).handleInvitationList},
+		{method: http.MethodPost, pattern: at + "/invitations", access: person, area: people.Team, body: true, handle: (*Server).handleInvite},
+		{method: http.MethodDelete, pattern: at + "/invitations/{invitation_id}", access: person, area: people.Team, handle: (*Server).handleWithdraw},
+		{method: http.MethodPost, pattern: at + "/user/password", access: person, area: people.Own, body: true, handle: (*Server).handlePassword},
+		{method: http.MethodPost, pattern: at + "/user/second-factor", access: person, area: people.Own, body: true, handle: (*Server).handleSecondBegin},
+		{method: http.MethodPost, pattern: at + "/user/second-factor/confirm", access: person, area: people.Own, body: true, handle: (*Server).handleSecondConfirm},
+		{method: http.MethodPost, pattern: at + "/user/second-factor/remove", access: person, area: people.Own, body: true, handle: (*Server).handleSecondRemove},
+		{method: http.MethodGet, pattern: at + "/sessions", access: person, handle: (*Server).handleSessionList},
+		{method: http.MethodDelete, pattern: at + "/sessions", access: person, area: people.Own, handle: (*Server).handleSessionsEnd},
+		{method: http.MethodDelete, pattern: at + "/sessions/{session_id}", access: person, area: people.Own, handle: (*Server).handleSessionEnd},
+	}
+}
+
 // adminRoutes is every route of the admin socket.
 func adminRoutes() []*route {
 	return []*route{
@@ -189,6 +225,8 @@ func adminRoutes() []*route {
 		{method: http.MethodGet, pattern: "/admin/keys", access: owner, handle: (*Server).handleKeyList},
 		{method: http.MethodPost, pattern: "/admin/keys", access: owner, body: true, handle: (*Server).handleKeyCreate},
 		{method: http.MethodPost, pattern: "/admin/keys/{key_id}/revoke", access: owner, handle: (*Server).handleKeyRevoke},
+		{method: http.MethodPost, pattern: "/admin/team/link", access: owner, body: true, handle: (*Server).handleTeamLink},
+		{method: http.MethodPost, pattern: "/admin/team/reset", access: owner, body: true, handle: (*Server).handleTeamReset},
 	}
 }
 
@@ -199,17 +237,27 @@ type Route struct {
 	Public  bool // needs no key
 	Write   bool // needs a write key
 
+	// Area is what the role of a user must be able to change, empty where it is only looked
+	// at. Person says that the route is for users alone, Visitor for whoever becomes one.
+	Area            people.Area
+	Person, Visitor bool
+
 	Customer bool // needs a session of the portal, and takes no key
 	Reader   bool // takes a session of the portal or a link as well as a key
 }
 
 // Routes lists every route of the API.
-func Routes() []Route {
-	var list []Route
-	for _, r := range apiRoutes() {
+func Routes() []Route { return listed(apiRoutes()) }
+
+// DashboardRoutes lists every route of the dashboard's own.
+func DashboardRoutes() []Route { return listed(dashboardRoutes()) }
+
+func listed(routes []*route) (list []Route) {
+	for _, r := range routes {
 		list = append(list, Route{
 			Method: r.method, Pattern: r.pattern, Public: r.access == public, Write: r.access == write,
 			Customer: r.access == customer, Reader: r.access == reader,
+			Area: r.area, Person: r.access == person, Visitor: r.access == visitor,
 		})
 	}
 	return list
@@ -237,6 +285,9 @@ func newRouter(routes []*route) (*router, error) {
 	for _, r := range routes {
 		if r.access == 0 {
 			return nil, fmt.Errorf("route %s %s says nobody who may use it", r.method, r.pattern)
+		}
+		if r.area == "" && (r.access == write || r.access == person && r.method != http.MethodGet) {
+			return nil, fmt.Errorf("route %s %s says no area, and changes something", r.method, r.pattern)
 		}
 		r.label = r.method + " " + r.pattern
 		found, ok := resources[r.pattern]

@@ -21,6 +21,7 @@ import (
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/hosted"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/processor/accounts"
 	"github.com/billfold/billfold/internal/report"
@@ -54,6 +55,9 @@ type Config struct {
 	// Links leads customers to the pages on which they pay. Nil makes one under the secrets
 	// below, as of a server on this machine.
 	Links *hosted.Links
+
+	// People signs users in. Nil has no users: there are API keys alone.
+	People *people.Desk
 
 	// Logger receives a line for each request, most of them at debug. Nil
 	// discards them.
@@ -126,6 +130,7 @@ type Server struct {
 	intake    *accounts.Intake
 	inbox     processor.Inbox
 	links     *hosted.Links
+	people    *people.Desk
 	logger    *slog.Logger
 	now       func() time.Time
 	bootID    string
@@ -139,7 +144,8 @@ type Server struct {
 	cursors  *sealer
 	tickets  tickets
 	backoff  *access.Backoff
-	rates    *rateLimiter // nil when requests are not limited
+	signIns  *access.Backoff // counts those who give a password, whichever it is
+	rates    *rateLimiter    // nil when requests are not limited
 	walks    *walks
 	answers  budget
 	scrapes  budget
@@ -165,7 +171,11 @@ func New(config Config) (*Server, error) {
 	if config.Webhooks == nil {
 		return nil, errors.New("the API needs webhooks")
 	}
-	return newServer(config, append(apiRoutes(), pageRoutes()...), "http")
+	routes := append(apiRoutes(), pageRoutes()...)
+	if config.People != nil {
+		routes = append(routes, dashboardRoutes()...)
+	}
+	return newServer(config, routes, "http")
 }
 
 // NewAdmin returns the handler of the admin socket. It asks for no key: who may
@@ -189,6 +199,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		intake:    config.Intake,
 		inbox:     config.Inbox,
 		links:     config.Links,
+		people:    config.People,
 		logger:    config.Logger,
 		now:       config.Now,
 		bootID:    config.BootID,
@@ -213,7 +224,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 		}
 	}
 	s.startedAt = s.now()
-	s.backoff = access.NewBackoff(s.now)
+	s.backoff, s.signIns = access.NewBackoff(s.now), access.NewBackoff(s.now)
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
 	s.answers.most, s.scrapes.most, s.bulks.most, s.notices.most = answersMax, scrapesMax, bulkMemoryMax, noticesMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {
@@ -334,12 +345,7 @@ func (s *Server) serve(c *call) error {
 	c.route = route
 	c.r.Pattern = route.label
 	if route.body {
-		switch {
-		case route.signed:
-			c.bulks = &s.notices
-		case route.access != owner:
-			c.stranger = s.identify(c)
-		}
+		c.stranger = s.strange(c)
 		if err := s.readBody(c); err != nil {
 			return err
 		}
@@ -359,6 +365,27 @@ func (s *Server) let(c *call) error {
 		return s.admitCustomer(c)
 	case reader:
 		return s.admitReader(c)
+	case visitor:
+		return s.admitVisitor(c)
+	case person:
+		return s.admitPerson(c)
 	}
 	return nil
+}
+
+// strange finds out before the body is read whether nobody stands behind a request.
+func (s *Server) strange(c *call) error {
+	if c.route.notice {
+		c.bulks = &s.notices
+		return nil
+	}
+	switch c.route.access {
+	case owner:
+		return nil
+	case visitor:
+		return fromDashboard(s, c)
+	case person:
+		return s.identifyPerson(c)
+	}
+	return s.identify(c)
 }

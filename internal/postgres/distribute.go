@@ -149,7 +149,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 	for _, step := range []string{
 		`set local citus.multi_shard_modify_mode = 'sequential'`,
 		`set local citus.enable_unsafe_triggers = on`,
-		`lock table businesses, tenants, business_audit_entries, api_keys, products, processor_notices, test_clocks, customers, wallets, wallet_lots, lot_marks, ledger_entries,
+		`lock table businesses, tenants, business_audit_entries, api_keys, products, processor_notices, test_clocks, people, customers, wallets, wallet_lots, lot_marks, ledger_entries,
 		 audit_entries, transfers, holds, hold_events, objects, object_events, expiry_notices, request_answers, installation,
 		 webhook_endpoints, sink_cursors, report_sums, report_places, report_progress`,
 		`truncate report_sums, report_places, report_progress`, // a distributed installation has none
@@ -191,6 +191,7 @@ func distributeTables(ctx context.Context, tx pgx.Tx, shards int) error {
 		// phases together with a customer.
 		`select citus_add_local_table_to_metadata('request_answers', cascade_via_foreign_keys => true)`,
 		`select citus_add_local_table_to_metadata('copied_from')`, // with the rows of a copy
+		`select citus_add_local_table_to_metadata('people')`,      // with lines in the trail of a business
 	} {
 		var args []any
 		if strings.Contains(step, "$1") {

@@ -25,7 +25,7 @@ func TestStoreBehindPooler(t *testing.T) {
 	s, _ := pooled(t)
 	storetest.Run(t, func(t testing.TB) storetest.Stores {
 		db := s.open(t, s.database(t))
-		return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Inbox: db}
+		return storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db, Inbox: db}
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 
 // ofNoCustomer are the tables of what belongs to no customer.
 var ofNoCustomer = []string{
-	"api_keys", "business_audit_entries", "businesses", "copied_from", "feed", "installation", "processor_notices",
+	"api_keys", "business_audit_entries", "businesses", "copied_from", "feed", "installation", "people", "processor_notices",
 	"products", "request_answers", "schema_migrations", "tenants", "test_clocks",
 	"report_places", "report_progress", "report_sums", "sink_cursors", "sink_leases", "webhook_deliveries", "webhook_endpoints", "webhook_instances", // which a sharded installation has none of
 }

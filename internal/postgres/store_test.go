@@ -117,6 +117,6 @@ func BenchmarkLots(b *testing.B) {
 // storesOf is one database in all its parts.
 func storesOf(db *postgres.DB, sharded bool) storetest.Stores {
 	return storetest.Stores{
-		Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Inbox: db, Sharded: sharded,
+		Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db, Inbox: db, Sharded: sharded,
 	}
 }

@@ -31,7 +31,7 @@ func openWith(t testing.TB, config sqlite.Config) storetest.Stores {
 			t.Error(err)
 		}
 	})
-	return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Inbox: db}
+	return storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db, Inbox: db}
 }
 
 func BenchmarkTransact(b *testing.B) {

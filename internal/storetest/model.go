@@ -13,6 +13,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/people"
 )
 
 // Model is a store of maps and copies behind one lock. It forgets everything
@@ -26,6 +27,7 @@ type Model struct {
 	trails     map[ledger.Tenant][]ledger.AuditEntry // of businesses
 	keys       []access.Key                          // oldest first
 	products   []catalog.Product                     // oldest first
+	people     map[people.Key]people.Record
 	customers  map[ledger.Tenant][]*modelCustomer
 	answers    map[modelRequest]modelAnswer
 	feed       []modelFact // in the order of commits
@@ -70,6 +72,7 @@ func NewModel() *Model {
 		customers: map[ledger.Tenant][]*modelCustomer{},
 		answers:   map[modelRequest]modelAnswer{},
 		cursors:   map[modelCursor]ledger.FeedPlace{},
+		people:    map[people.Key]people.Record{},
 	}
 }
 
@@ -461,40 +464,4 @@ func (m *Model) Opened(
 		}
 	}
 	return lots, nil
-}
-
-// Expired implements [ledger.Store].
-func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	type ending struct {
-		key ledger.WalletKey
-		end time.Time
-	}
-	var found []ending
-	for tenant, customers := range m.customers {
-		for _, c := range withoutClock(customers) {
-			for currency, w := range c.wallets {
-				if len(w.Lots) > 0 && w.Lots[0].ExpiredAt(at) {
-					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: currency}
-					found = append(found, ending{key, w.Lots[0].ExpiresAt})
-				}
-			}
-			for _, h := range c.holds {
-				if h.State == ledger.HoldActive && !at.Before(h.ExpiresAt) {
-					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: h.Currency}
-					found = append(found, ending{key, h.ExpiresAt})
-				}
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
-	var keys []ledger.WalletKey
-	known := map[ledger.WalletKey]bool{}
-	for _, f := range found {
-		if len(keys) < limit && !known[f.key] {
-			keys, known[f.key] = append(keys, f.key), true
-		}
-	}
-	return keys, nil
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -131,4 +132,40 @@ func (c *modelCustomer) lotsAt(currency money.Currency, asOf ledger.AsOf) []ledg
 		}
 	}
 	return inSpendOrder(lots)
+}
+
+// Expired implements [ledger.Store].
+func (m *Model) Expired(_ context.Context, at time.Time, limit int) ([]ledger.WalletKey, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	type ending struct {
+		key ledger.WalletKey
+		end time.Time
+	}
+	var found []ending
+	for tenant, customers := range m.customers {
+		for _, c := range withoutClock(customers) {
+			for currency, w := range c.wallets {
+				if len(w.Lots) > 0 && w.Lots[0].ExpiredAt(at) {
+					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: currency}
+					found = append(found, ending{key, w.Lots[0].ExpiresAt})
+				}
+			}
+			for _, h := range c.holds {
+				if h.State == ledger.HoldActive && !at.Before(h.ExpiresAt) {
+					key := ledger.WalletKey{Tenant: tenant, CustomerID: c.ID, Currency: h.Currency}
+					found = append(found, ending{key, h.ExpiresAt})
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b ending) int { return a.end.Compare(b.end) })
+	var keys []ledger.WalletKey
+	known := map[ledger.WalletKey]bool{}
+	for _, f := range found {
+		if len(keys) < limit && !known[f.key] {
+			keys, known[f.key] = append(keys, f.key), true
+		}
+	}
+	return keys, nil
 }

@@ -4,7 +4,7 @@
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Stores {
 //			db := open(t)
-//			return storetest.Stores{Ledger: db, Access: db, Products: db, Webhooks: db, Sinks: db, Inbox: db}
+//			return storetest.Stores{Ledger: db, Access: db, Products: db, People: db, Webhooks: db, Sinks: db, Inbox: db}
 //		})
 //	}
 //
@@ -23,6 +23,7 @@ import (
 	"github.com/billfold/billfold/internal/bus"
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -32,6 +33,7 @@ type Stores struct {
 	Ledger   ledger.Store
 	Access   access.Store
 	Products catalog.Store
+	People   people.Store
 	Webhooks webhook.Store
 	Sinks    bus.Store
 	Inbox    processor.Inbox
@@ -120,5 +122,6 @@ func contents() []topic {
 		{"access", accessScenarios()},
 		{"trail of a business", trailScenarios()},
 		{"products", productScenarios()},
+		{"people", peopleScenarios()},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/processor"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -91,6 +92,7 @@ type world struct {
 	changes atomic.Int64 // of settings, see change
 
 	products catalog.Store
+	people   people.Store
 	webhooks webhook.Store
 	sinks    bus.Store
 	inbox    processor.Inbox
@@ -102,7 +104,7 @@ func newWorld(t testing.TB, open func(t testing.TB) Stores) *world {
 	t.Helper()
 	stores := open(t)
 	w := &world{
-		TB: t, access: stores.Access, products: stores.Products, webhooks: stores.Webhooks, sinks: stores.Sinks, inbox: stores.Inbox,
+		TB: t, access: stores.Access, products: stores.Products, people: stores.People, webhooks: stores.Webhooks, sinks: stores.Sinks, inbox: stores.Inbox,
 		clock: NewClock(epoch), dice: &dice{}, sharded: stores.Sharded, patience: stores.waitsFor(),
 	}
 	w.ledger = checked{Store: stores.Ledger, t: t}

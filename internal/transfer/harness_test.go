@@ -20,6 +20,7 @@ import (
 	"github.com/billfold/billfold/internal/catalog"
 	"github.com/billfold/billfold/internal/demo"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 	"github.com/billfold/billfold/internal/pgtest"
 	"github.com/billfold/billfold/internal/postgres"
 	"github.com/billfold/billfold/internal/sqlite"
@@ -69,6 +70,7 @@ type store interface {
 	ledger.Store
 	access.Store
 	catalog.Store
+	people.Store
 	webhook.Store
 	Close() error
 }
@@ -154,6 +156,7 @@ func fill(t testing.TB, db store) {
 	})
 	must(t, err)
 	fillProducts(t, db, test, change)
+	fillPeople(t, db)
 	fillWebhooks(t, db, test)
 	fillCustomers(t, db, test, live)
 	freezeSome(t, db, test, "key_1")
@@ -180,6 +183,26 @@ func fillProducts(t testing.TB, db store, tenant ledger.Tenant, by access.Change
 		})
 		must(t, err)
 	}
+}
+
+// fillPeople adds records of people, some of which end.
+func fillPeople(t testing.TB, db store) {
+	t.Helper()
+	var keys []people.Key
+	var put []people.Record
+	for i, text := range texts {
+		for _, kind := range []people.Kind{people.UserRecord, people.SessionRecord} {
+			r := people.Record{Key: people.Key{Kind: kind, ID: fmt.Sprintf("%d", i)}, About: text, Data: metadata(text)}
+			if kind == people.SessionRecord {
+				r.ExpiresAt = began.Add(time.Duration(i+1) * time.Microsecond)
+			}
+			keys, put = append(keys, r.Key), append(put, r)
+		}
+	}
+	err := db.ChangePeople(t.Context(), keys, began, func(map[people.Key]*people.Record) (people.Change, error) {
+		return people.Change{Put: put}, nil
+	})
+	must(t, err)
 }
 
 func must(t testing.TB, err error) {

@@ -67,6 +67,9 @@ var (
 	ProcessorNotices = &Table{Name: "processor_notices", Key: []string{"tenant", "id"}, Columns: []Column{
 		{"tenant", Number}, {"id", Text}, {"kind", Text}, {"reason", Text}, {"body", Text}, {"received_at", Time},
 	}}
+	People = &Table{Name: "people", Key: []string{"kind", "id"}, Columns: []Column{
+		{"kind", Text}, {"id", Text}, {"about", Text}, {"expires_at", OptionalTime}, {"data", Text},
+	}}
 	Customers = &Table{Name: "customers", Key: []string{"no"}, Columns: []Column{
 		{"no", Number}, {"customer_id", Text}, {"tenant", Number}, {"email", Text}, {"name", Text},
 		{"name_folded", Text}, {"phone_number", Text}, {"metadata", Text}, {"created_at", Time}, {"updated_at", Time},
@@ -158,7 +161,7 @@ var (
 // wallets that they link to are there by then.
 func Tables() []*Table {
 	return []*Table{
-		Businesses, Tenants, BusinessAuditEntries, Keys, Products, ProcessorNotices, TestClocks, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks,
+		Businesses, Tenants, BusinessAuditEntries, Keys, Products, ProcessorNotices, TestClocks, People, Customers, AuditEntries, Transfers, Wallets, WalletLots, LotMarks,
 		Holds, HoldEvents, Objects, ObjectEvents, Notices, Answers,
 		WebhookEndpoints, WebhookDeliveries, Entries,
 	}

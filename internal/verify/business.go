@@ -45,17 +45,30 @@ const (
 
 	auditProductCreate = "product.create"
 	auditProductUpdate = "product.update"
+
+	auditInvite   = "team.invite"
+	auditWithdraw = "team.withdraw"
+	auditJoin     = "team.join"
+	auditRole     = "team.role"
+	auditLeave    = "team.leave"
+	auditPassword = "team.password"
+	auditSecond   = "team.second_factor"
+	auditReset    = "team.reset"
 )
 
-// What the names of members begin with that are an API key or a product.
+// What the names of members begin with that are an API key, a product, a user in the team
+// or an invitation to it.
 const (
-	keyPrefix     = "key_"
-	productPrefix = "pdt_"
+	keyPrefix        = "key_"
+	productPrefix    = "pdt_"
+	userPrefix       = "usr_"
+	invitationPrefix = "ivt_"
 )
 
 // hasID tells a member that is an object of the business from a setting.
 func hasID(name string) bool {
-	return strings.HasPrefix(name, keyPrefix) || strings.HasPrefix(name, productPrefix)
+	return strings.HasPrefix(name, keyPrefix) || strings.HasPrefix(name, productPrefix) ||
+		strings.HasPrefix(name, userPrefix) || strings.HasPrefix(name, invitationPrefix)
 }
 
 func (r *tenantRow) where(position int64) Finding {
@@ -98,7 +111,7 @@ func businessAction(line *auditRow) func(names []string) bool {
 		case auditProductCreate, auditProductUpdate:
 			return line.isOne(names, productPrefix, auditProductCreate)
 		}
-		return false
+		return line.isOfTeam(names)
 	}
 }
 
@@ -107,6 +120,29 @@ func businessAction(line *auditRow) func(names []string) bool {
 func (line *auditRow) isOne(names []string, prefix, creation string) bool {
 	created := strings.HasSuffix(line.before, ":null}")
 	return len(names) == 1 && strings.HasPrefix(names[0], prefix) && created == (line.action == creation)
+}
+
+// isOfTeam tells whether a line is about one user or invitation, which the action brings,
+// changes or takes away.
+func (line *auditRow) isOfTeam(names []string) bool {
+	brought, gone := strings.HasSuffix(line.before, ":null}"), strings.HasSuffix(line.after, ":null}")
+	if len(names) != 1 {
+		return false
+	}
+	user, invitation := strings.HasPrefix(names[0], userPrefix), strings.HasPrefix(names[0], invitationPrefix)
+	switch line.action {
+	case auditInvite:
+		return invitation && brought && !gone
+	case auditWithdraw:
+		return invitation && gone && !brought
+	case auditJoin:
+		return user && !gone
+	case auditRole, auditPassword, auditSecond, auditReset:
+		return user && !gone && !brought
+	case auditLeave:
+		return user && gone && !brought
+	}
+	return false
 }
 
 // finish compares the rows of each business with what its trail has left.

@@ -723,3 +723,16 @@ create table test_clocks (
 );
 
 create index test_clocks_in_order on test_clocks (tenant, no) where not deleted;
+
+-- The persons who sign in, their sessions and invitations, and who is in which team.
+create table people (
+  kind       text collate "C" not null,
+  id         text collate "C" not null,
+  about      text collate "C" not null, -- what it is found by beside its id
+  expires_at timestamptz,               -- from then on it is as if it were not there; null: never
+  data       text             not null, -- JSON
+  primary key (kind, id)
+);
+
+create index people_about on people (kind, about, id);
+create index people_expired on people (expires_at) where expires_at is not null;

@@ -630,3 +630,16 @@ create table processor_notices (
 
 create index processor_notices_taken on processor_notices (received_at) where reason = '';
 create index processor_notices_quarantined on processor_notices (tenant, received_at) where reason <> '';
+
+-- The persons who sign in, their sessions and invitations, and who is in which team.
+create table people (
+  kind       text    not null,
+  id         text    not null,
+  about      text    not null, -- what it is found by beside its id
+  expires_at integer not null, -- from then on it is as if it were not there; 0: never
+  data       text    not null, -- JSON
+  primary key (kind, id)
+) strict, without rowid;
+
+create index people_about on people (kind, about, id);
+create index people_expired on people (expires_at) where expires_at > 0;
