@@ -56,7 +56,9 @@ test('subscribe, read, list, change and cancel', async () => {
   assert.equal(line_items.reduce((sum, l) => sum + l.unit_price * l.quantity * l.proration_factor, 0), 2000);
   assert.equal(preview.new_plan.product_id, pro.product_id);
   const changed = await client.subscriptions.changePlan(made.subscription_id, change);
-  assert.equal((await client.payments.retrieve(changed.payment_id)).total_amount, 2000);
+  assert.deepEqual(changed, { payment_id: null, payment_link: null, client_secret: null, expires_on: null });
+  const charged = (await client.payments.list({ subscription_id: made.subscription_id })).items[0];
+  assert.deepEqual([charged.total_amount, charged.status], [2000, 'succeeded']);
   assert.equal((await client.subscriptions.retrieve(made.subscription_id)).product_id, pro.product_id);
 
   await client.subscriptions.changePlan(made.subscription_id, {
@@ -70,6 +72,11 @@ test('subscribe, read, list, change and cancel', async () => {
     payment_method: { type: 'existing', payment_method_id: 'pm_sandbox_declined' },
   });
   assert.equal(method.payment_id, null);
+  const { payment_link } = await client.subscriptions.updatePaymentMethod(made.subscription_id, {
+    payment_method: { type: 'new', return_url: 'https://shop.example.com/account' },
+  });
+  const page = await (await fetch(payment_link)).text();
+  assert.match(page, /Pay your subscription by another card/);
   assert.equal((await client.subscriptions.update(made.subscription_id, { pause: true })).status, 'paused');
   assert.equal((await client.subscriptions.update(made.subscription_id, { status: 'active' })).status, 'active');
   const ends = await client.subscriptions.update(made.subscription_id, {

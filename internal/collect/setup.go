@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/processor"
 )
@@ -38,8 +39,8 @@ const (
 	SetupComplete = "complete"
 )
 
-// Setup is the saving of a card of a customer who is there, without a charge, or for an
-// invoice that is paid with it.
+// Setup is the saving of a card of a customer who is there: without a charge, for an
+// invoice that is paid with it, or for a subscription that is paid by it from then on.
 type Setup struct {
 	ID         string        `json:"-"`
 	Tenant     ledger.Tenant `json:"-"`
@@ -47,11 +48,12 @@ type Setup struct {
 	CreatedAt  time.Time     `json:"-"`
 	State      string        `json:"-"`
 
-	ReturnURL string    `json:"return_url,omitempty"` // see [ReturnURL]
-	ExpiresAt time.Time `json:"expires_at"`
-	InvoiceID string    `json:"invoice_id,omitempty"` // that is paid with the card
-	Currency  string    `json:"currency,omitempty"`   // in which it is going to be charged, empty: not known
-	Discard   bool      `json:"discard,omitempty"`    // the card pays the invoice and is not kept
+	ReturnURL      string    `json:"return_url,omitempty"` // see [ReturnURL]
+	ExpiresAt      time.Time `json:"expires_at"`
+	InvoiceID      string    `json:"invoice_id,omitempty"`      // that is paid with the card
+	SubscriptionID string    `json:"subscription_id,omitempty"` // the subscription that is paid by the card
+	Currency       string    `json:"currency,omitempty"`        // in which it is going to be charged, empty: not known
+	Discard        bool      `json:"discard,omitempty"`         // the card pays the invoice and is not kept
 
 	// Session is the set-up at a processor with pages of its own, and Sessions how many
 	// there were: one that is over is followed by another.
@@ -152,20 +154,21 @@ func (c *Collector) Setup(ctx context.Context, tenant ledger.Tenant, id string) 
 	return setupOf(&object)
 }
 
-// CompleteSetup keeps the card of a setup, and has the invoice of one paid with it. Of
-// many cards that come at the same time one is taken; the others are refused.
+// CompleteSetup keeps the card of a setup, and has its invoice or its subscription paid by
+// it. Of many cards that come at the same time one is taken; the others are refused. One
+// that is complete is carried out to its end, should it have been cut off.
 func (c *Collector) CompleteSetup(ctx context.Context, s *Setup, method Method) error {
 	now := c.now()
 	if !s.Discard {
-		if err := c.roomForMethod(ctx, s.Tenant, s.CustomerID); err != nil {
+		if err := c.roomForMethod(ctx, s.Tenant, s.CustomerID); err != nil && s.State != SetupComplete {
 			return err
 		}
 		method.ID = c.book.NewID(MethodIDPrefix)
 	}
 	after, err := c.changeSetup(ctx, *s, func(s *Setup) error {
 		switch {
-		case s.State == SetupComplete && s.InvoiceID != "":
-			return nil // perhaps its invoice was not told
+		case s.State == SetupComplete && s.InvoiceID+s.SubscriptionID != "":
+			return nil // perhaps what the card is for was not told
 		case !s.Awaits(now):
 			return ledger.Errorf(CodeSetupNotOpen, "setup %s has its card, or is over", s.ID)
 		}
@@ -182,10 +185,36 @@ func (c *Collector) CompleteSetup(ctx context.Context, s *Setup, method Method) 
 			return err
 		}
 	}
-	if after.InvoiceID == "" {
-		return nil
+	switch {
+	case after.InvoiceID != "":
+		return c.PayWith(ctx, s.Tenant, after.InvoiceID, method)
+	case after.SubscriptionID != "":
+		return c.subscribeBy(ctx, after, method)
 	}
-	return c.PayWith(ctx, s.Tenant, after.InvoiceID, method)
+	return nil
+}
+
+// subscribeBy has the subscription of a setup paid by the card of it, once: whoever opens
+// the page again after the subscription got another card changes nothing. One that is over
+// by now has no use for the card, which is kept all the same.
+func (c *Collector) subscribeBy(ctx context.Context, s *Setup, method Method) error {
+	found, err := c.Subscription(ctx, s.Tenant, s.SubscriptionID)
+	if err != nil {
+		return err
+	}
+	outcome, err := c.OrderSubscription(ctx, found, SubscriptionOrder{
+		Input: billing.UpdateMethod{Method: method.Token}, MethodID: method.ID,
+		Amend:   func(of *Subscription) { of.PayBy(method) },
+		Request: &Request{Route: "payment_setup", Key: s.ID},
+		Answer:  func(*SubscriptionOutcome) []byte { return []byte("null") },
+	})
+	switch code := ledger.CodeOf(err); {
+	case code == billing.CodeSubscriptionInactive, code == billing.CodeSubscriptionExpired, code == CodeMethodRemoved:
+		return nil
+	case err != nil || outcome.Invoice == nil:
+		return err
+	}
+	return c.GoOn(ctx, s.Tenant, outcome.Invoice.Collection.InvoiceID)
 }
 
 // roomForMethod refuses another payment method of a customer who has as many as may be.

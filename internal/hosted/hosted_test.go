@@ -127,17 +127,23 @@ func newStage(t *testing.T, db store, p processor.Processor) *stage {
 	if _, err := db.CreateCustomer(t.Context(), customer, nil); err != nil {
 		t.Fatal(err)
 	}
+	var err error
+	if s.links, err = hosted.NewLinks("https://pay.example.com/", secret); err != nil {
+		t.Fatal(err)
+	}
+	s.open(db, p)
+	return s
+}
+
+// open has the pages on a store, with the sandbox or another processor.
+func (s *stage) open(db store, p processor.Processor) {
+	s.Helper()
 	processors := collect.TestProcessors(db, s.clock.Now, rand.Uint64)
 	if p != nil {
 		processors = func(*collect.Invoice) processor.Processor { return p }
 	}
 	s.collector = collect.NewFor(db, processors, s.clock.Now, rand.Uint64)
-	var err error
-	if s.links, err = hosted.NewLinks("https://pay.example.com/", secret); err != nil {
-		t.Fatal(err)
-	}
 	s.reopen(s.links)
-	return s
 }
 
 // reopen has the pages under other links.
@@ -183,11 +189,14 @@ func (s *stage) path(token string) string {
 }
 
 // setup makes a setup and returns its id and the path of its page.
-func (s *stage) setup(back string) (id, path string) {
+func (s *stage) setup(back string, change ...func(*collect.Setup)) (id, path string) {
 	s.Helper()
 	id = s.book.NewID(collect.SetupIDPrefix)
 	of := collect.Setup{
 		ID: id, Tenant: shop, CustomerID: s.customer, ReturnURL: back, ExpiresAt: s.clock.Now().Add(collect.SetupLives),
+	}
+	for _, c := range change {
+		c(&of)
 	}
 	if err := s.collector.OpenSetup(s.Context(), of); err != nil {
 		s.Fatal(err)
@@ -311,35 +320,13 @@ func TestFirstPayment(t *testing.T) {
 // subscription, which is charged to their card from then on.
 func TestFirstPeriod(t *testing.T) {
 	onStores(t, func(s *stage) {
-		settings := access.DefaultSettings()
-		of := collect.Subscription{
-			Tenant: shop, CustomerID: s.customer, Policy: collect.PolicyOf(&settings, ledger.Test, collect.ForPeriod, "USD"),
-			Subscription: billing.Subscription{
-				ID: "sub_1", Currency: "USD", Zone: "UTC",
-				Plan: billing.Plan{
-					ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: "Month"},
-				},
-			},
-		}
-		of.Policy.MethodWithin = time.Hour
-		outcome, err := s.collector.OrderSubscription(s.Context(), &of, collect.SubscriptionOrder{Input: billing.Subscribe{}})
-		if err != nil {
-			s.Fatal(err)
-		}
-		id := outcome.Invoice.Collection.InvoiceID
-		if err := s.collector.GoOn(s.Context(), shop, id); err != nil {
-			s.Fatal(err)
-		}
+		id := s.subscribed("").Owes.InvoiceID
 		path := s.path(s.links.Invoice(shop, id))
 		if page := s.shows(path, 200, "Pay 10.00 USD by card", "for the later periods"); strings.Contains(page, `name="keep"`) {
 			s.Errorf("got a page that asks whether the card is kept:\n%s", page)
 		}
 		s.posts(path, pay(processor.SandboxOK, false))
-		found, err := s.collector.Subscription(s.Context(), shop, "sub_1")
-		if err != nil {
-			s.Fatal(err)
-		}
-		methods := s.methods()
+		found, methods := s.subscription(), s.methods()
 		if len(methods) != 1 || found.MethodID != methods[0].ID || found.Card != methods[0].Card ||
 			found.Status != billing.SubscriptionActive {
 			s.Errorf("got %s by %q and %+v, and methods %+v, want it active by the one that paid", found.Status, found.MethodID,

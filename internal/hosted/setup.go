@@ -28,6 +28,11 @@ func (v *visit) setup(to page) error {
 			}
 		}
 	}
+	if s.State == collect.SetupComplete && s.SubscriptionID != "" {
+		if err := v.collector.CompleteSetup(v.ctx(), s, s.Method); err != nil {
+			v.logger.Warn("a subscription was not told of its card", "setup", s.ID, "error", err)
+		}
+	}
 	return v.showSetup(http.StatusOK, s, "")
 }
 
@@ -78,11 +83,17 @@ func (v *visit) showSetup(status int, s *collect.Setup, notice string) error {
 		if last := s.Method.Card.LastFour; last != "" {
 			page.Say = "The card ending in " + last + " can be used for later payments. Nothing was charged."
 		}
+		if s.SubscriptionID != "" {
+			page.Say = "Your subscription is paid by it from now on, and so is what was due."
+		}
 	case !s.Awaits(v.now()):
 		page.State, page.Heading, page.Say = expired, "This link has expired", "No card was saved. Ask for a new link."
 	default:
 		page.State, page.Heading, page.Button = awaiting, "Save a card for later payments", "Save this card"
 		page.Say = "Nothing is charged now."
+		if s.SubscriptionID != "" {
+			page.Heading, page.Say = "Pay your subscription by another card", "Only what is due already is charged now."
+		}
 		page.until(s.ExpiresAt)
 		if err := v.askForCard(&page, v.attended(s)); err != nil {
 			return err

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
@@ -11,13 +13,13 @@ import (
 	"github.com/billfold/billfold/internal/strictjson"
 )
 
-// paymentOf is what came of a request that may have made a payment. What the hosted page of
-// the published API would say is null.
+// paymentOf is what came of a request that may have made a payment, with the page on which
+// the customer has something to do about it, if they have.
 type paymentOf struct {
-	PaymentID    *string `json:"payment_id"`
-	Link         *string `json:"payment_link"`
-	ClientSecret *string `json:"client_secret"`
-	ExpiresOn    *string `json:"expires_on"`
+	PaymentID    *string       `json:"payment_id"`
+	Link         *string       `json:"payment_link"`
+	ClientSecret *string       `json:"client_secret"`
+	ExpiresOn    *collect.Time `json:"expires_on"`
 }
 
 func paymentOfAnswer(o *collect.SubscriptionOutcome) []byte {
@@ -27,6 +29,35 @@ func paymentOfAnswer(o *collect.SubscriptionOutcome) []byte {
 	}
 	text, _ := json.Marshal(answer) // texts
 	return text
+}
+
+// replyPayment answers with the payment that was kept of an answer, and with the page on
+// which the customer has to confirm it, as long as they have to. A change of plan that is
+// paid has no payment to see to, and says so as the published API does.
+func (s *Server) replyPayment(c *call, kept []byte) error {
+	var answer paymentOf
+	if err := json.Unmarshal(kept, &answer); err != nil || answer.PaymentID == nil {
+		return errors.Join(err, c.replyKept(kept))
+	}
+	id := collect.InvoiceIDPrefix + (*answer.PaymentID)[len(collect.PaymentIDPrefix):]
+	invoice, err := s.collector.Invoice(c.r.Context(), c.tenant(), id)
+	if err != nil {
+		return err
+	}
+	switch invoice.Status() {
+	case collect.RequiresAction, collect.RequiresMethod:
+		secret := s.links.Invoice(c.tenant(), id)
+		url := s.links.URL(secret)
+		answer.ClientSecret, answer.Link = &secret, &url
+		if by := invoice.Collection.MethodBy; !by.IsZero() {
+			answer.ExpiresOn = (*collect.Time)(&by)
+		}
+	case collect.Succeeded:
+		if strings.HasSuffix(c.route.label, "/change-plan") {
+			answer.PaymentID = nil
+		}
+	}
+	return c.replyJSON(answer)
 }
 
 // handleSubscriptionCharge charges an on-demand subscription.
@@ -46,7 +77,7 @@ func (s *Server) handleSubscriptionCharge(c *call) error {
 	if err != nil {
 		return err
 	}
-	kept, done, err := s.repeatedOrder(c, key, "charge", &request)
+	kept, done, err := s.repeatedOrder(c, key, "charge", &request, (*call).replyKept)
 	if done || err != nil {
 		return err
 	}
@@ -61,7 +92,7 @@ func (s *Server) handleSubscriptionCharge(c *call) error {
 			return err
 		}
 	}
-	return s.carryOutOrder(c, found, order)
+	return s.carryOutOrder(c, found, order, (*call).replyKept)
 }
 
 func chargeAnswer(o *collect.SubscriptionOutcome) []byte {
@@ -73,18 +104,22 @@ func chargeAnswer(o *collect.SubscriptionOutcome) []byte {
 
 // repeatedOrder answers a request about a subscription that was carried out before under
 // its key, and reports whether it was. Otherwise it returns what is to be kept of it.
-func (s *Server) repeatedOrder(c *call, key, what string, request any) (*collect.Request, bool, error) {
+func (s *Server) repeatedOrder(
+	c *call, key, what string, request any, reply func(*call, []byte) error,
+) (*collect.Request, bool, error) {
 	kept, err := c.keyedRequest(c.route.label+" "+c.params[0], key, what, request)
 	if kept == nil || err != nil {
 		return nil, false, err
 	}
 	p := payment{server: s, call: c, kept: kept}
-	done, err := p.replay(c.replyKept)
+	done, err := p.replay(func(kept []byte) error { return reply(c, kept) })
 	return kept, done, err
 }
 
 // carryOutOrder has an order carried out, and answers.
-func (s *Server) carryOutOrder(c *call, found *collect.Subscription, order collect.SubscriptionOrder) error {
+func (s *Server) carryOutOrder(
+	c *call, found *collect.Subscription, order collect.SubscriptionOrder, reply func(*call, []byte) error,
+) error {
 	outcome, err := s.collector.OrderSubscription(c.r.Context(), found, order)
 	if err != nil {
 		return err
@@ -92,7 +127,7 @@ func (s *Server) carryOutOrder(c *call, found *collect.Subscription, order colle
 	if outcome.Replayed {
 		c.w.Header()["Idempotency-Replayed"] = headerTrue
 	}
-	return c.replyKept(s.settle(c, outcome, order.Answer))
+	return reply(c, s.settle(c, outcome, order.Answer))
 }
 
 // planChange is what a request for a change of plan asks for.
@@ -132,7 +167,7 @@ func (s *Server) handlePlanChange(c *call) error {
 	if err != nil {
 		return err
 	}
-	kept, done, err := s.repeatedOrder(c, key, "plan", &request)
+	kept, done, err := s.repeatedOrder(c, key, "plan", &request, s.replyPayment)
 	if done || err != nil {
 		return err
 	}
@@ -152,7 +187,7 @@ func (s *Server) handlePlanChange(c *call) error {
 	if request.Metadata != "" {
 		order.Terms.Metadata = json.RawMessage(request.Metadata)
 	}
-	return s.carryOutOrder(c, found, order)
+	return s.carryOutOrder(c, found, order, s.replyPayment)
 }
 
 // handlePlanPreview says what a change of plan would come to.
@@ -222,14 +257,14 @@ func (s *Server) handleSubscriptionMethod(c *call) error {
 		return err
 	}
 	if how == "new" {
-		return notOffered("type", "new payment methods here")
+		return s.newSubscriptionMethod(c, &f)
+	}
+	if err := f.refuseOffers(2); err != nil {
+		return err
 	}
 	id, given, _ := f.text(1)
 	if !given {
 		return ledger.FieldErrorf(ledger.CodeMissingField, "payment_method_id", "payment_method_id is required")
-	}
-	if err := f.refuseOffers(2); err != nil {
-		return err
 	}
 	found, customer, err := s.subscription(c)
 	if err != nil {
@@ -243,7 +278,53 @@ func (s *Server) handleSubscriptionMethod(c *call) error {
 		Input: billing.UpdateMethod{Method: method.Token}, MethodID: savedMethod(method.ID, method.Token), Answer: paymentOfAnswer,
 		Amend: func(of *collect.Subscription) { of.PayBy(method) },
 	}
-	return s.carryOutOrder(c, found, order)
+	return s.carryOutOrder(c, found, order, s.replyPayment)
+}
+
+// newSubscriptionMethod makes a page on which the customer enters the card that pays a
+// subscription from then on, and what it owes.
+func (s *Server) newSubscriptionMethod(c *call, f *fields) error {
+	if err := f.refuseOffers(3); err != nil {
+		return err
+	}
+	if f.given(1) && !isNothing(f.values[1]) {
+		return badParameter("payment_method_id", "payment_method_id names a payment method that is there; the type of a new one is entered by the customer")
+	}
+	back, _, err := f.text(2)
+	if err == nil && back != "" {
+		err = collect.ReturnURL(back)
+	}
+	if err != nil {
+		return err
+	}
+	found, _, err := s.subscription(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found.Status == billing.SubscriptionExpired:
+		return ledger.Errorf(billing.CodeSubscriptionExpired, "subscription %s has expired", found.ID)
+	case found.Status.Final():
+		return ledger.Errorf(billing.CodeSubscriptionInactive, "subscription %s is %s", found.ID, found.Status)
+	case !s.collector.TakesCards(c.tenant(), found.CustomerID):
+		return errNoProcessor("type")
+	}
+	expires := s.book.Now().Add(collect.SetupLives)
+	setup := collect.Setup{
+		ID: s.book.NewID(collect.SetupIDPrefix), Tenant: c.tenant(), CustomerID: found.CustomerID, ReturnURL: back,
+		ExpiresAt: expires, SubscriptionID: found.ID, Currency: string(found.Currency),
+	}
+	if err := s.collector.OpenSetup(c.r.Context(), setup); err != nil {
+		return err
+	}
+	secret := s.links.Setup(c.tenant(), setup.ID)
+	url := s.links.URL(secret)
+	answer := paymentOf{Link: &url, ClientSecret: &secret, ExpiresOn: (*collect.Time)(&expires)}
+	if found.Owes != nil {
+		id := collect.PaymentIDPrefix + found.Owes.InvoiceID[len(collect.InvoiceIDPrefix):]
+		answer.PaymentID = &id
+	}
+	return c.replyJSON(answer)
 }
 
 // handleSubscriptionRetry has what a subscription owes tried at once.
@@ -258,7 +339,7 @@ func (s *Server) handleSubscriptionRetry(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.carryOutOrder(c, found, collect.SubscriptionOrder{Input: billing.Recover{}, Answer: paymentOfAnswer})
+	return s.carryOutOrder(c, found, collect.SubscriptionOrder{Input: billing.Recover{}, Answer: paymentOfAnswer}, s.replyPayment)
 }
 
 // Query parameters of what subscriptions have used, of which there is nothing.

@@ -251,8 +251,14 @@ func TestPlansChange(t *testing.T) {
 		len(charge["line_items"].([]any)) != 2 || document(preview["new_plan"].(map[string]any))["product_id"] != "pdt_pro00000" {
 		t.Errorf("got %v", preview)
 	}
-	paid := c.post(path, up).want(t, 200)
-	got := c.get("/payments/" + paid["payment_id"].(string))
+	paid := c.post(path, up, "Idempotency-Key", "up").want(t, 200)
+	again := c.post(path, up, "Idempotency-Key", "up").want(t, 200)
+	for _, field := range []string{"payment_id", "payment_link", "client_secret", "expires_on"} {
+		if paid[field] != nil || again[field] != nil {
+			t.Errorf("%s: got %v and again %v, want null, because nothing is left to pay", field, paid[field], again[field])
+		}
+	}
+	got := document(c.get("/payments?subscription_id=" + id).items()[0])
 	if got["status"] != "succeeded" || got.number("total_amount") != 1000 || got.number("wallet_amount") != 500 || c.balance() != 0 {
 		t.Errorf("got %v and %d left, want 5.00 of the wallet and 5.00 by card", got, c.balance())
 	}
@@ -338,4 +344,34 @@ func TestSubscriptionsRefused(t *testing.T) {
 	c.get("/subscriptions/" + id + "/usage-history?page_size=10")
 	c.get("/subscriptions/" + id + "/credit-usage")
 	c.send(request{method: "GET", path: "/subscriptions?status=paid"}).refused(t, 422, "INVALID_QUERY_PARAMS")
+}
+
+// TestSubscriptionPages has the customer led to the page on which they have something to
+// do: confirm the payment of another plan, or enter another card.
+func TestSubscriptionPages(t *testing.T) {
+	t.Parallel()
+	c := newClub(t)
+	id := c.subscribe("pdt_basic000", `,"payment_method_id":"pm_sandbox_ok"`).want(t, 200)["subscription_id"].(string)
+	method := "/subscriptions/" + id + "/update-payment-method"
+	c.post(method, `{"type":"existing","payment_method_id":"pm_sandbox_requires_action"}`).want(t, 200)
+	change := `{"product_id":"pdt_pro00000","quantity":1,"proration_billing_mode":"difference_immediately"}`
+	waits := c.post("/subscriptions/"+id+"/change-plan", change, "Idempotency-Key", "up").want(t, 200)
+	again := c.post("/subscriptions/"+id+"/change-plan", change, "Idempotency-Key", "up").want(t, 200)
+	link, _ := waits["payment_link"].(string)
+	if secret, _ := waits["client_secret"].(string); secret == "" || !strings.HasSuffix(link, "/pay/"+secret) || again["payment_link"] != link {
+		t.Errorf("got %v and again %v, want the page on which it is confirmed", waits, again)
+	}
+	if got := c.get("/payments/" + waits["payment_id"].(string)); got["status"] != "requires_customer_action" {
+		t.Errorf("got %v, want the payment that waits", got)
+	}
+	card := c.post(method, `{"type":"new","return_url":"https://shop.example.com/done"}`).want(t, 200)
+	if page, _ := card["payment_link"].(string); page == "" || page == link || card["expires_on"] == nil ||
+		card["payment_id"] != waits["payment_id"] {
+		t.Errorf("got %v, want a page of its own and the payment that is owed", card)
+	}
+	c.post(method, `{"type":"new","return_url":"javascript:alert(1)"}`).refused(t, 422, "INVALID_REQUEST_PARAMETERS")
+	c.post(method, `{"type":"new","payment_method_id":"pm_sandbox_ok"}`).refused(t, 422, "INVALID_REQUEST_PARAMETERS")
+	c.post(method, `{"type":"new","allowed_payment_method_types":["sepa"]}`).refused(t, 422, "NOT_OFFERED")
+	c.patch(id, `{"status":"cancelled"}`).want(t, 200)
+	c.post(method, `{"type":"new"}`).refused(t, 422, "SUBSCRIPTION_INACTIVE")
 }
