@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import DodoPayments from 'dodopayments';
+import { until } from './until.js';
 
 const client = new DodoPayments({ bearerToken: process.env.DODO_PAYMENTS_API_KEY });
 
@@ -30,18 +31,6 @@ async function receiver() {
   const { id } = await client.webhooks.create({ url: `http://127.0.0.1:${server.address().port}/` });
   key = (await client.webhooks.retrieveSecret(id)).secret;
   return { told, close: () => server.close() };
-}
-
-// until waits for what happens by itself.
-async function until(what, found) {
-  for (let i = 0; i < 300; i++) {
-    const got = await found();
-    if (got) {
-      return got;
-    }
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-  return assert.fail(`${what} has not happened within 30 seconds`);
 }
 
 // renew has the clock of the customer go to the next billing date.
