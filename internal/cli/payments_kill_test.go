@@ -112,6 +112,7 @@ func (s *till) serve() *process {
 		close(p.ended)
 	}()
 	waitFor(s.T, p.stderr, "msg=serving")
+	waitFor(s.T, p.stdout, "  Data  ") // the line after the address, elsewhere and perhaps later
 	p.base = submatch(apiLine, p.stdout.String())
 	return p
 }
