@@ -124,6 +124,7 @@ func load(document []byte, strict bool) (*Contract, error) {
 	}
 	loosenOneOf(raw)
 	widenAmounts(raw)
+	widenCountries(raw)
 	if strict {
 		if err := doc.Validate(context.Background()); err != nil {
 			return nil, err
