@@ -120,7 +120,8 @@ func TestNoAutomaticTopUpInDebt(t *testing.T) {
 	})
 }
 
-// What a dispute holds is not topped up for, and it is told each time a bar begins.
+// What a dispute holds is not topped up for, and it is told each time a bar begins. One that is
+// opened again moves nothing, so the debt that it has made stays, and bars.
 func TestNoAutomaticTopUpWhileDisputed(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(s *stage) {
@@ -134,13 +135,33 @@ func TestNoAutomaticTopUpWhileDisputed(t *testing.T) {
 		r.dispute(billing.StageDispute, billing.DisputeLost)
 		r.want("lost", 0, collect.FailedDebt, 2, 0, 9000)
 		r.dispute(billing.StageArbitration, billing.DisputeOpened)
-		r.want("disputed again", 0, collect.FailedDispute, 3, 1000, 0)
+		r.want("disputed again", 0, collect.FailedDebt, 2, 0, 9000)
 		r.dispute(billing.StageArbitration, billing.DisputeWon)
-		r.want("won", 0, "", 3, 1000, 0)
+		r.want("won", 0, "", 2, 1000, 0)
 		if err := s.post("cus_1", ledger.Debit, 600); err != nil {
 			t.Fatal(err)
 		}
-		r.want("spent", 1, "", 3, 1400, 0)
+		r.want("spent", 1, "", 2, 1400, 0)
+		s.wantClean()
+	})
+}
+
+// Also without a debt nothing is begun while a dispute is open again that has taken what the
+// wallet had: that may come back.
+func TestNoAutomaticTopUpWhileDisputedAgain(t *testing.T) {
+	t.Parallel()
+	onEmbedded(t, func(s *stage) {
+		r := newRuled(s, true)
+		r.set()
+		r.dispute(billing.StageDispute, billing.DisputeLost)
+		r.want("lost", 1, "", 0, 1000, 0)
+		r.dispute(billing.StageArbitration, billing.DisputeOpened)
+		if err := s.post("cus_1", ledger.Debit, 600); err != nil {
+			t.Fatal(err)
+		}
+		r.want("disputed again", 1, collect.FailedDispute, 1, 400, 0)
+		r.dispute(billing.StageArbitration, billing.DisputeWon)
+		r.want("won", 1, "", 1, 10_400, 0)
 		s.wantClean()
 	})
 }

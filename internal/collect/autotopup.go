@@ -27,7 +27,8 @@ const (
 	FailedCancelled     = "CANCELLED" // it was made void, or what was charged went back
 
 	// These last until the debt is paid, and until the dispute is over: the debt would take
-	// one top-up after the other, and what a dispute holds is no spending.
+	// one top-up after the other, and what a dispute holds, or has taken and may give back, is
+	// no spending.
 	FailedDebt    = "WALLET_IN_DEBT"
 	FailedDispute = "DISPUTE_OPEN"
 )

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 )
@@ -140,7 +141,9 @@ func (c *Collector) autoDue(ctx context.Context, d *autoDecision) (bool, error) 
 	return err == nil && rule.changes(wants, barred(&wallet, d.disputed)), err
 }
 
-// disputeHolds reports whether a dispute of a customer holds money, in any currency.
+// disputeHolds reports whether a dispute of a customer holds money, in any currency. One that
+// was lost and is opened again holds nothing: what it has taken is with the bank until it is
+// over, and comes back to the wallet if it is won.
 func (c *Collector) disputeHolds(ctx context.Context, tenant ledger.Tenant, customerID string) (bool, error) {
 	filter := ledger.ObjectFilter{Kind: Disputes, CustomerID: customerID}
 	for page := (ledger.ObjectPage{Limit: autoPage}); ; {
@@ -150,7 +153,7 @@ func (c *Collector) disputeHolds(ctx context.Context, tenant ledger.Tenant, cust
 		}
 		for i := range list.Objects {
 			dispute, err := DisputeOf(&list.Objects[i])
-			if err != nil || dispute.Held > 0 {
+			if err != nil || dispute.Held > 0 || dispute.Lost > 0 && dispute.Claim() == billing.ClaimHold {
 				return err == nil, err
 			}
 		}
