@@ -3,12 +3,14 @@ package collect_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/money"
 	"github.com/billfold/billfold/internal/processor"
 )
 
@@ -21,6 +23,13 @@ type counting struct {
 func (c *counting) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
 	c.transactions++
 	return c.Store.Transact(ctx, scope, decide)
+}
+
+func (c *counting) EntriesBetween(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, after, through int64,
+) ([]ledger.Entry, error) {
+	c.reads++
+	return c.Store.EntriesBetween(ctx, tenant, customerID, currency, after, through)
 }
 
 // events is how many events there are about the objects of cus_1.
@@ -79,5 +88,39 @@ func TestLooksAtADisputeWriteNothing(t *testing.T) {
 		}
 		rounds(2)
 		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 1000})
+	})
+}
+
+// A lot that continues a disputed one is found behind any number of others, which are looked at
+// many at a time.
+func TestDisputeFindsItsLotAmongMany(t *testing.T) {
+	t.Parallel()
+	onEmbedded(t, func(s *stage) {
+		const lots = 1500 // which are spent before
+		s.makeCustomer("cus_1")
+		id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, s.clock.Now().Add(time.Hour), true, 0)
+		var requests []ledger.PostRequest
+		for range lots {
+			requests = append(requests, ledger.PostRequest{
+				Tenant: shop, CustomerID: "cus_1", Currency: "USD", Direction: ledger.Credit, Amount: 1, Category: ledger.Paid,
+				ExpiresAt: s.clock.Now().AddDate(0, 0, 1), CreatedBy: "key_1", CurrencyEnabled: true,
+			})
+		}
+		for batch := range slices.Chunk(requests, 100) {
+			if _, err := s.book.PostMany(s.Context(), batch, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.move(1, 2) // to a lot that is spent last
+		counted := &counting{Store: s.store}
+		c := collect.New(counted, s.sandbox, s.clock.Now, s.random)
+		d, err := c.Dispute(s.Context(), shop, about(id, 1000, billing.StageDispute, billing.DisputeOpened))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.stands(d.ID, standing{held: 1000, available: lots})
+		if counted.reads > 3*lots/100 {
+			t.Errorf("got %d reads for %d lots, want no more than three for a hundred", counted.reads, lots)
+		}
 	})
 }
