@@ -124,3 +124,61 @@ func TestDisputeFindsItsLotAmongMany(t *testing.T) {
 		}
 	})
 }
+
+// What a hold of the business gives back, or an undone debit, is found in the next round by the
+// worker of the instance that had it given back, not when the next look is due.
+func TestDisputeHearsOfWhatIsFreed(t *testing.T) {
+	t.Parallel()
+	for name, told := range map[string]bool{"told": true, "not told": false} {
+		t.Run(name, func(t *testing.T) {
+			onEmbedded(t, func(s *stage) {
+				s.makeCustomer("cus_1")
+				c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+				worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
+				if told {
+					s.book.OnFreed(worker.Freed)
+				}
+				id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, time.Time{}, true, 0)
+				holds := []string{s.hold(300), s.hold(200), s.hold(500)}
+				s.hears(about(id, 1000, billing.StageDispute, billing.DisputeOpened), standing{})
+				want := func(held money.Amount) {
+					s.Helper()
+					for range 2 {
+						if _, err := worker.Round(s.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					invoice, err := c.Invoice(s.Context(), shop, id)
+					if !told {
+						held = 0
+					}
+					if err != nil || invoice.Disputes[0].Held != held {
+						t.Errorf("got %+v and error %v, want %d held", invoice.Disputes[0], err, held)
+					}
+				}
+				want(0)
+				s.release(holds[0])
+				want(300)
+				amount := money.Amount(50)
+				captured, err := s.book.Capture(s.Context(), ledger.CaptureRequest{
+					Tenant: shop, CustomerID: "cus_1", HoldID: holds[1], Amount: &amount, Final: true, CreatedBy: "key_1",
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(450)
+				if _, err := s.book.Reverse(s.Context(), ledger.ReverseRequest{
+					Tenant: shop, CustomerID: "cus_1", EntryID: captured.Entry.ID, CreatedBy: "key_1",
+				}); err != nil {
+					t.Fatal(err)
+				}
+				want(500)
+				wallet := ledger.WalletKey{Tenant: shop, CustomerID: "cus_1", Currency: "USD"}
+				if _, err := s.book.Sweep(s.Context(), wallet, s.clock.Now().Add(time.Hour), 10); err != nil {
+					t.Fatal(err)
+				}
+				want(1000)
+			})
+		})
+	}
+}

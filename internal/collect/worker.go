@@ -26,6 +26,10 @@ const (
 	// read in every round: that takes at most one part in readingShare of the time.
 	manyPassed   = 1000
 	readingShare = 20
+
+	// freedMax is of how many customers a worker takes note between two rounds that they may
+	// have got money back.
+	freedMax = 10_000
 )
 
 // Worker finds invoices, refunds and subscriptions that are due, of all businesses, and has
@@ -38,6 +42,15 @@ type Worker struct {
 	mu     sync.Mutex
 	passed map[string]passing // by id of the object
 	rests  map[ledger.ObjectKind]time.Time
+
+	freeing sync.Mutex
+	freed   map[owner]struct{} // see Freed
+}
+
+// owner is whose an object is.
+type owner struct {
+	tenant     ledger.Tenant
+	customerID string
 }
 
 // passing says that an object is passed by until a time. Where it is one that was looked at
@@ -45,11 +58,34 @@ type Worker struct {
 type passing struct {
 	until   time.Time
 	version int64 // of the object, 0 for any
+	of      owner // of one that waits for money, the zero owner else
 }
 
 // NewWorker returns a worker.
 func NewWorker(c *Collector, logger *slog.Logger) *Worker {
-	return &Worker{collector: c, logger: logger, passed: map[string]passing{}, rests: map[ledger.ObjectKind]time.Time{}}
+	return &Worker{
+		collector: c, logger: logger, passed: map[string]passing{}, rests: map[ledger.ObjectKind]time.Time{},
+		freed: map[owner]struct{}{},
+	}
+}
+
+// Freed says that money may have come back to a lot of a customer, so that what waits for that
+// is looked at in the next round. It is one for [ledger.Book.OnFreed].
+func (w *Worker) Freed(tenant ledger.Tenant, customerID string) {
+	w.freeing.Lock()
+	defer w.freeing.Unlock()
+	if len(w.freed) < freedMax { // who is left out is looked at when that is due
+		w.freed[owner{tenant, customerID}] = struct{}{}
+	}
+}
+
+// takeFreed takes whom [Worker.Freed] was told of since the last time.
+func (w *Worker) takeFreed() map[owner]struct{} {
+	w.freeing.Lock()
+	defer w.freeing.Unlock()
+	freed := w.freed
+	w.freed = map[owner]struct{}{}
+	return freed
 }
 
 // Run works until ctx is cancelled.
@@ -119,8 +155,9 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 	now := w.collector.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	freed := w.takeFreed()
 	for id, pass := range w.passed {
-		if !now.Before(pass.until) {
+		if _, ok := freed[pass.of]; ok || !now.Before(pass.until) {
 			delete(w.passed, id)
 		}
 	}
@@ -175,7 +212,7 @@ func (w *Worker) looked(object *ledger.Object) {
 	}
 	now := w.collector.now()
 	w.mu.Lock()
-	w.passed[object.ID] = passing{now.Add(dispute.wait(now)), object.Version}
+	w.passed[object.ID] = passing{now.Add(dispute.wait(now)), object.Version, owner{object.Tenant, object.CustomerID}}
 	w.mu.Unlock()
 }
 
