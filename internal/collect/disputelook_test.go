@@ -182,3 +182,28 @@ func TestDisputeHearsOfWhatIsFreed(t *testing.T) {
 		})
 	}
 }
+
+// By a test clock a disputed lot is looked at when that is due, and the clock comes to stand.
+func TestDisputeIsLookedAtByATestClock(t *testing.T) {
+	t.Parallel()
+	onEmbedded(t, func(s *stage) {
+		k := newClocked(s)
+		id := s.toppedUp(1, "cus_1", processor.SandboxOK, 1000, time.Time{}, false, 0)
+		spent, err := s.book.Post(s.Context(), ledger.PostRequest{
+			Tenant: shop, CustomerID: "cus_1", Currency: "USD", Direction: ledger.Debit, Amount: 300, CreatedBy: "key_1",
+			CurrencyEnabled: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 700, writtenOff: 300})
+		k.advance(30 * day)
+		if _, err := s.book.Reverse(s.Context(), ledger.ReverseRequest{
+			Tenant: shop, CustomerID: "cus_1", EntryID: spent.Entry.ID, CreatedBy: "key_1",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		k.advance(31 * day)
+		s.hears(about(id, 1000, billing.StageDispute, billing.DisputeLost), standing{lost: 1000})
+	})
+}
