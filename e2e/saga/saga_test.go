@@ -1,6 +1,6 @@
 // Package saga kills the real server with kill -9 at every step of a payment, a refund
-// and a top-up, on both stores, and holds what the wallets and the card moved against
-// every invoice afterwards.
+// and a top-up, on both stores, and at those of a renewal, and holds what the wallets and
+// the card moved against every invoice afterwards.
 package saga
 
 import (

@@ -171,6 +171,7 @@ func newFaces(from facesConfig) (*faces, error) {
 		return nil, err
 	}
 	f.payments = collect.NewWorker(collector, from.logger)
+	book.OnFreed(f.payments.Freed)
 	f.topUps = collect.NewAutoWorker(collector, from.directory, from.logger)
 	f.reports = report.NewJob(from.store, from.logger)
 	f.clocks = collect.NewClockWorker(collector, from.directory, from.logger)

@@ -11,12 +11,26 @@ type Book struct {
 	store  Store
 	now    func() time.Time
 	random func() uint64
+	freed  func(tenant Tenant, customerID string) // nil: nobody wants to know
 }
 
 // NewBook returns a Book on a store. Now is the clock and random the source of
 // ids; both are given so that tests hold them.
 func NewBook(store Store, now func() time.Time, random func() uint64) *Book {
 	return &Book{store: store, now: now, random: random}
+}
+
+// OnFreed has f called after each commit of this book by which money may have come back to
+// a lot: a hold ended or was captured in part, or a debit was undone. It may be called from
+// several goroutines and for nothing, and must return at once. It is set before the book is
+// used.
+func (b *Book) OnFreed(f func(tenant Tenant, customerID string)) { b.freed = f }
+
+// free tells of such a commit.
+func (b *Book) free(tenant Tenant, customerID string, err error) {
+	if b.freed != nil && err == nil {
+		b.freed(tenant, customerID)
+	}
 }
 
 // Now returns the book's time: UTC, cut to the microseconds that are stored.

@@ -88,6 +88,7 @@ func (b *Book) Sweep(ctx context.Context, wallet WalletKey, at time.Time, most i
 		if err != nil {
 			return written, err
 		}
+		b.free(wallet.Tenant, wallet.CustomerID, nil)
 		written++
 	}
 	return written, nil

@@ -178,6 +178,7 @@ func (b *Book) expireHolds(ctx context.Context, wallet WalletKey, at time.Time, 
 		if err != nil {
 			return 0, err // and held may be written to even now
 		}
+		b.free(wallet.Tenant, wallet.CustomerID, nil)
 		held = change.Wallet.Held
 	}
 	return held, nil
@@ -213,7 +214,9 @@ func (b *Book) Capture(ctx context.Context, request CaptureRequest) (Change, err
 	if err != nil {
 		return Change{}, err
 	}
-	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Capture(s, &request, moment) })
+	change, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Capture(s, &request, moment) })
+	b.free(request.Tenant, request.CustomerID, err)
+	return change, err
 }
 
 // Release validates a request and gives back what is left of a hold.
@@ -225,7 +228,9 @@ func (b *Book) Release(ctx context.Context, request ReleaseRequest) (Change, err
 	if err != nil {
 		return Change{}, err
 	}
-	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Release(s, &request, moment) })
+	change, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) { return Release(s, &request, moment) })
+	b.free(request.Tenant, request.CustomerID, err)
+	return change, err
 }
 
 // holdScope is what a command about a hold needs to see. In which wallet a hold is

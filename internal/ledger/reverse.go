@@ -357,9 +357,11 @@ func (b *Book) Reverse(ctx context.Context, request ReverseRequest) (Change, err
 	if entry.undo() == Debit {
 		scope.Lot = Lot{Seq: entry.Seq, Category: entry.Category, ExpiresAt: entry.ExpiresAt, Remaining: entry.Amount}
 	}
-	return b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
+	change, err := b.store.Transact(ctx, scope, func(s Snapshot) (Change, error) {
 		return Reverse(s, &request, &undone, moment)
 	})
+	b.free(request.Tenant, request.CustomerID, err)
+	return change, err
 }
 
 // Reversible reads an entry that is to be undone, with the lots that a debit took from.
