@@ -11,7 +11,6 @@ import (
 
 	"github.com/billfold/billfold/internal/access"
 	"github.com/billfold/billfold/internal/billing"
-	"github.com/billfold/billfold/internal/billing/calendar"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/processor"
@@ -27,7 +26,7 @@ func (s *stage) subscribed(method string) *collect.Subscription {
 		Subscription: billing.Subscription{
 			ID: "sub_1", Currency: "USD", Zone: "UTC", Method: method,
 			Plan: billing.Plan{
-				ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: calendar.Month},
+				ProductID: "pdt_1", Price: 1000, Quantity: 1, Payment: billing.Interval{Count: 1, Unit: "Month"},
 			},
 		},
 	}
