@@ -144,9 +144,66 @@ func (c *Collector) putMethod(
 			return change, err
 		}
 		object.ObjectKey = key
-		return change, change.Put(&s, *object, "", "", m.Now)
+		kind, told, err := tellMethod(object, customerID, s.Chain.At(m.Now))
+		if err != nil {
+			return change, err
+		}
+		return change, change.Put(&s, *object, kind, told, m.Now)
 	})
 	return err
+}
+
+// tellMethod is what is told of a customer's payment method that was added or removed.
+func tellMethod(
+	object *ledger.Object, customerID string, now time.Time,
+) (kind ledger.EventKind, data string, err error) {
+	method, err := methodOf(object)
+	if err != nil {
+		return "", "", err
+	}
+	if kind = ledger.PaymentMethodRemoved; !method.Removed {
+		kind, method.CreatedAt = ledger.PaymentMethodAdded, now
+	}
+	payload, err := encode(struct {
+		MethodFace
+		CustomerID  string `json:"customer_id"`
+		PayloadType string `json:"payload_type"`
+	}{method.Face(), customerID, "PaymentMethod"})
+	return kind, string(payload), err
+}
+
+// MethodFace is a payment method as the published API shows it.
+type MethodFace struct {
+	ID         string   `json:"payment_method_id"`
+	Kind       string   `json:"payment_method"`
+	Type       *string  `json:"payment_method_type"`
+	Card       CardFace `json:"card"`
+	LastUsedAt *string  `json:"last_used_at"`
+	Recurring  bool     `json:"recurring_enabled"`
+	CreatedAt  Time     `json:"created_at"`
+}
+
+// CardFace is a card as the published API shows it.
+type CardFace struct {
+	HolderName  *string `json:"card_holder_name"`
+	Country     *string `json:"card_issuing_country"`
+	Network     *string `json:"card_network"`
+	Type        *string `json:"card_type"`
+	ExpiryMonth *string `json:"expiry_month"`
+	ExpiryYear  *string `json:"expiry_year"`
+	LastFour    *string `json:"last4_digits"`
+}
+
+// Face returns the method as the published API shows it. When it was used last is not kept.
+func (m *Method) Face() MethodFace {
+	card := &m.Card
+	return MethodFace{
+		ID: m.ID, Kind: "card", Type: text(card.Type), Recurring: m.Recurring, CreatedAt: Time(m.CreatedAt),
+		Card: CardFace{
+			text(card.HolderName), text(card.Country), text(card.Network), text(card.Type), text(card.ExpiryMonth),
+			text(card.ExpiryYear), text(card.LastFour),
+		},
+	}
 }
 
 // Method returns a payment method of a customer, also one that was removed.

@@ -252,7 +252,8 @@ func (i *Invoice) HasProduct(id string) bool {
 
 // eventKinds are as what it is told that a payment has come to stand so.
 var eventKinds = map[Status]ledger.EventKind{
-	Succeeded: "payment.succeeded", Failed: "payment.failed", Processing: "payment.processing", Cancelled: "payment.cancelled",
+	Succeeded: ledger.PaymentSucceeded, Failed: ledger.PaymentFailed, Processing: ledger.PaymentProcessing,
+	Cancelled: ledger.PaymentCancelled, RequiresAction: ledger.PaymentRequiresAction,
 }
 
 // told is as what a step is told to those who want events, with what they are told,
@@ -263,14 +264,24 @@ func (i *Invoice) told(before *Invoice, customer *ledger.Customer) (kind ledger.
 	tried := i.Collection.Tries > before.Collection.Tries
 	waited, waits := before.Collection.State == billing.Finalized, i.Collection.State == billing.Finalized
 	begun := waited && !waits && status == Processing
-	if status == before.Status() && !tried && !begun || eventKinds[status] == "" {
+	kind = eventKinds[status]
+	switch {
+	case i.escalated() && !before.escalated():
+		kind = ledger.PaymentEscalated
+	case status == before.Status() && !tried && !begun || kind == "":
 		return "", "", nil
 	}
 	payload, err := encode(struct {
 		Payment
 		PayloadType string `json:"payload_type"`
 	}{i.Payment(customer), "Payment"})
-	return eventKinds[status], string(payload), err
+	return kind, string(payload), err
+}
+
+// escalated reports whether a person was told that the attempt that is open does not end.
+func (i *Invoice) escalated() bool {
+	tries := i.Collection.Attempts
+	return len(tries) > 0 && tries[len(tries)-1].Escalated
 }
 
 // text is a text that may be missing.

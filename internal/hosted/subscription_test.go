@@ -140,8 +140,10 @@ func TestACardOfASubscriptionThatIsOver(t *testing.T) {
 		}
 		s.posts(path, pay(processor.SandboxProcessing, false))
 		s.shows(path, 200, "Card saved")
-		if of := s.subscription(); of.Status != billing.SubscriptionCancelled || of.Method != processor.SandboxOK || len(s.methods()) != 1 {
-			s.Errorf("got it %s by %s, and %d methods, want nothing but the card kept", of.Status, of.Method, len(s.methods()))
+		methods := s.methods()
+		of = s.subscription()
+		if of.Status != billing.SubscriptionCancelled || of.Method != processor.SandboxOK || len(methods) != 1 {
+			s.Errorf("got it %s by %s, and %d methods, want nothing but the card kept", of.Status, of.Method, len(methods))
 		}
 	})
 }

@@ -14,28 +14,6 @@ import (
 	"github.com/billfold/billfold/internal/processor/accounts"
 )
 
-// methodItem is a payment method as the published API shows it. last_used_at is not
-// kept.
-type methodItem struct {
-	ID         string       `json:"payment_method_id"`
-	Kind       string       `json:"payment_method"`
-	Type       *string      `json:"payment_method_type"`
-	Card       methodCard   `json:"card"`
-	LastUsedAt *string      `json:"last_used_at"`
-	Recurring  bool         `json:"recurring_enabled"`
-	CreatedAt  collect.Time `json:"created_at"`
-}
-
-type methodCard struct {
-	HolderName  *string `json:"card_holder_name"`
-	Country     *string `json:"card_issuing_country"`
-	Network     *string `json:"card_network"`
-	Type        *string `json:"card_type"`
-	ExpiryMonth *string `json:"expiry_month"`
-	ExpiryYear  *string `json:"expiry_year"`
-	LastFour    *string `json:"last4_digits"`
-}
-
 func optional(text string) *string {
 	if text == "" {
 		return nil
@@ -44,14 +22,7 @@ func optional(text string) *string {
 }
 
 func methodJSON(m *collect.Method) []byte {
-	card := &m.Card
-	text, _ := json.Marshal(methodItem{ // texts
-		ID: m.ID, Kind: "card", Type: optional(card.Type), Recurring: m.Recurring, CreatedAt: collect.Time(m.CreatedAt),
-		Card: methodCard{
-			optional(card.HolderName), optional(card.Country), optional(card.Network), optional(card.Type),
-			optional(card.ExpiryMonth), optional(card.ExpiryYear), optional(card.LastFour),
-		},
-	})
+	text, _ := json.Marshal(m.Face()) // texts
 	return text
 }
 
