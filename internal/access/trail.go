@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -119,24 +118,30 @@ func (t Trail) TeamChanged(
 }
 
 // line is the next line of the trail, about the members that are not the same before
-// and after. A member that is missing is null there.
+// and after. A member that is missing is null there: one that is new, or is not set any
+// more.
 func (t Trail) line(
 	tenant ledger.Tenant, action ledger.AuditAction, by Change, before, after map[string]json.RawMessage,
 ) ledger.AuditEntry {
-	null := json.RawMessage("null")
 	was, is := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		old, known := before[name]
-		if !known {
-			old = null
-		}
-		if !bytes.Equal(old, after[name]) {
-			was[name], is[name] = old, after[name]
+	either := maps.Clone(after)
+	maps.Copy(either, before)
+	for name := range either {
+		old, left := orNull(before[name]), orNull(after[name])
+		if !bytes.Equal(old, left) {
+			was[name], is[name] = old, left
 		}
 	}
 	return t.Follow(ledger.AuditEntry{
 		Tenant: tenant, Action: action, By: by.By, Before: string(encode(was)), After: string(encode(is)),
 	}, t.At, by.Moment)
+}
+
+func orNull(member json.RawMessage) json.RawMessage {
+	if member == nil {
+		return json.RawMessage("null")
+	}
+	return member
 }
 
 // auditedSettings are settings as a trail shows them: by the names that they have on

@@ -247,8 +247,14 @@ func (c *Contract) Routes() []string {
 	return routes
 }
 
-// Open reports whether the operation asks for nothing.
+// Open reports whether the operation asks for no key.
 func (o *Operation) Open() bool {
+	return o.Spec.Security != nil && (len(*o.Spec.Security) == 0 || o.Signed())
+}
+
+// Signed reports whether the operation asks for a signature of its body in place of a key.
+// What it takes is in the words of whoever signs.
+func (o *Operation) Signed() bool {
 	if o.Spec.Security == nil {
 		return false
 	}
@@ -257,7 +263,7 @@ func (o *Operation) Open() bool {
 			return false
 		}
 	}
-	return true
+	return len(*o.Spec.Security) > 0
 }
 
 // signature is the one scheme that is no key: what is signed is the body.

@@ -197,6 +197,7 @@ func (d *decision) answer(k int, r Report, unasked bool) {
 	case a.Outcome == Open:
 		d.openAnswer(a, r, unasked)
 	case a.Outcome == Declined && r.Status == ChargeSucceeded:
+		a.PaymentID = r.PaymentID // which nobody knew where the creation was refused
 		d.late(a)
 	case a.Outcome == Succeeded && r.Status == ChargeFailed:
 		d.tell(EventQuarantined, k, r.Amount)

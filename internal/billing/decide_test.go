@@ -158,6 +158,26 @@ func TestInputsThatAreTooLate(t *testing.T) {
 	}
 }
 
+// TestSucceededAfterRefusal has a payment succeed of which the processor had said that there
+// was none, as after another account was put in place: it goes back by its id.
+func TestSucceededAfterRefusal(t *testing.T) {
+	t.Parallel()
+	begun := []billing.Input{
+		billing.Begin{Available: 970, Method: "pm_1"}, billing.Intend{},
+		billing.Answer{Attempt: 1, Report: billing.Report{Status: billing.ChargeFailed}}, billing.Release{},
+	}
+	late := billing.Notice(says(billing.ChargeSucceeded))
+	c := collected(t, append(begun, late, late)...)
+	want := billing.Task{Do: billing.DoReturn, PaymentID: "pi_1", Key: c.ReturnKey(1)}
+	got := billing.Next(&c, worldBegins.Add(time.Hour))
+	if got.Do != want.Do || got.PaymentID != want.PaymentID || got.Key != want.Key {
+		t.Errorf("next: got %+v, want %+v", got, want)
+	}
+	if returning := c.Attempts[0]; returning.Outcome != billing.Returning || c.HoldID != "" {
+		t.Errorf("the attempt is %s with the hold %q, want it returning without one", returning.Outcome, c.HoldID)
+	}
+}
+
 // TestQuarantine believes no success that contradicts our record.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()

@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,158 +22,6 @@ const (
 	stripeSecret = "whsec_PLANTEDsecretOfTheTests"
 )
 
-// fakeStripe is as much of Stripe as a server needs to charge saved cards.
-type fakeStripe struct {
-	mu      sync.Mutex
-	hangs   bool // nobody answers
-	objects map[string]map[string]any
-	keys    map[string]string // ids by Idempotency-Key
-	order   []string
-	charged int64
-}
-
-func newFakeStripe(t *testing.T) (*fakeStripe, string) {
-	t.Helper()
-	f := &fakeStripe{objects: map[string]map[string]any{}, keys: map[string]string{}}
-	for _, card := range []string{"ok", "declined", "action"} {
-		f.objects["pm_card_"+card] = map[string]any{
-			"id": "pm_card_" + card, "object": "payment_method", "livemode": false, "customer": nil,
-			"card": map[string]any{"brand": "visa", "country": "US", "exp_month": 7, "exp_year": 2031, "funding": "credit", "last4": "4242"},
-		}
-	}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	return f, server.URL
-}
-
-func (f *fakeStripe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_ = r.ParseForm()
-	if r.Header.Get("Authorization") != "Bearer "+stripeKey {
-		answerStripe(w, http.StatusUnauthorized, stripeError("invalid_request_error", ""))
-		return
-	}
-	if f.hangs {
-		f.mu.Unlock()
-		<-r.Context().Done()
-		f.mu.Lock()
-		return
-	}
-	if id := f.keys[r.Header.Get("Idempotency-Key")]; id != "" && r.Method == http.MethodPost {
-		w.Header().Set("Idempotent-Replayed", "true")
-		answerStripe(w, http.StatusOK, f.objects[id])
-		return
-	}
-	status, object := f.route(r, strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/"))
-	if id, _ := object["id"].(string); id != "" && r.Method == http.MethodPost {
-		f.keys[r.Header.Get("Idempotency-Key")] = id
-	}
-	answerStripe(w, status, object)
-}
-
-func answerStripe(w http.ResponseWriter, status int, object map[string]any) {
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(object)
-}
-
-func stripeError(kind, code string) map[string]any {
-	return map[string]any{"error": map[string]any{"type": kind, "code": code, "message": "no " + stripeKey}}
-}
-
-func (f *fakeStripe) made(prefix string, object map[string]any) map[string]any {
-	id := prefix + "_fake" + strconv.Itoa(len(f.order)+1)
-	object["id"], object["livemode"], object["created"] = id, false, time.Now().Unix()
-	f.objects[id], f.order = object, append(f.order, id)
-	return object
-}
-
-func stripeMetadata(r *http.Request) map[string]string {
-	found := map[string]string{}
-	for name, values := range r.Form {
-		if inner, ok := strings.CutPrefix(name, "metadata["); ok {
-			found[strings.TrimSuffix(inner, "]")] = values[0]
-		}
-	}
-	return found
-}
-
-func (f *fakeStripe) route(r *http.Request, path []string) (int, map[string]any) {
-	missing := stripeError("invalid_request_error", "resource_missing")
-	amount, _ := strconv.ParseInt(r.Form.Get("amount"), 10, 64)
-	switch {
-	case path[0] == "customers" && r.Method == http.MethodPost:
-		return http.StatusOK, f.made("cus", map[string]any{"metadata": stripeMetadata(r)})
-	case path[0] == "payment_intents" && len(path) == 1 && r.Method == http.MethodPost:
-		card := f.objects[r.Form.Get("payment_method")]
-		if card == nil || card["customer"] != r.Form.Get("customer") {
-			return http.StatusBadRequest, missing
-		}
-		return http.StatusOK, f.made("pi", map[string]any{
-			"object": "payment_intent", "amount": amount, "amount_received": 0, "currency": r.Form.Get("currency"),
-			"payment_method": r.Form.Get("payment_method"), "metadata": stripeMetadata(r), "status": "requires_confirmation",
-		})
-	case path[0] == "refunds" && r.Method == http.MethodPost:
-		return http.StatusOK, f.refund(r.Form.Get("payment_intent"), amount, stripeMetadata(r))
-	case path[0] == "refunds":
-		list := []any{}
-		for _, id := range f.order {
-			if o := f.objects[id]; o["payment_intent"] == r.Form.Get("payment_intent") {
-				list = append(list, o)
-			}
-		}
-		return http.StatusOK, map[string]any{"object": "list", "data": list, "has_more": false, "url": "/v1/refunds"}
-	}
-	object := f.objects[path[min(1, len(path)-1)]]
-	switch {
-	case object == nil:
-		return http.StatusNotFound, missing
-	case len(path) == 3 && path[2] == "attach":
-		object["customer"] = r.Form.Get("customer")
-	case len(path) == 3 && path[2] == "confirm":
-		return f.confirm(object)
-	case len(path) == 3 && path[2] == "cancel":
-		object["status"] = "canceled"
-	}
-	return http.StatusOK, object
-}
-
-func (f *fakeStripe) confirm(intent map[string]any) (int, map[string]any) {
-	switch intent["payment_method"] {
-	case "pm_card_declined":
-		intent["status"] = "requires_payment_method"
-		intent["last_payment_error"] = map[string]any{"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"}
-		return http.StatusPaymentRequired, stripeError("card_error", "card_declined")
-	case "pm_card_action":
-		intent["status"] = "requires_action"
-	default:
-		f.succeed(intent)
-	}
-	return http.StatusOK, intent
-}
-
-func (f *fakeStripe) succeed(intent map[string]any) {
-	intent["status"], intent["amount_received"] = "succeeded", intent["amount"]
-	f.charged += intent["amount"].(int64)
-}
-
-func (f *fakeStripe) refund(intent string, amount int64, metadata map[string]string) map[string]any {
-	return f.made("re", map[string]any{
-		"object": "refund", "amount": amount, "currency": f.objects[intent]["currency"], "payment_intent": intent, "status": "succeeded",
-		"metadata": metadata,
-	})
-}
-
-// last is the newest object whose id begins so.
-func (f *fakeStripe) last(prefix string) map[string]any {
-	for i := len(f.order) - 1; i >= 0; i-- {
-		if strings.HasPrefix(f.order[i], prefix) {
-			return f.objects[f.order[i]]
-		}
-	}
-	return nil
-}
-
 // shop is a server that charges with a fake Stripe.
 type shop struct {
 	*testing.T
@@ -185,6 +31,7 @@ type shop struct {
 	business string
 	customer string
 	product  string
+	secret   string // by which Stripe signs
 	events   int
 }
 
@@ -241,7 +88,7 @@ func (s *shop) told(want int, kind string, object any) {
 	s.Helper()
 	s.events++
 	for range 2 { // everything comes twice
-		if got := s.notify("evt_"+strconv.Itoa(s.events), kind, object, stripeSecret, time.Now(), s.business); got != want {
+		if got := s.notify("evt_"+strconv.Itoa(s.events), kind, object, s.secret, time.Now(), s.business); got != want {
 			s.Errorf("%s: got status %d, want %d", kind, got, want)
 		}
 	}
@@ -292,25 +139,40 @@ func TestServeChargesWithStripe(t *testing.T) {
 	})
 }
 
-func chargeWithStripe(t *testing.T, args ...string) {
+// openShop starts a server for a business without an account.
+func openShop(t *testing.T, dir string, args ...string) *shop {
+	t.Helper()
 	fake, address := newFakeStripe(t)
-	dir := filepath.Join(t.TempDir(), "data")
-	s := &shop{T: t, stripe: fake}
+	s := &shop{T: t, stripe: fake, secret: stripeSecret}
 	s.server = startServer(t, dir, []string{"BILLFOLD_STRIPE_URL=" + address}, args...)
 	s.key = s.server.testKey
 	s.business = s.call(200, "GET", "/business", "")["business_id"].(string)
 	s.customer = s.server.customer(t, s.key)
 	s.product = s.call(200, "POST", "/products", `{"name":"A thing","tax_category":"saas","price":{"type":"one_time_price","currency":"USD",
 		"price":1000,"discount":0,"purchasing_power_parity":false}}`)["product_id"].(string)
+	return s
+}
+
+func chargeWithStripe(t *testing.T, args ...string) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := openShop(t, dir, args...)
 	if got := s.call(200, "GET", "/business/processor", "")["processor"]; got != "sandbox" {
 		t.Errorf("without an account: got %v, want the sandbox", got)
 	}
 	s.setAccount()
 	s.payments()
 	s.refunds()
+	s.link()
 	s.strangers()
 	s.hanging()
 	s.secretsAreSealed(dir, len(args) == 0)
+}
+
+// account gives the business an account.
+func (s *shop) account(key, secret string) {
+	s.Helper()
+	s.secret = secret
+	s.call(200, "PUT", "/business/processor", `{"processor":"stripe","secret_key":"`+key+`","webhook_secrets":["`+secret+`"]}`)
 }
 
 func (s *shop) setAccount() {
@@ -320,8 +182,7 @@ func (s *shop) setAccount() {
 	} {
 		s.call(422, "PUT", "/business/processor", bad)
 	}
-	s.call(200, "PUT", "/business/processor",
-		`{"processor":"stripe","secret_key":"`+stripeKey+`","webhook_secrets":["`+stripeSecret+`"]}`)
+	s.account(stripeKey, stripeSecret)
 	shown := s.call(200, "GET", "/business/processor", "")
 	if shown["processor"] != "stripe" || shown["secret_key"] != "sk_test_…ests" {
 		s.Errorf("the account: got %v, want stripe with the end of the key", shown)
@@ -393,11 +254,9 @@ func (s *shop) refunds() {
 	}
 	s.call(400, "POST", "/refunds", `{"payment_id":"`+paid+`","amount":251}`)
 	s.call(200, "POST", "/refunds", `{"payment_id":"`+paid+`","amount":250}`)
-	before := s.quarantine()
 	s.told(200, "charge.dispute.created", map[string]any{
 		"id": "du_1", "amount": 1000, "currency": "usd", "payment_intent": intent, "status": "needs_response",
 	})
-	_ = before
 }
 
 // strangers sends what is not from Stripe, or not for this business.

@@ -90,3 +90,57 @@ func TestForgedNotifications(t *testing.T) {
 		t.Errorf("the quarantine of another business: got %d, want none", got)
 	}
 }
+
+// TestNotificationsOfOthersAndOfOtherAmounts has a business sign, rightly, what Stripe could
+// tell of the payment of another business: nothing changes. Neither does what contradicts
+// the record of the business itself, which people are shown.
+func TestNotificationsOfOthersAndOfOtherAmounts(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.credit(s.customer, "300")
+	made := s.pay("pdt_tenner00", `,"payment_method_id":"pm_sandbox_requires_action"`).want(t, http.StatusOK)
+	payment := made["payment_id"].(string)
+	invoice := "inv_" + strings.TrimPrefix(payment, "pay_")
+	other := s.newBusiness("Other")
+	const theirSecret = "whsec_ofTheOtherBusiness"
+	s.send(request{method: "PUT", path: "/business/processor", body: processorBody}).want(t, http.StatusOK)
+	s.send(request{
+		method: "PUT", path: "/business/processor", key: other.TestKey, body: strings.Replace(processorBody, stripeSecret, theirSecret, 1),
+	}).want(t, http.StatusOK)
+	send := func(business, secret, id, members string) {
+		t.Helper()
+		body := `{"id":"` + id + `","object":"event","type":"payment_intent.succeeded","livemode":false,"data":{"object":{
+			"id":"pi_1","object":"payment_intent","status":"succeeded","metadata":{"billfold_invoice":"` + invoice + `",
+			"billfold_attempt":"1"},` + members + `}}}`
+		path := "/processors/stripe/" + business + "/test/notifications"
+		for range 2 {
+			s.send(stripeNotice(path, body, stripeSignedAt(body, secret, time.Now()))).want(t, http.StatusOK)
+		}
+	}
+	quarantine := func(key string) []string {
+		t.Helper()
+		var reasons []string
+		for _, item := range s.send(request{method: "GET", path: "/business/processor/notifications", key: key}).want(t, 200).items() {
+			reasons = append(reasons, item["reason"].(string))
+		}
+		return reasons
+	}
+	const right = `"amount":700,"amount_received":700,"currency":"usd"`
+	send(other.Business.ID, theirSecret, "evt_theirs", right)
+	if got := quarantine(other.TestKey); len(got) != 0 {
+		t.Errorf("about a payment of another business: got %q in quarantine, want nothing", got)
+	}
+	ours := s.business.Business.ID
+	send(ours, stripeSecret, "evt_less", `"amount":700,"amount_received":699,"currency":"usd"`)
+	send(ours, stripeSecret, "evt_currency", `"amount":700,"amount_received":700,"currency":"inr"`)
+	send(ours, stripeSecret, "evt_another", right) // the payment of our record is one of the sandbox
+	if got := quarantine(""); len(got) != 3 {
+		t.Errorf("what contradicts our record: got %q in quarantine, want 3", got)
+	}
+	if got := s.get("/payments/" + payment)["status"]; got != "requires_customer_action" {
+		t.Errorf("the payment is %v, want it to be as it was", got)
+	}
+	if got := s.balance(); got != 300_000_300 {
+		t.Errorf("the wallet: got %d, want 300 that are all held", got)
+	}
+}

@@ -61,7 +61,7 @@ func (db *DB) KeepNotice(
 		const beyond = `
 		  delete from processor_notices
 		   where (tenant, id) in (select tenant, id from processor_notices where tenant = $1 and reason <> ''
-		                           order by received_at desc limit 4 offset $2)`
+		                           order by received_at desc, id desc limit 4 offset $2)`
 		_, err = conn.Exec(ctx, beyond, number, processor.QuarantineMax)
 		return err
 	})

@@ -57,7 +57,7 @@ func (db *DB) KeepNotice(ctx context.Context, tenant ledger.Tenant, notice proce
 		  delete from processor_notices
 		   where tenant = ?1
 		     and id in (select id from processor_notices where tenant = ?1 and reason <> ''
-		                 order by received_at desc limit 4 offset ?2)`
+		                 order by received_at desc, id desc limit 4 offset ?2)`
 		return sqlitex.Execute(conn, beyond, &sqlitex.ExecOptions{Args: []any{number, processor.QuarantineMax}})
 	})
 	return err == nil && fresh, err

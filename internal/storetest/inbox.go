@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -14,6 +15,7 @@ func inboxScenarios() []scenario {
 		{"the quarantine is listed newest first, by pages", quarantinePages},
 		{"businesses and modes have inboxes of their own", inboxesApart},
 		{"what was taken long ago is forgotten", oldNoticesGo},
+		{"of a long quarantine the newest are kept", quarantineIsBounded},
 	}
 }
 
@@ -90,4 +92,44 @@ func oldNoticesGo(w *world) {
 	w.kept(w.shop, "evt_old", false)
 	w.kept(w.shop, "evt_odd", true) // somebody has to look at it
 	w.kept(w.shop, "evt_day", true)
+}
+
+// inboxWriters is how many fill a quarantine at once.
+const inboxWriters = 8
+
+// quarantineIsBounded fills the quarantine and goes on: each that comes takes the place of
+// the oldest, of those of one moment that which is listed last, and nobody else's goes.
+func quarantineIsBounded(w *world) {
+	other := w.business("Other Shop")
+	odd := func(n int, at time.Time) processor.Notice {
+		return processor.Notice{ID: fmt.Sprintf("evt_%04d", n), Kind: "kind", Reason: "odd", Body: "body", ReceivedAt: at}
+	}
+	first := odd(0, epoch)
+	w.notice(other, first, true)
+	w.notice(w.shop, processor.Notice{ID: "evt_taken", Kind: "kind", ReceivedAt: epoch}, true)
+	var kept sync.WaitGroup
+	for worker := range inboxWriters {
+		kept.Go(func() {
+			for n := worker; n < processor.QuarantineMax; n += inboxWriters { // the first three at one moment
+				n := odd(n, epoch.Add(time.Duration(max(0, n-2))*time.Second))
+				if fresh, err := w.inbox.KeepNotice(w.Context(), w.shop, n); !fresh || err != nil {
+					w.Errorf("%s: got fresh %t, %v, want it kept", n.ID, fresh, err)
+				}
+			}
+		})
+	}
+	kept.Wait()
+	last := ledger.Page{Limit: 2, Skip: processor.QuarantineMax - 1}
+	w.quarantine(w.shop, last, false, first)
+	late := epoch.Add(time.Hour)
+	w.notice(w.shop, odd(processor.QuarantineMax, late), true)
+	w.kept(w.shop, first.ID, false)
+	w.quarantine(w.shop, last, false, odd(1, epoch))
+	w.notice(w.shop, odd(processor.QuarantineMax+1, late), true)
+	w.quarantine(w.shop, last, false, odd(2, epoch))
+	w.quarantine(w.shop, ledger.Page{Limit: 1}, true, odd(processor.QuarantineMax+1, late))
+	w.notice(w.shop, processor.Notice{ID: "evt_taken_late", Kind: "kind", ReceivedAt: late}, true)
+	w.quarantine(w.shop, last, false, odd(2, epoch))
+	w.kept(w.shop, "evt_taken", true)
+	w.quarantine(other, ledger.Page{Limit: 2}, false, first)
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func openModel(testing.TB) Stores {
 	m := NewModel()
-	return Stores{Ledger: m, Access: m, Products: m, People: m, Webhooks: m, Sinks: m}
+	return Stores{Ledger: m, Access: m, Products: m, People: m, Webhooks: m, Sinks: m, Inbox: m}
 }
 
 func TestModel(t *testing.T) {

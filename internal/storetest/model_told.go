@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -8,7 +9,7 @@ import (
 	"github.com/billfold/billfold/internal/processor"
 )
 
-// modelInbox is what card processors told, oldest first.
+// modelInbox is what card processors told, in the order in which it was kept.
 type modelInbox map[ledger.Tenant][]processor.Notice
 
 // NoticeKept implements [processor.Inbox].
@@ -35,7 +36,25 @@ func (m *Model) KeepNotice(_ context.Context, tenant ledger.Tenant, notice proce
 			return n.Reason == "" && n.ReceivedAt.Before(old)
 		})
 	}
+	m.told[tenant] = withoutOldest(m.told[tenant])
 	return true, nil
+}
+
+// withoutOldest keeps those that people have to look at few.
+func withoutOldest(told []processor.Notice) []processor.Notice {
+	var odd []processor.Notice
+	for _, n := range told {
+		if n.Reason != "" {
+			odd = append(odd, n)
+		}
+	}
+	if len(odd) <= processor.QuarantineMax {
+		return told
+	}
+	oldest := slices.MinFunc(odd, func(a, b processor.Notice) int {
+		return cmp.Or(a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return slices.DeleteFunc(told, func(n processor.Notice) bool { return n.ID == oldest.ID })
 }
 
 // Quarantine implements [processor.Inbox].
@@ -45,7 +64,11 @@ func (m *Model) Quarantine(
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	skip := page.Skip
-	for _, n := range slices.Backward(m.told[tenant]) {
+	told := slices.Clone(m.told[tenant])
+	slices.SortFunc(told, func(a, b processor.Notice) int {
+		return cmp.Or(b.ReceivedAt.Compare(a.ReceivedAt), cmp.Compare(b.ID, a.ID))
+	})
+	for _, n := range told {
 		switch {
 		case n.Reason == "":
 		case skip > 0:

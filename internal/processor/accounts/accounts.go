@@ -275,6 +275,7 @@ func (a *Accounts) For(i *collect.Invoice) processor.Processor {
 	if k, err := a.of(ctx, i.Tenant); err == nil && k.adapter != nil {
 		to.stripe = gated{k.adapter, k.gate}
 	} else if err != nil {
+		to.unknown = true
 		a.Logger.Warn("a card is not charged now", "business_id", i.Tenant.BusinessID, "mode", i.Tenant.Mode, "error", err)
 	}
 	if to.sandbox == nil && to.stripe == nil {

@@ -94,6 +94,8 @@ func TestWhomACustomerMeets(t *testing.T) {
 		{"a new card with an account", routes{sandbox: sandbox, stripe: own}, "", own},
 		{"a payment of Stripe's", routes{sandbox: sandbox, stripe: own}, "pi_1", own},
 		{"a payment of an account that is gone", routes{sandbox: sandbox}, "pi_1", nil},
+		{"a new card while the account does not open", routes{sandbox: sandbox, unknown: true}, "", nil},
+		{"a payment of the sandbox, while it does not", routes{sandbox: sandbox, unknown: true}, "spy_1", sandbox},
 		{"a new card in live mode", routes{stripe: own}, "", own},
 		{"a payment of Stripe's in live mode", routes{stripe: own}, "pi_1", own},
 		{"a payment of the sandbox in live mode", routes{stripe: own}, "spy_1", nil},

@@ -17,6 +17,10 @@ var _ processor.Several = routes{}
 type routes struct {
 	sandbox processor.Processor // nil in live mode
 	stripe  processor.Hosted    // nil without an account
+
+	// unknown says that nobody knows now whether there is an account, or that it does not
+	// open.
+	unknown bool
 }
 
 // ofMethod is who charges a payment method.
@@ -36,9 +40,12 @@ func (r routes) ofPayment(id string) processor.Processor {
 }
 
 // Attend implements [processor.Several]. A new card is entered where the business charges
-// now; the sandbox comes back as it is, without anything around it.
+// now, and nowhere where nobody knows that; the sandbox comes back as it is, without
+// anything around it.
 func (r routes) Attend(paymentID string) processor.Processor {
 	switch {
+	case paymentID == "" && r.unknown:
+		return nil
 	case paymentID == "" && r.stripe == nil, paymentID != "" && !stripe.IsPayment(paymentID):
 		return r.sandbox
 	case r.stripe == nil:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/processor"
+	"github.com/billfold/billfold/internal/processor/stripe"
 )
 
 var anID = regexp.MustCompile(`pi_\w+`)
@@ -33,7 +34,9 @@ func openMock(t *testing.T) *server.StubServer {
 		t.Fatal(err)
 	}
 	maps.DeleteFunc(paths, func(path string, _ json.RawMessage) bool {
-		used := path == "/v1/customers/{customer}" || path == "/v1/refunds" || strings.HasPrefix(path, "/v1/checkout/sessions")
+		used := path == "/v1/customers" || path == "/v1/customers/{customer}" || path == "/v1/refunds" ||
+			path == "/v1/payment_methods/{payment_method}" || path == "/v1/payment_methods/{payment_method}/attach" ||
+			strings.HasPrefix(path, "/v1/checkout/sessions")
 		return !used && !strings.HasPrefix(path, "/v1/payment_intents")
 	})
 	var err error
@@ -124,13 +127,39 @@ func TestRequestsAreWellFormed(t *testing.T) {
 	if set, err := mock.LookUpSetUp(t.Context(), "cs_1"); err != nil || set.Status != processor.SetUpOpen {
 		t.Errorf("look a set-up up: got %+v, %v", set, err)
 	}
+	savedWellFormed(t, mock)
 	calls := []string{
 		"GET /v1/checkout/sessions/cs_1",
 		"GET /v1/customers/cus_fake1", "GET /v1/payment_intents", "GET /v1/payment_intents/search", "GET /v1/payment_intents/{id}",
-		"GET /v1/refunds", "POST /v1/checkout/sessions", "POST /v1/payment_intents", "POST /v1/payment_intents/{id}/cancel",
-		"POST /v1/payment_intents/{id}/confirm", "POST /v1/refunds",
+		"GET /v1/payment_methods/pm_1", "GET /v1/refunds", "POST /v1/checkout/sessions", "POST /v1/customers", "POST /v1/payment_intents", "POST /v1/payment_intents/{id}/cancel",
+		"POST /v1/payment_intents/{id}/confirm", "POST /v1/payment_methods/pm_1/attach", "POST /v1/refunds",
 	}
 	if got := slices.Sorted(maps.Keys(answers)); !slices.Equal(got, calls) {
 		t.Errorf("calls: got %q, want %q", got, calls)
+	}
+}
+
+// savedWellFormed makes the requests that save cards and give parts of payments back.
+func savedWellFormed(t *testing.T, mock *stripe.Adapter) {
+	t.Helper()
+	ctx := t.Context()
+	if id, err := mock.NewCustomer(ctx, "cus_ours", "customer:1"); err != nil || id == "" {
+		t.Errorf("customer: got %q, %v", id, err)
+	}
+	if card, err := mock.Card(ctx, "pm_1"); err != nil || card.LastFour == "" {
+		t.Errorf("card: got %+v, %v", card, err)
+	}
+	if card, err := mock.Attach(ctx, "pm_1", "cus_1"); err != nil || card.LastFour == "" {
+		t.Errorf("attach: got %+v, %v", card, err)
+	}
+	part := processor.RefundRequest{Key: "refund:ref_1", PaymentID: "pi_1", Amount: 1, Currency: "USD"}
+	if _, err := mock.Refund(ctx, part); err != nil {
+		t.Errorf("refund of a part: %v", err)
+	}
+	if list, err := mock.Refunds(ctx, "pi_1"); err != nil || len(list) == 0 {
+		t.Errorf("refunds: got %+v, %v, want the example", list, err)
+	}
+	if subject, err := mock.Subject(ctx, "pi_1"); err != nil || subject.InvoiceID != "" {
+		t.Errorf("subject: got %+v, %v, want a payment that is none of ours", subject, err)
 	}
 }
