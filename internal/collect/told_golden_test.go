@@ -71,7 +71,8 @@ func (k *telling) waiting() {
 
 // methods tells of payment methods.
 func (k *telling) methods() {
-	method := collect.Method{ID: "pm_1", Processor: "sandbox", Token: processor.SandboxOK, Card: collect.SandboxCard(processor.SandboxOK)}
+	token := processor.SandboxOK
+	method := collect.Method{ID: "pm_1", Processor: "sandbox", Token: token, Card: collect.SandboxCard(token)}
 	err := k.c.AddMethod(k.Context(), shop, "cus_1", method)
 	if err == nil {
 		err = k.c.RemoveMethod(k.Context(), shop, "cus_1", method.ID)

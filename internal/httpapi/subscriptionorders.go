@@ -288,7 +288,8 @@ func (s *Server) newSubscriptionMethod(c *call, f *fields) error {
 		return err
 	}
 	if f.given(1) && !isNothing(f.values[1]) {
-		return badParameter("payment_method_id", "payment_method_id names a method that is there; a new one is entered by the customer")
+		return badParameter("payment_method_id",
+			"payment_method_id names a method that is there; a new one is entered by the customer")
 	}
 	back, _, err := f.text(2)
 	if err == nil && back != "" {
