@@ -273,19 +273,3 @@ func subscriptionOf(s *ledger.Snapshot, invoice *Invoice) (*Subscription, error)
 	}
 	return decodeSubscription(object)
 }
-
-// Renew does what is due about a subscription that was read, and goes on until nothing
-// is.
-func (c *Collector) Renew(ctx context.Context, s *Subscription) error {
-	for {
-		due := s.DueAt()
-		if due.IsZero() || c.at(s.Clock).Before(due) {
-			return nil
-		}
-		after, err := c.DecideSubscription(ctx, s, billing.PeriodDue{})
-		if err != nil || after.Version == s.Version {
-			return err
-		}
-		s = after
-	}
-}

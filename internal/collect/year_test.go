@@ -36,14 +36,14 @@ type year struct {
 
 func (y *year) lap(what string, n int) {
 	y.Helper()
-	took, used := time.Since(y.began), processorTime(y.T)
+	took, used := time.Since(y.began), processorTime(y.TB)
 	y.Logf("%-24s %7d in %6.2f s, %7.0f/s, with %4.0f µs of a processor each", what, n, took.Seconds(), float64(n)/took.Seconds(),
 		float64((used-y.used).Microseconds())/float64(n))
 	y.began, y.reached, y.used = time.Now(), y.reached+took, used
 }
 
 // processorTime is what the process has used of its processors.
-func processorTime(t *testing.T) time.Duration {
+func processorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -54,9 +54,9 @@ func processorTime(t *testing.T) time.Duration {
 
 func yearlyCustomer(n int) string { return fmt.Sprintf("cus_%06d", n) }
 
-// fill makes the customers with wallets: nine in ten have enough for the year, one in
-// twenty for a part of it, and the others nothing.
-func (y *year) fill(customers int) (credited map[money.Currency]money.Amount) {
+// fill makes the customers with wallets. They have enough for the year; with cards, nine in
+// ten do, one in twenty has enough for a part of it, and the others have nothing.
+func (y *year) fill(customers int, cards bool) (credited map[money.Currency]money.Amount) {
 	y.Helper()
 	credited = map[money.Currency]money.Amount{}
 	var lines []ledger.PostRequest
@@ -69,9 +69,9 @@ func (y *year) fill(customers int) (credited map[money.Currency]money.Amount) {
 		}
 		amount := money.Amount(100_000)
 		switch {
-		case *cardsFlag && n%20 == 18:
+		case cards && n%20 == 18:
 			amount = 4500
-		case *cardsFlag && n%20 == 19:
+		case cards && n%20 == 19:
 			continue
 		}
 		credited[yearlyCurrency(n)] += amount
@@ -110,11 +110,12 @@ func TestYear(t *testing.T) {
 	t.Cleanup(func() { closeStore(t, db) })
 	y := &year{stage: newStage(t, db, verify.Options{Path: dir}), began: time.Now(), used: processorTime(t)}
 	customers := *yearFlag
-	credited := y.fill(customers)
+	credited := y.fill(customers, *cardsFlag)
 	y.lap("customers with wallets", customers)
 	c := collect.New(db, y.sandbox, y.clock.Now, y.stage.random)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
 	for n := range customers {
+		y.clock.Set(epoch.Add(time.Duration(n) * 28 * 24 * time.Hour / time.Duration(customers)))
 		y.subscribe(c, n)
 	}
 	y.lap("subscriptions", customers)
@@ -136,10 +137,9 @@ func TestYear(t *testing.T) {
 	y.accounts(customers, credited)
 }
 
-// subscribe begins the subscription of a customer, somewhere in the first month.
+// subscribe begins the subscription of a customer.
 func (y *year) subscribe(c *collect.Collector, n int) {
 	y.Helper()
-	y.clock.Set(epoch.Add(time.Duration(n) * 28 * 24 * time.Hour / time.Duration(*yearFlag)))
 	_, err := c.Subscribe(y.Context(), collect.Subscription{
 		Tenant: shop, CustomerID: yearlyCustomer(n),
 		Subscription: billing.Subscription{

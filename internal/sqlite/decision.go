@@ -111,6 +111,8 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 		return err
 	}
 	for i := range change.Objects {
+		event := &change.Objects[i].Event
+		state.objects = &ledger.ObjectHead{Number: event.Number, Hash: event.Hash, LastAt: event.CreatedAt}
 		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)

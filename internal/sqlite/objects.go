@@ -66,19 +66,39 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 		}
 		s.Objects = append(s.Objects, found...)
 	}
-	// The chain goes on from where the customer's row says that it stood, also where
-	// events were removed.
-	const last = `
-	  select c.object_number, c.object_hash, coalesce(e.created_at, 0)
-	    from customers c
-	    left join object_events e on e.customer = c.no and e.number = c.object_number
-	   where c.no = ?`
-	return sqlitex.Execute(conn, last, &sqlitex.ExecOptions{Args: []any{state.no},
+	if state.objects == nil {
+		head, err := readObjectHead(conn, state.no)
+		if err != nil {
+			return err
+		}
+		state.objects = &head
+	}
+	s.ObjectHead = *state.objects
+	return nil
+}
+
+// readObjectHead reads where the events about a customer's objects stand: where the
+// customer's row says, also where events were removed. It takes two statements, because
+// SQLite plans one that joins the two tables again at each use.
+func readObjectHead(conn *sqlite.Conn, customer int64) (head ledger.ObjectHead, err error) {
+	const where = `select object_number, object_hash from customers where no = ?`
+	err = sqlitex.Execute(conn, where, &sqlitex.ExecOptions{
+		Args: []any{customer},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			s.ObjectHead.Number, s.ObjectHead.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
-			stmt.ColumnBytes(1, s.ObjectHead.Hash[:])
+			head.Number = stmt.ColumnInt64(0)
+			stmt.ColumnBytes(1, head.Hash[:])
 			return nil
-		}})
+		},
+	})
+	if err != nil || head.Number == 0 {
+		return head, err
+	}
+	const last = `select created_at from object_events where customer = ? and number = ?`
+	err = sqlitex.Execute(conn, last, &sqlitex.ExecOptions{
+		Args:       []any{customer, head.Number},
+		ResultFunc: func(stmt *sqlite.Stmt) error { head.LastAt = timeOf(stmt.ColumnInt64(0)); return nil },
+	})
+	return head, err
 }
 
 // writeObjects adds what was done about a customer's objects, and where the events about

@@ -21,6 +21,7 @@ type customerState struct {
 	chain    ledger.Chain
 	last     int64 // no of the customer's last entry, 0 for none
 	wallets  []walletState
+	objects  *ledger.ObjectHead // nil before a decision first wanted it
 }
 
 func (c *customerState) clone() *customerState {
