@@ -46,9 +46,7 @@ func benchmarkRenewals(b *testing.B, db store) {
 	y.fill(subscriptions, false)
 	c := collect.New(db, y.sandbox, y.clock.Now, y.stage.random)
 	worker := collect.NewWorker(c, slog.New(slog.DiscardHandler))
-	for n := range subscriptions {
-		y.subscribe(c, n)
-	}
+	y.together(0, subscriptions, func(n int) error { return y.subscribe(c, n) })
 	b.ResetTimer()
 	used := processorTime(b)
 	for renewals := 0; renewals < b.N; {

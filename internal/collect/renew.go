@@ -61,6 +61,7 @@ func (c *Collector) renewOnce(ctx context.Context, latest []*Subscription, errs 
 		}
 		d, err := c.prepare(ctx, s, &SubscriptionOrder{Input: billing.PeriodDue{}})
 		if errs[i] = err; err == nil {
+			d.untouched = true
 			lines, made = append(lines, i), append(made, d)
 			commands = append(commands, ledger.Command{Scope: d.scope, Decide: d.transact})
 		}

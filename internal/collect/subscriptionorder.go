@@ -131,6 +131,7 @@ type renewed struct {
 	invoiceID string // of the invoice that may be made
 	open      string // of the one that was open when the subscription was read, empty for none
 	made      *Subscription
+	untouched bool                                // what was read is in made as it was decoded
 	outcome   atomic.Pointer[SubscriptionOutcome] // a store may decide once more when nobody waits any longer
 }
 
@@ -227,7 +228,7 @@ func (d *renewed) decide(s ledger.Snapshot) (ledger.Change, *SubscriptionOutcome
 		made := *d.made
 		outcome.Subscription = &made
 	default:
-		found, err := decodeSubscription(object)
+		found, err := d.asRead(object)
 		if outcome.Subscription = found; err != nil || begins {
 			return none, outcome, err
 		}
@@ -253,6 +254,17 @@ func (d *renewed) decide(s ledger.Snapshot) (ledger.Change, *SubscriptionOutcome
 		return none, outcome, nil
 	}
 	return change, outcome, err
+}
+
+// asRead is what an object keeps. It is not decoded once more if it is as it was when it
+// was read. Nothing that is decided changes what a subscription points to.
+func (d *renewed) asRead(object *ledger.Object) (*Subscription, error) {
+	if !d.untouched || d.made.kept != object.Data {
+		return decodeSubscription(object)
+	}
+	found := *d.made
+	found.Clock = object.Clock
+	return &found, nil
 }
 
 // repeated is the outcome of a request that was carried out before.

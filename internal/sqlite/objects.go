@@ -12,10 +12,6 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// pagesPerObject is how many pages of the log a change of an object takes, beside
-// those of what is in it: rows and indexes.
-const pagesPerObject = 10
-
 var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
 const objectColumns = `
@@ -78,25 +74,20 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 }
 
 // readObjectHead reads where the events about a customer's objects stand: where the
-// customer's row says, also where events were removed. It takes two statements, because
-// SQLite plans one that joins the two tables again at each use.
+// customer's row says, also where events were removed.
 func readObjectHead(conn *sqlite.Conn, customer int64) (head ledger.ObjectHead, err error) {
-	const where = `select object_number, object_hash from customers where no = ?`
-	err = sqlitex.Execute(conn, where, &sqlitex.ExecOptions{
+	const query = `
+	  select c.object_number, c.object_hash, coalesce(e.created_at, 0)
+	    from customers c
+	    left join object_events e on e.customer = c.no and e.number = c.object_number
+	   where c.no = ?`
+	err = sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
 		Args: []any{customer},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			head.Number = stmt.ColumnInt64(0)
+			head.Number, head.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
 			stmt.ColumnBytes(1, head.Hash[:])
 			return nil
 		},
-	})
-	if err != nil || head.Number == 0 {
-		return head, err
-	}
-	const last = `select created_at from object_events where customer = ? and number = ?`
-	err = sqlitex.Execute(conn, last, &sqlitex.ExecOptions{
-		Args:       []any{customer, head.Number},
-		ResultFunc: func(stmt *sqlite.Stmt) error { head.LastAt = timeOf(stmt.ColumnInt64(0)); return nil },
 	})
 	return head, err
 }
