@@ -14,8 +14,8 @@ import (
 const (
 	// stragglersMax is how many customers are brought on in a round, and stragglersAtOnce
 	// how many of them at the same time.
-	stragglersMax    = 200
-	stragglersAtOnce = 8
+	stragglersMax    = 1000
+	stragglersAtOnce = 64
 
 	// clockSweep is how many entries, or notices, of a wallet are written at a time.
 	clockSweep = 50
@@ -129,11 +129,14 @@ var errCircles = errors.New("something about the customer stays due")
 // whether there was anything to do.
 func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) (moved bool, err error) {
 	var stood time.Time
-	for stands := 0; ctx.Err() == nil; {
-		due, err := w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID)
-		if err != nil {
-			return moved, err
+	var due ledger.CustomerDue
+	for stands, known := 0, false; ctx.Err() == nil; {
+		if !known {
+			if due, err = w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID); err != nil {
+				return moved, err
+			}
 		}
+		known = false
 		now := due.Customer.ClockAt
 		if stands++; !now.Equal(stood) {
 			stood, stands = now, 0
@@ -158,23 +161,29 @@ func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) (moved bo
 		if next.IsZero() || next.After(s.Until) {
 			next = s.Until
 		}
-		if err := w.move(ctx, s, now, next); err != nil {
+		if due.Customer, err = w.move(ctx, s, now, next); err != nil {
 			return moved, err
 		}
+		// What is due at the next time was read already; all of it is decided on anew.
+		for i := range due.Objects {
+			due.Objects[i].Clock = due.Customer.ClockAt
+		}
+		known = true
 	}
 	return moved, ctx.Err()
 }
 
-// move moves the time of a customer, unless somebody else has moved it.
-func (w *ClockWorker) move(ctx context.Context, s ledger.Straggler, from, to time.Time) error {
+// move moves the time of a customer, unless somebody else has moved it, and returns the
+// customer as they are then.
+func (w *ClockWorker) move(ctx context.Context, s ledger.Straggler, from, to time.Time) (ledger.Customer, error) {
 	move := func(c ledger.Customer) (ledger.CustomerChange, error) {
 		if c.ClockAt.Equal(from) {
 			c.ClockAt = to
 		}
 		return ledger.CustomerChange{Customer: c}, nil
 	}
-	_, _, err := w.collector.store.UpdateCustomer(ctx, s.Tenant, s.CustomerID, move, nil)
-	return err
+	moved, _, err := w.collector.store.UpdateCustomer(ctx, s.Tenant, s.CustomerID, move, nil)
+	return moved, err
 }
 
 // happen has happen what is due about a customer now, first what expires, then what is
