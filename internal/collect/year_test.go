@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -295,8 +296,30 @@ func (y *year) accounts(customers int, credited map[money.Currency]money.Amount)
 	if err != nil || !report.Clean() {
 		y.Errorf("verify: got findings %v and error %v, want none", report.Findings, err)
 	}
+	y.balanced(&report, len(billed))
 	y.lap("verified", invoices)
 	y.Logf("%d subscriptions, %d invoices: %.1f s", customers, invoices, y.reached.Seconds())
+}
+
+// balanced wants the trial balance of each currency to be zero.
+func (y *year) balanced(report *verify.Report, currencies int) {
+	y.Helper()
+	balance := map[string]*big.Int{}
+	for _, account := range report.Accounts {
+		sum, ok := new(big.Int).SetString(account.Sum, 10)
+		if !ok {
+			y.Fatalf("account %s of %s has the sum %q", account.Account, account.Currency, account.Sum)
+		}
+		if balance[account.Currency] == nil {
+			balance[account.Currency] = new(big.Int)
+		}
+		balance[account.Currency].Add(balance[account.Currency], sum)
+	}
+	for currency, sum := range balance {
+		if len(balance) != currencies || sum.Sign() != 0 {
+			y.Errorf("trial balance of %s: got %v, want zero, and one for each currency", currency, sum)
+		}
+	}
 }
 
 // objects are all objects of a kind.
