@@ -262,7 +262,7 @@ func (s *stage) inspectAuto(u *unreliable, terms []collect.AutoTopUpTerms) (prob
 			}
 		}
 	}
-	card := u.charged(s.T)
+	card := u.charged(s.TB)
 	for n, t := range terms {
 		counts, sums := map[time.Time]int64{}, map[time.Time]money.Amount{}
 		for _, invoice := range invoices[n] {

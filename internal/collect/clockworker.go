@@ -16,8 +16,8 @@ import (
 const (
 	// stragglersMax is how many customers are brought on in a round, and stragglersAtOnce
 	// how many of them at the same time.
-	stragglersMax    = 200
-	stragglersAtOnce = 8
+	stragglersMax    = 1000
+	stragglersAtOnce = 64
 
 	// shareMax is how many things are done about a customer in a round at the most, so that
 	// nobody waits until all that is due about another has happened.
@@ -179,18 +179,24 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 var errCircles = errors.New("something about the customer stays due")
 
 // advance has happen about a customer what is due until their clock's time, up to their
-// share. It reports whether there was anything to do, and whether they are there now.
+// share. It reports whether there was anything to do, and whether they are there now. What
+// is due at the time that they are moved to was read before the move, which is as good to
+// begin with: nobody is moved on, or told to be there, before it was read again.
 func (w *ClockWorker) advance(
 	ctx context.Context, s ledger.Straggler, of *straggling,
 ) (moved, there bool, err error) {
+	var due ledger.CustomerDue
+	fresh, known := false, false
 	for range shareMax {
 		if ctx.Err() != nil {
 			return moved, false, ctx.Err()
 		}
-		due, err := w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID)
-		if err != nil {
-			return moved, false, err
+		if fresh = !known; fresh {
+			if due, err = w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID); err != nil {
+				return moved, false, err
+			}
 		}
+		known = false
 		now := due.Customer.ClockAt
 		if of.stands++; !now.Equal(of.stood) {
 			of.stood, of.stands = now, 0
@@ -202,7 +208,7 @@ func (w *ClockWorker) advance(
 		if moved = moved || did; err != nil {
 			return moved, false, err
 		}
-		if did {
+		if did || !fresh {
 			continue
 		}
 		if !now.Before(s.Until) {
@@ -215,23 +221,29 @@ func (w *ClockWorker) advance(
 		if next.IsZero() || next.After(s.Until) {
 			next = s.Until
 		}
-		if err := w.move(ctx, s, now, next); err != nil {
+		if due.Customer, err = w.move(ctx, s, now, next); err != nil {
 			return moved, false, err
 		}
+		// What is due at the next time was read already; all of it is decided on anew.
+		for i := range due.Objects {
+			due.Objects[i].Clock = due.Customer.ClockAt
+		}
+		known = true
 	}
 	return moved, false, nil
 }
 
-// move moves the time of a customer, unless somebody else has moved it.
-func (w *ClockWorker) move(ctx context.Context, s ledger.Straggler, from, to time.Time) error {
+// move moves the time of a customer, unless somebody else has moved it, and returns the
+// customer as they are then.
+func (w *ClockWorker) move(ctx context.Context, s ledger.Straggler, from, to time.Time) (ledger.Customer, error) {
 	move := func(c ledger.Customer) (ledger.CustomerChange, error) {
 		if c.ClockAt.Equal(from) {
 			c.ClockAt = to
 		}
 		return ledger.CustomerChange{Customer: c}, nil
 	}
-	_, _, err := w.collector.store.UpdateCustomer(ctx, s.Tenant, s.CustomerID, move, nil)
-	return err
+	moved, _, err := w.collector.store.UpdateCustomer(ctx, s.Tenant, s.CustomerID, move, nil)
+	return moved, err
 }
 
 // happen has happen what is due about a customer now, first what expires, then what is

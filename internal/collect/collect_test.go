@@ -57,7 +57,7 @@ type store interface {
 
 // stage is a store with an invoice's world around it.
 type stage struct {
-	*testing.T
+	testing.TB
 	store   store
 	options verify.Options
 	clock   *storetest.Clock
@@ -83,7 +83,7 @@ func onStores(t *testing.T, f func(s *stage)) {
 	})
 }
 
-func onEmbedded(t *testing.T, f func(s *stage)) {
+func onEmbedded(t testing.TB, f func(s *stage)) {
 	dir := filepath.Join(t.TempDir(), "data")
 	db, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -105,16 +105,16 @@ func noticed(t *testing.T, run func(s *stage) (problems []string)) {
 	})
 }
 
-func closeStore(t *testing.T, db store) {
+func closeStore(t testing.TB, db store) {
 	t.Helper()
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-func newStage(t *testing.T, db store, options verify.Options) *stage {
+func newStage(t testing.TB, db store, options verify.Options) *stage {
 	t.Helper()
-	s := &stage{T: t, store: db, options: options, clock: storetest.NewClock(epoch)}
+	s := &stage{TB: t, store: db, options: options, clock: storetest.NewClock(epoch)}
 	s.sandbox = processor.NewSandbox(s.clock.Now)
 	s.book = ledger.NewBook(db, s.clock.Now, s.random)
 	business := access.Business{ID: shop.BusinessID, Name: "Shop", CreatedAt: epoch}
@@ -309,7 +309,7 @@ func (s *stage) inspect(u *unreliable, customers, ids []string) (problems []stri
 			}
 		}
 	}
-	card := u.charged(s.T)
+	card := u.charged(s.TB)
 	states := map[billing.State]int{}
 	for _, id := range ids {
 		invoice, err := c.Invoice(s.Context(), shop, id)

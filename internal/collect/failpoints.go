@@ -5,6 +5,7 @@ package collect
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -54,8 +55,37 @@ type mortalStore struct {
 func (s *mortalStore) Transact(
 	ctx context.Context, scope ledger.Scope, decide ledger.Decide,
 ) (ledger.Change, error) {
+	mortal, after := s.mortal(ledger.Command{Scope: scope, Decide: decide})
+	change, err := s.Store.Transact(ctx, scope, mortal.Decide)
+	if err == nil {
+		after()
+	}
+	return change, err
+}
+
+func (s *mortalStore) TransactMany(
+	ctx context.Context, commands []ledger.Command, atomic bool,
+) ([]ledger.Outcome, error) {
+	commands = slices.Clone(commands)
+	after := make([]func(), len(commands))
+	for i, command := range commands {
+		commands[i], after[i] = s.mortal(command)
+	}
+	outcomes, err := s.Store.TransactMany(ctx, commands, atomic)
+	for i := range outcomes {
+		if err == nil && outcomes[i].Err == nil {
+			after[i]()
+		}
+	}
+	return outcomes, err
+}
+
+// mortal is a command that dies before what it makes is committed, if that is the place,
+// and what is to be called when it was.
+func (s *mortalStore) mortal(command ledger.Command) (mortal ledger.Command, after func()) {
 	var made []string
-	change, err := s.Store.Transact(ctx, scope, func(snapshot ledger.Snapshot) (ledger.Change, error) {
+	decide, customer := command.Decide, command.Scope.CustomerID
+	command.Decide = func(snapshot ledger.Snapshot) (ledger.Change, error) {
 		change, err := decide(snapshot)
 		made = nil
 		if err != nil || change.Replayed {
@@ -65,13 +95,10 @@ func (s *mortalStore) Transact(
 			object := &change.Objects[i].Object
 			made = append(made, string(object.Kind)+":"+object.State)
 		}
-		s.passAll("before", made, scope.CustomerID)
+		s.passAll("before", made, customer)
 		return change, nil
-	})
-	if err == nil {
-		s.passAll("after", made, scope.CustomerID)
 	}
-	return change, err
+	return command, func() { s.passAll("after", made, customer) }
 }
 
 func (s *mortalStore) passAll(when string, steps []string, customer string) {

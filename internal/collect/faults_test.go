@@ -116,7 +116,7 @@ func (u *unreliable) Refund(ctx context.Context, r processor.RefundRequest) (sta
 }
 
 // charged is what the card was charged for each invoice, less what went back.
-func (u *unreliable) charged(t *testing.T) map[string]money.Amount {
+func (u *unreliable) charged(t testing.TB) map[string]money.Amount {
 	t.Helper()
 	sums := map[string]money.Amount{}
 	for id, invoice := range u.payments {
@@ -160,8 +160,10 @@ func (f *forgetful) before(decide ledger.Decide) ledger.Decide {
 	}
 }
 
-func (f *forgetful) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+// fate is what becomes of a command: 0 does not arrive, 1 is not heard of.
+func (f *forgetful) fate() int {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	fate := f.random.IntN(20)
 	if f.calm {
 		fate = 19
@@ -169,16 +171,57 @@ func (f *forgetful) Transact(ctx context.Context, scope ledger.Scope, decide led
 	if fate < 2 {
 		f.failed++
 	}
-	f.mu.Unlock()
+	return fate
+}
+
+var (
+	errNotArrived = ledger.Errorf(ledger.CodeStorageUnavailable, "before the commit")
+	errNotHeard   = ledger.Errorf(ledger.CodeOutcomeUnknown, "after the commit")
+)
+
+func (f *forgetful) Transact(ctx context.Context, scope ledger.Scope, decide ledger.Decide) (ledger.Change, error) {
+	fate := f.fate()
 	if fate == 0 {
-		return ledger.Change{}, ledger.Errorf(ledger.CodeStorageUnavailable, "before the commit")
+		return ledger.Change{}, errNotArrived
 	}
 	if f.stale != nil {
 		decide = f.before(decide)
 	}
 	change, err := f.Store.Transact(ctx, scope, decide)
 	if fate == 1 {
-		return ledger.Change{}, ledger.Errorf(ledger.CodeOutcomeUnknown, "after the commit")
+		return ledger.Change{}, errNotHeard
 	}
 	return change, err
+}
+
+// TransactMany gives each command a fate of its own.
+func (f *forgetful) TransactMany(
+	ctx context.Context, commands []ledger.Command, atomic bool,
+) ([]ledger.Outcome, error) {
+	if atomic {
+		return f.Store.TransactMany(ctx, commands, atomic)
+	}
+	fates := make([]int, len(commands))
+	var arrived []ledger.Command
+	for i, command := range commands {
+		if fates[i] = f.fate(); fates[i] == 0 {
+			continue
+		}
+		if f.stale != nil {
+			command.Decide = f.before(command.Decide)
+		}
+		arrived = append(arrived, command)
+	}
+	heard, err := f.Store.TransactMany(ctx, arrived, false)
+	outcomes := make([]ledger.Outcome, len(commands))
+	for i, fate := range fates {
+		if fate == 0 {
+			outcomes[i].Err = errNotArrived
+			continue
+		}
+		if outcomes[i], heard = heard[0], heard[1:]; fate == 1 {
+			outcomes[i] = ledger.Outcome{Err: errNotHeard}
+		}
+	}
+	return outcomes, err
 }

@@ -131,16 +131,30 @@ type renewed struct {
 	invoiceID string // of the invoice that may be made
 	open      string // of the one that was open when the subscription was read, empty for none
 	made      *Subscription
+	untouched bool                                // what was read is in made as it was decoded
+	outcome   atomic.Pointer[SubscriptionOutcome] // a store may decide once more when nobody waits any longer
 }
 
 func (c *Collector) orderSubscription(
 	ctx context.Context, s *Subscription, order *SubscriptionOrder,
 ) (*SubscriptionOutcome, error) {
+	d, err := c.prepare(ctx, s, order)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = c.store.Transact(ctx, d.scope, d.transact); err != nil {
+		return nil, err
+	}
+	return d.outcome.Load(), nil
+}
+
+// prepare says what an order has to see of the customer.
+func (c *Collector) prepare(ctx context.Context, s *Subscription, order *SubscriptionOrder) (*renewed, error) {
 	zone, err := zoneOf(s.Zone)
 	if err != nil {
 		return nil, err
 	}
-	d := renewed{SubscriptionOrder: order, m: c.moment(), made: s, zone: zone}
+	d := &renewed{SubscriptionOrder: order, m: c.moment(), made: s, zone: zone}
 	d.invoiceID = ledger.NewID(InvoiceIDPrefix, d.m.Now, [2]uint64{d.m.Random, c.random()})
 	d.scope = ledger.Scope{
 		Tenant: s.Tenant, CustomerID: s.CustomerID, Currency: s.Currency, At: d.m.Now,
@@ -152,27 +166,28 @@ func (c *Collector) orderSubscription(
 	if order.MethodID != "" {
 		d.scope.Objects = append(d.scope.Objects, ledger.ObjectKey{Kind: Methods, ID: order.MethodID})
 	}
-	if s.Owes != nil && !s.Owes.PastDue {
-		d.open = s.Owes.InvoiceID
-		invoice, err := c.Invoice(ctx, s.Tenant, d.open)
-		if err != nil {
-			return nil, err
-		}
-		d.scope.Hold = invoice.Collection.HoldID
-		d.scope.Objects = append(d.scope.Objects, invoice.key())
-	} else {
+	if !s.hasOpen() {
 		d.scope.Need, d.scope.Partial = s.need(order.Input), true
+		return d, nil
 	}
-	var outcome atomic.Pointer[SubscriptionOutcome] // a store may decide once more when nobody waits any longer
-	_, err = c.store.Transact(ctx, d.scope, func(snapshot ledger.Snapshot) (ledger.Change, error) {
-		change, decided, err := d.decide(snapshot)
-		outcome.Store(decided)
-		return change, err
-	})
+	d.open = s.Owes.InvoiceID
+	invoice, err := c.Invoice(ctx, s.Tenant, d.open)
 	if err != nil {
 		return nil, err
 	}
-	return outcome.Load(), nil
+	d.scope.Hold = invoice.Collection.HoldID
+	d.scope.Objects = append(d.scope.Objects, invoice.key())
+	return d, nil
+}
+
+// hasOpen reports whether the subscription has an invoice that may still be paid.
+func (s *Subscription) hasOpen() bool { return s.Owes != nil && !s.Owes.PastDue }
+
+// transact is the decision as a store wants it.
+func (d *renewed) transact(s ledger.Snapshot) (ledger.Change, error) {
+	change, decided, err := d.decide(s)
+	d.outcome.Store(decided)
+	return change, err
 }
 
 // need is what a bill may take of the wallet in the commit that makes it.
@@ -213,12 +228,12 @@ func (d *renewed) decide(s ledger.Snapshot) (ledger.Change, *SubscriptionOutcome
 		made := *d.made
 		outcome.Subscription = &made
 	default:
-		found, err := decodeSubscription(object)
+		found, err := d.asRead(object)
 		if outcome.Subscription = found; err != nil || begins {
 			return none, outcome, err
 		}
 	}
-	if owes := outcome.Subscription.Owes; owes != nil && !owes.PastDue && owes.InvoiceID != d.open {
+	if now := outcome.Subscription; now.hasOpen() && now.Owes.InvoiceID != d.open {
 		return none, nil, errMoved
 	}
 	if err := d.methodThere(&s); err != nil {
@@ -239,6 +254,17 @@ func (d *renewed) decide(s ledger.Snapshot) (ledger.Change, *SubscriptionOutcome
 		return none, outcome, nil
 	}
 	return change, outcome, err
+}
+
+// asRead is what an object keeps. It is not decoded once more if it is as it was when it
+// was read. Nothing that is decided changes what a subscription points to.
+func (d *renewed) asRead(object *ledger.Object) (*Subscription, error) {
+	if !d.untouched || d.made.kept != object.Data {
+		return decodeSubscription(object)
+	}
+	found := *d.made
+	found.Clock = object.Clock
+	return &found, nil
 }
 
 // repeated is the outcome of a request that was carried out before.

@@ -48,6 +48,8 @@ type Subscription struct {
 	CancelReason   string `json:"cancel_reason,omitempty"`
 	CancelFeedback string `json:"cancellation_feedback,omitempty"`
 	CancelComment  string `json:"cancellation_comment,omitempty"`
+
+	kept string // what it was decoded of, empty where it was not
 }
 
 // Sold is what a product was called when it was subscribed to.
@@ -128,7 +130,7 @@ func (s *Subscription) put(
 func SubscriptionOf(object *ledger.Object) (*Subscription, error) { return decodeSubscription(object) }
 
 func decodeSubscription(object *ledger.Object) (*Subscription, error) {
-	s := &Subscription{Tenant: object.Tenant, CustomerID: object.CustomerID, Clock: object.Clock}
+	s := &Subscription{Tenant: object.Tenant, CustomerID: object.CustomerID, Clock: object.Clock, kept: object.Data}
 	if err := json.Unmarshal([]byte(object.Data), s); err != nil {
 		return nil, fmt.Errorf("subscription %s does not decode: %w", object.ID, err)
 	}
@@ -272,20 +274,4 @@ func subscriptionOf(s *ledger.Snapshot, invoice *Invoice) (*Subscription, error)
 		return nil, nil
 	}
 	return decodeSubscription(object)
-}
-
-// Renew does what is due about a subscription that was read, and goes on until nothing
-// is.
-func (c *Collector) Renew(ctx context.Context, s *Subscription) error {
-	for {
-		due := s.DueAt()
-		if due.IsZero() || c.at(s.Clock).Before(due) {
-			return nil
-		}
-		after, err := c.DecideSubscription(ctx, s, billing.PeriodDue{})
-		if err != nil || after.Version == s.Version {
-			return err
-		}
-		s = after
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ const (
 	// at.
 	dueMax     = 200
 	workersMax = 32
+
+	// renewedAtOnce is how many subscriptions are renewed by one row of commands. They
+	// share a commit, for which others wait.
+	renewedAtOnce = 64
 
 	// passFor is for how long an object is passed by that could not be worked at.
 	passFor = time.Minute
@@ -133,21 +138,55 @@ func (w *Worker) Round(ctx context.Context) (worked int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	work := make(chan ledger.Object)
+	works := w.works(ctx, due)
+	work := make(chan func())
 	var running sync.WaitGroup
-	for range min(workersMax, len(due)) {
+	for range min(workersMax, len(works)) {
 		running.Go(func() {
-			for object := range work {
-				w.goOn(ctx, &object)
+			for f := range work {
+				f()
 			}
 		})
 	}
-	for _, object := range due {
-		work <- object
+	for _, f := range works {
+		work <- f
 	}
 	close(work)
 	running.Wait()
 	return len(due), nil
+}
+
+// works is what is to be done about objects: subscriptions are renewed many at once,
+// because most are by one commit each, and each other object goes on by itself, because
+// it waits for the processor most of the time.
+func (w *Worker) works(ctx context.Context, due []ledger.Object) (works []func()) {
+	subscriptions := slices.DeleteFunc(slices.Clone(due), func(o ledger.Object) bool { return o.Kind != Subscriptions })
+	for some := range slices.Chunk(subscriptions, renewedAtOnce) {
+		works = append(works, func() { w.renew(ctx, some) })
+	}
+	for i := range due {
+		if due[i].Kind != Subscriptions {
+			works = append(works, func() { w.done(ctx, &due[i], w.collector.goOn(ctx, &due[i])) })
+		}
+	}
+	return works
+}
+
+// renew does what is due about subscriptions.
+func (w *Worker) renew(ctx context.Context, objects []ledger.Object) {
+	var decoded []*Subscription
+	var of []*ledger.Object
+	for i := range objects {
+		subscription, err := decodeSubscription(&objects[i])
+		if err != nil {
+			w.done(ctx, &objects[i], err)
+			continue
+		}
+		decoded, of = append(decoded, subscription), append(of, &objects[i])
+	}
+	for i, err := range w.collector.RenewMany(ctx, decoded) {
+		w.done(ctx, of[i], err)
+	}
 }
 
 // due reads objects that are due and are not passed by.
@@ -183,10 +222,9 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 	return due, nil
 }
 
-// goOn does what is to be done about an object until it waits for something. One
-// about which that fails is passed by for a while, so that it keeps nobody waiting.
-func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
-	err := w.collector.goOn(ctx, object)
+// done takes what came of an object. One about which something fails is passed by for a
+// while, so that it keeps nobody waiting.
+func (w *Worker) done(ctx context.Context, object *ledger.Object, err error) {
 	if ctx.Err() != nil {
 		return
 	}

@@ -150,8 +150,9 @@ var rooms = map[string]room{
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
 			"internal/people", "internal/processor", "internal/report", "internal/schema", "internal/transfer",
 			"internal/walletrow", "internal/webhook"},
-		tests:   []string{"internal/billing", "internal/verify"},
-		modules: []string{"zombiezen.com/go/sqlite", "github.com/prometheus/client_golang", "golang.org/x/sys"},
+		tests: []string{"internal/billing", "internal/verify"},
+		modules: []string{"zombiezen.com/go/sqlite", "modernc.org/libc", "modernc.org/sqlite/lib", "golang.org/x/sys",
+			"github.com/prometheus/client_golang"},
 	},
 	"internal/postgres": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",

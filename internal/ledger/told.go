@@ -108,11 +108,14 @@ func checkTold(kind EventKind, data string) error {
 	if !slices.Contains(BillingKinds(), kind) {
 		return fmt.Errorf("%s is no kind that is told of objects", kind)
 	}
-	var told struct {
-		PayloadType string `json:"payload_type"`
-	}
 	if !utf8.ValidString(data) || strings.ContainsAny(data, "\r\n") {
 		return errors.New("the data of an event are no line of text")
+	}
+	if endsWithPayload(data) && json.Valid([]byte(data)) {
+		return nil
+	}
+	var told struct {
+		PayloadType string `json:"payload_type"`
 	}
 	if err := json.Unmarshal([]byte(data), &told); err != nil {
 		return fmt.Errorf("the data of an event are no JSON object: %w", err)
@@ -121,4 +124,15 @@ func checkTold(kind EventKind, data string) error {
 		return errors.New("the data of an event have no payload_type")
 	}
 	return nil
+}
+
+// endsWithPayload reports whether a payload_type is the last member of data, as billing
+// writes them, if they are a JSON object: then nobody has to read the others.
+func endsWithPayload(data string) bool {
+	rest, ends := strings.CutSuffix(data, `"}`)
+	quote := strings.LastIndexByte(rest, '"')
+	if !ends || quote < 0 || quote+1 == len(rest) {
+		return false
+	}
+	return strings.HasSuffix(rest[:quote], `,"payload_type":`) && !strings.Contains(rest[quote:], `\`)
 }

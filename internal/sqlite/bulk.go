@@ -73,6 +73,5 @@ func (c *committer) executeWhole(bulk *command) error {
 			return &ledger.LineError{Line: i, Err: item.Command.err}
 		}
 	}
-	c.logPages += len(bulk.whole) / entriesPerPage
 	return nil
 }

@@ -11,16 +11,10 @@ import (
 )
 
 const (
-	// checkpointPages is how many pages, roughly, may gather in the log before
-	// they are copied into the main file. SQLite's own default; a larger one
-	// was not faster and made longer pauses.
+	// checkpointPages is how many pages may gather in the log before they are
+	// copied into the main file. SQLite's own default; a larger one was not
+	// faster and made longer pauses.
 	checkpointPages = 1000
-
-	// What commands add to the log, roughly: entries stand side by side, what
-	// makes or changes a customer touches indexes at random places.
-	pageBytes      = 4096
-	entriesPerPage = 12
-	pagesPerWrite  = 3
 
 	// restartPages is the log's length from which a checkpoint waits for the
 	// readers, so that a steady stream of them cannot let it grow for ever.
@@ -35,11 +29,14 @@ const (
 // runs after the callers have been answered. SQLite would do it by itself, but
 // would not tell when the sync of the main file failed.
 func (c *committer) checkpoint() {
-	if c.logPages < checkpointPages {
+	pages, copied, err := runCheckpoint(c.conn, "pragma wal_checkpoint(noop)") // only looks
+	if err == nil && pages-copied < c.left+c.gather {
 		return
 	}
-	c.logPages = 0
-	pages, err := runCheckpoint(c.conn, "pragma wal_checkpoint(passive)")
+	if err == nil {
+		pages, copied, err = runCheckpoint(c.conn, "pragma wal_checkpoint(passive)")
+		c.left = pages - copied
+	}
 	switch {
 	case err != nil:
 	case pages > c.restartAt:
@@ -47,7 +44,7 @@ func (c *committer) checkpoint() {
 		// as much again.
 		c.restartAt = pages + restartPages
 		c.conn.SetBusyTimeout(restartWait)
-		_, err = runCheckpoint(c.conn, "pragma wal_checkpoint(restart)")
+		_, _, err = runCheckpoint(c.conn, "pragma wal_checkpoint(restart)")
 		c.conn.SetBusyTimeout(busyWait)
 	case pages <= restartPages:
 		c.restartAt = restartPages
@@ -121,15 +118,16 @@ func rewrite(file LogFile) error {
 	}
 }
 
-// runCheckpoint returns the length of the log in pages.
-func runCheckpoint(conn *sqlite.Conn, query string) (pages int, err error) {
+// runCheckpoint returns the length of the log in pages, and how many of them are copied
+// into the main file.
+func runCheckpoint(conn *sqlite.Conn, query string) (pages, copied int, err error) {
 	stmt, err := conn.Prepare(query)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, stmt.Reset()) }()
 	if _, err := stmt.Step(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return stmt.ColumnInt(1), nil
+	return stmt.ColumnInt(1), stmt.ColumnInt(2), nil
 }

@@ -40,7 +40,8 @@ func TestCheckpointBesideALongRead(t *testing.T) {
 		begin := time.Now()
 		for range 3 {
 			credit()
-			db.inCommitter(t, func(c *committer) { c.logPages, c.restartAt = checkpointPages, few })
+			db.inCommitter(t, func(c *committer) { c.gather, c.left, c.restartAt = 0, 0, few }) // and a checkpoint behind it
+			db.inCommitter(t, func(c *committer) { c.gather = checkpointPages })
 			credit()
 		}
 		if took := time.Since(begin); took > busyWait {
@@ -68,7 +69,7 @@ func TestLogStaysShort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const most = 2 * checkpointPages * pageBytes
+	const most = 2 * checkpointPages * 4096
 	if info.Size() > most {
 		t.Errorf("log after 10,000 customers: got %d bytes, want at most %d", info.Size(), most)
 	}
@@ -78,20 +79,39 @@ func TestLogStaysShort(t *testing.T) {
 func TestCheckpointAfterOneByOne(t *testing.T) {
 	t.Parallel()
 	db := newBatches(t, t.TempDir())
+	db.inCommitter(t, func(c *committer) { c.gather = 1 << 30 })
+	db.createCustomers(t, 10, 10)
 	write := func(err error) func() error {
 		return func() error {
 			return db.write(t.Context(), func(*sqlite.Conn) error {
-				db.committer.logPages = checkpointPages
+				db.committer.gather = 0
 				return err
 			})
 		}
 	}
+	if left := db.inLogAlone(t); left == 0 {
+		t.Fatal("got no page in the log alone before the batch")
+	}
 	db.inOneBatch(t, write(nil), write(errors.New("broken")))
-	db.inCommitter(t, func(c *committer) {
-		if c.logPages >= checkpointPages {
-			t.Errorf("the log has %d pages and no checkpoint has run, want less than %d", c.logPages, checkpointPages)
-		}
-	})
+	db.inCommitter(t, func(c *committer) { c.gather = 1 << 30 })
+	if left := db.inLogAlone(t); left > 0 {
+		t.Errorf("got %d pages in the log alone, want all copied into the main file", left)
+	}
+}
+
+// inLogAlone is how many pages are in the log that no checkpoint has copied.
+func (db *DB) inLogAlone(t *testing.T) int {
+	t.Helper()
+	reader, err := openReader(db.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lastEntry(reader)
+	pages, copied, looked := runCheckpoint(reader, "pragma wal_checkpoint(noop)")
+	if err := errors.Join(err, looked, reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return pages - copied
 }
 
 // A start that is called off leaves no file open.

@@ -30,7 +30,8 @@ type committer struct {
 	touched   map[customerKey]*customerState // clones of the running batch
 	nextEntry int64
 	lots      []byte // buffer for a wallet's lots
-	logPages  int    // rough number of pages in the log since the last checkpoint
+	gather    int    // how many pages may gather in the log before a checkpoint
+	left      int    // pages in the log that the last checkpoint had to leave there
 	restartAt int    // pages in the log from which a checkpoint waits for readers
 	healed    bool   // the idempotency index has been made again
 
@@ -74,6 +75,7 @@ func newCommitter(db *DB, conn *sqlite.Conn) (*committer, error) {
 		cache:        newCache(db.config.CustomersCached),
 		touched:      make(map[customerKey]*customerState),
 		nextEntry:    last + 1,
+		gather:       checkpointPages,
 		restartAt:    restartPages,
 		fatal:        make(chan struct{}),
 		meter:        groupcommit.NewMeter(db.config.Metrics),
@@ -206,7 +208,6 @@ func (c *committer) execute(items []*item) error {
 		switch {
 		case cmd.write != nil:
 			err = c.executeWrite(cmd)
-			c.logPages += pagesPerWrite
 		case cmd.whole != nil:
 			err = c.executeWhole(cmd)
 		default:
@@ -219,10 +220,7 @@ func (c *committer) execute(items []*item) error {
 	if err := c.writeWallets(); err != nil {
 		return err
 	}
-	first := c.db.keys.work.nextPage
-	err := c.db.keys.maintain(c.conn)
-	c.logPages += int(c.db.keys.work.nextPage-first) + len(items)/entriesPerPage
-	return err
+	return c.db.keys.maintain(c.conn)
 }
 
 // executeWrite runs a free-form write in a savepoint, so that its refusal

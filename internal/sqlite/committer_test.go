@@ -184,6 +184,7 @@ func damageLeaf(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 	damaged := 0
+	const pageBytes = 4096
 	for at := pageBytes; at < len(file); at += pageBytes {
 		if page := file[at : at+pageBytes]; page[0] == tableLeaf && bytes.Contains(page, []byte(text)) {
 			clear(page)

@@ -164,7 +164,7 @@ func (t *CopyTarget) inTransaction(f func() error) (err error) {
 	}
 	if err = run(t.conn, "commit"); err == nil {
 		if err = refuseReadOnly(t.lock); err == nil {
-			_, err = runCheckpoint(t.conn, "pragma wal_checkpoint(passive)")
+			_, _, err = runCheckpoint(t.conn, "pragma wal_checkpoint(passive)")
 		}
 	}
 	t.dead = err != nil
@@ -448,7 +448,7 @@ func (t *CopyTarget) Settle(context.Context) error {
 	if _, err := openKeyIndex(t.conn, secret); err != nil {
 		return err
 	}
-	_, err = runCheckpoint(t.conn, "pragma wal_checkpoint(truncate)")
+	_, _, err = runCheckpoint(t.conn, "pragma wal_checkpoint(truncate)")
 	return err
 }
 

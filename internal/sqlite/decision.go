@@ -73,9 +73,7 @@ func (c *committer) executeDecision(cmd *command) error {
 		return nil
 	}
 	w.dirty = true
-	err = w.Apply(&cmd.change, &look, source, c.db.config.LotsInRow)
-	c.logPages += source.written
-	return err
+	return w.Apply(&cmd.change, &look, source, c.db.config.LotsInRow)
 }
 
 // apply appends the entries of a change and moves the customer's state in memory,
@@ -110,8 +108,9 @@ func (c *committer) apply(state *customerState, w *walletState, change *ledger.C
 	if err := writeObjects(c.conn, state.no, change.Objects); err != nil {
 		return err
 	}
-	for i := range change.Objects {
-		c.logPages += pagesPerObject + (len(change.Objects[i].Object.Data)+len(change.Objects[i].Event.Data))/pageBytes
+	if n := len(change.Objects); n > 0 {
+		event := &change.Objects[n-1].Event
+		state.objects = &ledger.ObjectHead{Number: event.Number, Hash: event.Hash, LastAt: event.CreatedAt}
 	}
 	return writeTransfer(c.conn, state.no, change.Transfer)
 }
@@ -183,10 +182,8 @@ func (c *committer) writeWallets() (err error) {
 				return err
 			}
 			w.dirty = false
-			c.logPages += 1 + len(c.lots)/pageBytes
 		}
 	}
-	c.logPages++
 	return nil
 }
 

@@ -12,10 +12,6 @@ import (
 	"github.com/billfold/billfold/internal/ledger"
 )
 
-// pagesPerObject is how many pages of the log a change of an object takes, beside
-// those of what is in it: rows and indexes.
-const pagesPerObject = 10
-
 var errNoObject = ledger.Errorf(ledger.CodeNotFound, "there is no such object")
 
 const objectColumns = `
@@ -66,19 +62,34 @@ func snapshotObjects(conn *sqlite.Conn, state *customerState, scope ledger.Scope
 		}
 		s.Objects = append(s.Objects, found...)
 	}
-	// The chain goes on from where the customer's row says that it stood, also where
-	// events were removed.
-	const last = `
+	if state.objects == nil {
+		head, err := readObjectHead(conn, state.no)
+		if err != nil {
+			return err
+		}
+		state.objects = &head
+	}
+	s.ObjectHead = *state.objects
+	return nil
+}
+
+// readObjectHead reads where the events about a customer's objects stand: where the
+// customer's row says, also where events were removed.
+func readObjectHead(conn *sqlite.Conn, customer int64) (head ledger.ObjectHead, err error) {
+	const query = `
 	  select c.object_number, c.object_hash, coalesce(e.created_at, 0)
 	    from customers c
 	    left join object_events e on e.customer = c.no and e.number = c.object_number
 	   where c.no = ?`
-	return sqlitex.Execute(conn, last, &sqlitex.ExecOptions{Args: []any{state.no},
+	err = sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
+		Args: []any{customer},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			s.ObjectHead.Number, s.ObjectHead.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
-			stmt.ColumnBytes(1, s.ObjectHead.Hash[:])
+			head.Number, head.LastAt = stmt.ColumnInt64(0), timeOf(stmt.ColumnInt64(2))
+			stmt.ColumnBytes(1, head.Hash[:])
 			return nil
-		}})
+		},
+	})
+	return head, err
 }
 
 // writeObjects adds what was done about a customer's objects, and where the events about

@@ -150,9 +150,7 @@ func (s *lotSource) Mark(mark *walletrow.Mark) (err error) {
 	} {
 		stmt.BindInt64(3+i, number)
 	}
-	lots := walletrow.AppendLots([]byte{}, mark.Lots)
-	stmt.BindBytes(12, lots)
-	s.written += 1 + len(lots)/pageBytes
+	stmt.BindBytes(12, walletrow.AppendLots([]byte{}, mark.Lots))
 	_, err = stmt.Step()
 	return err
 }

@@ -17,7 +17,6 @@ type lotSource struct {
 	customer int64
 	wallet   *walletState
 	asOf     int64 // credits are as of this seq, 0 for now
-	written  int   // rows of the shelf
 }
 
 // shown is a wallet as a read shows it, see [walletrow.Row.Read].
@@ -101,7 +100,6 @@ func (s *lotSource) Shelve(lot ledger.Lot, before money.Amount) error {
 	if err := s.each(query, nil, args...); err != nil {
 		return err
 	}
-	s.written++
 	if s.conn.Changes() != 1 {
 		return walletrow.ErrLots
 	}

@@ -185,6 +185,9 @@ func open(ctx context.Context, config Config) (_ *DB, err error) {
 
 // openWriter opens the one connection that writes.
 func openWriter(path, synchronous string) (*sqlite.Conn, error) {
+	if err := keepPlans(); err != nil {
+		return nil, err
+	}
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
 	if err != nil {
 		return nil, explain(path, err)

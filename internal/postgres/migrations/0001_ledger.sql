@@ -471,7 +471,7 @@ create index objects_by_id on objects (tenant, kind, id);
 create unique index objects_by_number on objects (customer_id, tenant, number);
 
 -- The workers look here for their work, for all customers at once.
-create index objects_that_are_due on objects (kind, due_at) where due_at is not null;
+create index objects_that_are_due on objects (kind, due_at, id) where due_at is not null;
 
 -- Every change of a customer's objects, in the order in which they happened.
 create table object_events (

@@ -448,9 +448,11 @@ create index objects_by_id on objects (tenant, kind, id);
 create unique index objects_by_number on objects (customer, number);
 
 -- The workers look here for their work, for all customers at once.
-create index objects_that_are_due on objects (kind, due_at) where due_at > 0;
+create index objects_that_are_due on objects (kind, due_at, id) where due_at > 0;
 
--- Every change of a customer's objects, in the order in which they happened.
+-- Every change of a customer's objects, in the order in which they happened. A row is
+-- larger than what fits into a tree by its key, so that it stands at the end of the table
+-- and the key is an index.
 create table object_events (
   customer   integer not null references customers (no),
   number     integer not null check (number > 0),
@@ -463,7 +465,7 @@ create table object_events (
   digest     blob    not null check (length(digest) = 32), -- of the object after it
   hash       blob    not null check (length(hash) = 32),
   primary key (customer, number)
-) strict, without rowid;
+) strict;
 
 create trigger object_events_are_not_updated before update on object_events
 begin
