@@ -94,7 +94,8 @@ func (f *firm) owners() (count int) {
 func (f *firm) links() (tokens [2]string) {
 	f.Helper()
 	var failed error
-	f.store.kind, f.store.before = people.InvitationRecord, func() { tokens[0], failed = f.desk.Welcome(f.Context(), f.id) }
+	f.store.kind = people.InvitationRecord
+	f.store.before = func() { tokens[0], failed = f.desk.Welcome(f.Context(), f.id) }
 	var err error
 	if tokens[1], err = f.desk.Welcome(f.Context(), f.id); err != nil || failed != nil {
 		f.Fatal(err, failed)
@@ -200,11 +201,10 @@ func TestTheLastPlaceInATeam(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := people.Key{Kind: people.TeamRecord, ID: f.id}
-	err = f.store.ChangePeople(t.Context(), []people.Key{key}, time.Time{},
-		func(map[people.Key]*people.Record) (people.Change, error) {
-			return people.Change{Put: []people.Record{{Key: key, Data: string(data)}}}, nil
-		})
-	if err != nil {
+	full := func(map[people.Key]*people.Record) (people.Change, error) {
+		return people.Change{Put: []people.Record{{Key: key, Data: string(data)}}}, nil
+	}
+	if err := f.store.ChangePeople(t.Context(), []people.Key{key}, time.Time{}, full); err != nil {
 		t.Fatal(err)
 	}
 	var tokens [2]string

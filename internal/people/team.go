@@ -122,7 +122,8 @@ func (d *Desk) invite(
 		return "", nil, err
 	}
 	line := Line{
-		BusinessID: invitation.BusinessID, Action: AuditInvite, By: change, Subject: invitation.ID, After: put.Data,
+		BusinessID: invitation.BusinessID, Action: AuditInvite, By: change, Subject: invitation.ID,
+		After: invitation.told(key),
 	}
 	err = d.store.ChangePeople(ctx, []Key{key, inviter, all}, now, func(found map[Key]*Record) (Change, error) {
 		by, err := read[User](found[inviter])
@@ -207,6 +208,7 @@ type place struct {
 	Role         Role   `json:"role"`
 	SecondFactor bool   `json:"second_factor"`
 	Changes      int64  `json:"credential_changes"` // of the password and the second factor
+	Digest       string `json:"digest"`             // of what is kept of the password, so that another in its place is noticed
 }
 
 // placeOf is a user's place in a team, empty for none.
@@ -215,7 +217,17 @@ func placeOf(u *User, businessID string) string {
 	if role == "" {
 		return ""
 	}
-	text, _ := json.Marshal(place{u.Email, role, u.Second != "", u.Generation}) // always has some
+	text, _ := json.Marshal(place{u.Email, role, u.Second != "", u.Generation, digest(u.Password)}) // always has some
+	return string(text)
+}
+
+// told is an invitation as the audit trail shows it. What it is kept under is there as a
+// digest, so that another token in place of it is noticed.
+func (i *Invitation) told(key Key) string {
+	text, _ := json.Marshal(struct {
+		Invitation
+		Digest string `json:"digest"`
+	}{*i, digest(key.ID)}) // always has some
 	return string(text)
 }
 
@@ -304,15 +316,19 @@ func (d *Desk) Withdraw(ctx context.Context, by *User, who ledger.Actor, busines
 		keys := []Key{key, withdrawer}
 		return d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 			now, err := read[User](found[withdrawer])
+			if err != nil {
+				return Change{}, err
+			}
+			invitation, err := read[Invitation](found[key])
 			switch {
 			case err != nil:
 				return Change{}, err
-			case found[key] == nil:
+			case invitation == nil:
 				return Change{}, errNoInvitation
 			case by != nil && (now == nil || !now.mayTouch(businessID, invitation.Role)):
 				return Change{}, errInviteOwner
 			}
-			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: found[key].Data}
+			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: invitation.told(key)}
 			return Change{Delete: []Key{key}, Lines: []Line{line}}, nil
 		})
 	}
