@@ -112,7 +112,7 @@ var rooms = map[string]room{
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/people": {
 		imports: []string{"internal/access", "internal/ledger", "internal/vault"},
-		tests:   []string{"internal/storetest"},
+		tests:   []string{"internal/sqlite", "internal/storetest", "internal/verify"},
 		modules: []string{"github.com/pquerna/otp", "golang.org/x/crypto/argon2"},
 	},
 	// What the stores have in common, so that they need not know each other.
