@@ -107,7 +107,7 @@ func (w *walk) signIn() {
 	if wrong {
 		attempt.Password = "another horse battery"
 	}
-	token, user, err := w.desk.SignIn(w, attempt)
+	token, signed, err := w.desk.SignIn(w, attempt)
 	switch {
 	case wrong || code != "" && !right:
 		w.ended("sign in", err, people.CodeSignInFailed)
@@ -115,12 +115,7 @@ func (w *walk) signIn() {
 	case s.secret != "" && code == "":
 		w.ended("sign in", err, people.CodeSecondFactor)
 		return
-	case !w.ended("sign in", err, "") || user.ID != s.id:
-		return
-	}
-	signed, err := w.desk.Authenticate(w, token)
-	if err != nil {
-		w.complain("a session that has just begun: got error %v", err)
+	case !w.ended("sign in", err, "") || signed.User.ID != s.id:
 		return
 	}
 	w.stays[token] = &stay{of: s, id: signed.Session.ID, until: w.clock.Now().Add(people.SessionLives)}

@@ -3,6 +3,7 @@ package people_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func outlived(change *people.Change) {
 
 type foundRecords = map[people.Key]*people.Record
 
-// peopleMistakes are those that a desk could make, each as a store makes them.
+// peopleMistakes are those that a desk could make about signing in, each as a store makes them.
 func peopleMistakes() map[string]spoiled {
 	return map[string]spoiled{
 		"no second factor is asked for": {read: func(r *people.Record) {
@@ -158,6 +159,12 @@ func peopleMistakes() map[string]spoiled {
 		"invitations have no end": {wrote: func(_ foundRecords, c *people.Change) {
 			puts(c, people.InvitationRecord, func(r *people.Record) { r.ExpiresAt = time.Time{} })
 		}},
+	}
+}
+
+// teamMistakes are those about teams and what is told of them.
+func teamMistakes() map[string]spoiled {
+	return map[string]spoiled{
 		"the last owner goes": {found: func(found foundRecords) {
 			for key, record := range found {
 				if key.Kind == people.TeamRecord {
@@ -216,7 +223,9 @@ func untold(action ledger.AuditAction) func(foundRecords, *people.Change) {
 // TestMistakesAboutPeopleAreNoticed plants each mistake and wants the campaign to complain.
 func TestMistakesAboutPeopleAreNoticed(t *testing.T) {
 	t.Parallel()
-	for name, mistake := range peopleMistakes() {
+	mistakes := peopleMistakes()
+	maps.Copy(mistakes, teamMistakes())
+	for name, mistake := range mistakes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(5) {

@@ -29,6 +29,10 @@ func (d *Desk) SetRole(
 	if by != nil && by.ID != userID {
 		keys = append(keys, userKey(by.ID))
 	}
+	sessions, err := d.store.People(ctx, SessionRecord, userID, d.now(), 4*sessionsMax)
+	if err != nil {
+		return nil, err
+	}
 	others := len(keys)
 	for i := range open {
 		keys = append(keys, open[i].Key)
@@ -56,12 +60,14 @@ func (d *Desk) SetRole(
 				changed.Delete = append(changed.Delete, keys[i])
 			}
 		}
+		for i := range sessions {
+			if err == nil && len(user.Roles) == 0 { // those that begin meanwhile are of a generation that is over
+				changed.Delete = append(changed.Delete, sessions[i].Key)
+			}
+		}
 		return changed, err
 	})
-	if err != nil || len(user.Roles) > 0 {
-		return user, err
-	}
-	return user, d.EndSessions(ctx, userID, "")
+	return user, err
 }
 
 // asTheyAre is the user who asks as they are under their lock, nil for the operator.
