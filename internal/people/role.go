@@ -29,13 +29,19 @@ func (d *Desk) SetRole(
 	if by != nil && by.ID != userID {
 		keys = append(keys, userKey(by.ID))
 	}
-	sessions, err := d.store.People(ctx, SessionRecord, userID, d.now(), 4*sessionsMax)
-	if err != nil {
-		return nil, err
-	}
-	others := len(keys)
+	letters := len(keys)
 	for i := range open {
 		keys = append(keys, open[i].Key)
+	}
+	stays := len(keys)
+	if role == "" {
+		sessions, err := d.store.People(ctx, SessionRecord, userID, d.now(), 4*sessionsMax)
+		if err != nil {
+			return nil, err
+		}
+		for i := range sessions {
+			keys = append(keys, sessions[i].Key)
+		}
 	}
 	var user *User
 	line := Line{BusinessID: businessID, Subject: userID, By: change}
@@ -53,17 +59,15 @@ func (d *Desk) SetRole(
 			return Change{}, err
 		}
 		changed, err := user.reshape(judged, change, line, role, team)
-		for i := others; err == nil && i < len(keys); i++ {
+		for i := letters; err == nil && i < stays; i++ {
 			var invitation *Invitation
 			invitation, err = read[Invitation](found[keys[i]])
 			if err == nil && invitation != nil && invitation.By == userID && !invitation.stands(user) {
 				changed.Delete = append(changed.Delete, keys[i])
 			}
 		}
-		for i := range sessions {
-			if err == nil && len(user.Roles) == 0 { // those that begin meanwhile are of a generation that is over
-				changed.Delete = append(changed.Delete, sessions[i].Key)
-			}
+		if err == nil && len(user.Roles) == 0 { // sessions that begin meanwhile are of a generation that is over
+			changed.Delete = append(changed.Delete, keys[stays:]...)
 		}
 		return changed, err
 	})
