@@ -112,7 +112,7 @@ var rooms = map[string]room{
 	"internal/access": {imports: []string{"internal/ledger", "internal/money"}},
 	"internal/people": {
 		imports: []string{"internal/access", "internal/ledger", "internal/vault"},
-		tests:   []string{"internal/storetest"},
+		tests:   []string{"internal/sqlite", "internal/storetest", "internal/verify"},
 		modules: []string{"github.com/pquerna/otp", "golang.org/x/crypto/argon2"},
 	},
 	// What the stores have in common, so that they need not know each other.
@@ -145,7 +145,7 @@ var rooms = map[string]room{
 	},
 	// What a copy asks of both stores.
 	"internal/transfer": {tests: []string{"internal/access", "internal/billing", "internal/catalog", "internal/demo", "internal/ledger", "internal/people", "internal/postgres",
-		"internal/sqlite", "internal/verify", "internal/webhook"}},
+		"internal/sqlite", "internal/vault", "internal/verify", "internal/webhook"}},
 	"internal/sqlite": {
 		imports: []string{"internal/access", "internal/bus", "internal/catalog", "internal/groupcommit", "internal/ledger", "internal/money",
 			"internal/people", "internal/processor", "internal/report", "internal/schema", "internal/transfer",

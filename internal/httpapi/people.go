@@ -74,24 +74,15 @@ func (s *Server) handleSignIn(c *call) error {
 	if err := s.countSignIn(c); err != nil {
 		return err
 	}
-	agent := c.r.UserAgent()
-	token, user, err := s.people.SignIn(c.r.Context(), people.Attempt{
-		Email: texts[0], Password: texts[1], Code: texts[2], Address: c.actor().Address, Agent: agent,
+	token, begun, err := s.people.SignIn(c.r.Context(), people.Attempt{
+		Email: texts[0], Password: texts[1], Code: texts[2], Address: c.actor().Address, Agent: c.r.UserAgent(),
+		Ends: s.personToken(c),
 	})
 	if err != nil {
 		return c.waited(err)
 	}
-	if before := s.personToken(c); before != "" {
-		if err := s.people.SignOut(c.r.Context(), before); err != nil {
-			return err
-		}
-	}
-	begun, err := s.people.Authenticate(c.r.Context(), token)
-	if err != nil {
-		return err
-	}
 	s.setPerson(c, token, people.SessionLives)
-	c.key.ID = user.ID
+	c.key.ID = begun.User.ID
 	return s.replySession(c, &begun)
 }
 

@@ -27,6 +27,8 @@ var mayChange = map[string]string{
 	"POST /invoices/{invoice_id}/void":                      "oasf",
 	"POST /ledger-entries/bulk":                             "oas",
 	"PATCH /business":                                       "oa",
+	"PUT /business/processor":                               "oa",
+	"DELETE /business/processor":                            "oa",
 	"GET /webhooks/{webhook_id}/secret":                     "oa",
 	"POST /customers/{customer_id}/wallets/top-ups":         "oas",
 	"POST /customers/{customer_id}/wallets/holds":           "oas",

@@ -67,16 +67,23 @@ type stream struct {
 
 // open asks for a stream behind the message with an id.
 func (h *streamHouse) open(query, lastID, key string) (*stream, error) {
+	headers := map[string]string{"Authorization": "Bearer " + key}
+	if lastID != "" {
+		headers["Last-Event-ID"] = lastID
+	}
+	return h.openWith(query, headers)
+}
+
+func (h *streamHouse) openWith(query string, headers map[string]string) (*stream, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), withinStream)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url+"/events"+query, nil)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+key)
 	request.Header.Set("Accept", "text/event-stream")
-	if lastID != "" {
-		request.Header.Set("Last-Event-ID", lastID)
+	for name, value := range headers {
+		request.Header.Set(name, value)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

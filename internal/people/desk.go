@@ -29,6 +29,10 @@ const (
 	sessionsMax    = 50  // of a user
 	invitationsMax = 100 // of a business
 	teamMax        = 500 // of a business
+
+	// invitationsListed is how many are read: some are made at the same time by those who
+	// have each seen fewer than there may be.
+	invitationsListed = 2 * invitationsMax
 )
 
 // Options of a Desk.
@@ -117,7 +121,7 @@ func invitationKey(token string) Key { return Key{InvitationRecord, digest(token
 
 func triesKey(of ...string) Key { return Key{TriesRecord, digest(strings.Join(of, "\x00"))} }
 
-func memberKey(businessID, userID string) Key { return Key{MemberRecord, businessID + "/" + userID} }
+func teamKey(businessID string) Key { return Key{TeamRecord, businessID} }
 
 // User returns a user.
 func (d *Desk) User(ctx context.Context, id string) (*User, error) {

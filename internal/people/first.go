@@ -1,11 +1,9 @@
 package people
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -23,9 +21,12 @@ func (d *Desk) Nobody(ctx context.Context) (bool, error) {
 // Welcome returns the token of an invitation for the first owner of a business, and refuses
 // to make one where there is an owner. Those that it made before and nobody has used end.
 func (d *Desk) Welcome(ctx context.Context, businessID string) (token string, err error) {
-	has, err := d.hasOwner(ctx, businessID)
-	if err != nil || has {
-		return "", cmp.Or(err, error(errHasOwner))
+	team, err := d.members(ctx, businessID)
+	switch {
+	case err != nil:
+		return "", err
+	case team.owners("") > 0:
+		return "", errHasOwner
 	}
 	open, err := d.Invitations(ctx, businessID)
 	if err != nil {
@@ -42,12 +43,6 @@ func (d *Desk) Welcome(ctx context.Context, businessID string) (token string, er
 	}
 	token, _, err = d.invite(ctx, nil, ledger.Actor{}, Invitation{BusinessID: businessID, Role: Owner, First: true})
 	return token, err
-}
-
-// hasOwner reports whether somebody in the team of a business is an owner.
-func (d *Desk) hasOwner(ctx context.Context, businessID string) (bool, error) {
-	team, err := d.Team(ctx, businessID)
-	return slices.ContainsFunc(team, func(u *User) bool { return u.Roles[businessID] == Owner }), err
 }
 
 // Reseal seals the second factors anew that stand sealed under an older key, and says how

@@ -1,7 +1,6 @@
 package people
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -21,11 +20,12 @@ type Joining struct {
 
 // joining is somebody who joins, after a look at them.
 type joining struct {
-	user    *User
-	isNew   bool
-	code    string
-	inviter string // who made the invitation
-	by      ledger.Actor
+	user       *User
+	isNew      bool
+	code       string
+	businessID string
+	inviter    string // who made the invitation
+	by         ledger.Actor
 }
 
 // Join makes whoever bears an invitation a member of the team: a user who is new, or one
@@ -50,9 +50,6 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	if err := d.countSignIn(ctx, address, j.Address); err != nil {
 		return nil, err
 	}
-	if err := d.hasRoom(ctx, invitation); err != nil {
-		return nil, err
-	}
 	known, err := d.userOf(ctx, address)
 	if err != nil {
 		return nil, err
@@ -65,7 +62,9 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 	if err != nil {
 		return nil, err
 	}
-	who := joining{user: known, isNew: known == nil, code: j.Code, inviter: invitation.By}
+	who := joining{
+		user: known, isNew: known == nil, code: j.Code, inviter: invitation.By, businessID: invitation.BusinessID,
+	}
 	switch {
 	case known == nil && validPassword("password", j.Password, address, j.Name) != nil, known != nil && !right:
 		return nil, errJoinPassword
@@ -84,18 +83,14 @@ func (d *Desk) Join(ctx context.Context, token string, j Joining) (*User, error)
 
 // hasRoom refuses one more in a team that is full, and the link for the first owner where
 // there is an owner.
-func (d *Desk) hasRoom(ctx context.Context, invitation *Invitation) error {
-	if invitation.First {
-		has, err := d.hasOwner(ctx, invitation.BusinessID)
-		if err != nil || has {
-			return cmp.Or(err, error(errNoInvitation))
-		}
+func (m *members) hasRoom(invitation *Invitation, userID string) error {
+	switch {
+	case invitation.First && m.owners("") > 0:
+		return errNoInvitation
+	case m.Roles[userID] == "" && len(m.Roles) >= teamMax:
+		return errTeamFull
 	}
-	members, err := d.store.People(ctx, MemberRecord, invitation.BusinessID, d.now(), teamMax)
-	if err == nil && len(members) == teamMax {
-		err = errTeamFull
-	}
-	return err
+	return nil
 }
 
 // newUser returns a user who is in no team yet.
@@ -126,21 +121,20 @@ func (d *Desk) proves(ctx context.Context, user *User, password string) error {
 	return d.drop(ctx, counting.key)
 }
 
+// join has somebody join after a look at them. Who they are, whether the invitation counts and
+// whether there is room is decided under the locks of the records that say so.
 func (d *Desk) join(ctx context.Context, token string, who joining) (user *User, err error) {
 	change, err := d.change(who.by)
 	if err != nil {
 		return nil, err
 	}
 	invited, person, email := invitationKey(token), userKey(who.user.ID), emailKey(who.user.Email)
-	inviter := userKey(who.inviter)
+	inviter, all := userKey(who.inviter), teamKey(who.businessID)
 	tried := over([]counter{ofNetwork(who.user.Email, who.by.Address), ofAnywhere(who.user.Email), ofCodes(who.user.ID)})
-	keys := append([]Key{invited, person, email, inviter}, tried...)
+	keys := append([]Key{invited, person, email, inviter, all}, tried...)
 	err = d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 		invitation, err := read[Invitation](found[invited])
 		if err != nil {
-			return Change{}, err
-		}
-		if user, err = read[User](found[person]); err != nil {
 			return Change{}, err
 		}
 		by, err := read[User](found[inviter])
@@ -149,28 +143,45 @@ func (d *Desk) join(ctx context.Context, token string, who joining) (user *User,
 			return Change{}, err
 		case invitation == nil || !invitation.stands(by):
 			return Change{}, errNoInvitation
-		case who.isNew && found[email] != nil:
-			return Change{}, errJoinPassword // somebody has just become a user
-		case who.isNew:
-			copied := *who.user
-			copied.Roles = map[string]Role{}
-			user = &copied
-		default:
-			if err := d.provesAll(user, who, change.Now); err != nil {
-				return Change{}, err
-			}
 		}
-		was, before := user.Roles[invitation.BusinessID], placeOf(user, invitation.BusinessID)
+		team, err := readTeam(found[all])
+		if err != nil {
+			return Change{}, err
+		}
+		if user, err = d.joins(found[person], found[email] != nil, who, change.Now); err != nil {
+			return Change{}, err
+		}
+		if err := team.hasRoom(invitation, user.ID); err != nil {
+			return Change{}, err
+		}
+		was, before := user.Roles[who.businessID], placeOf(user, who.businessID)
 		if was == Owner || was == invitation.Role {
 			return Change{}, ledger.Errorf(CodeUserExists, "You are in the team already, as %s.", was)
 		}
-		user.Roles[invitation.BusinessID] = invitation.Role
-		put, err := membership(user, invitation.BusinessID)
-		line := Line{BusinessID: invitation.BusinessID, Action: AuditJoin, By: change, Subject: user.ID,
-			Before: before, After: placeOf(user, invitation.BusinessID)}
+		put, err := team.place(user, who.businessID, invitation.Role)
+		line := Line{BusinessID: who.businessID, Action: AuditJoin, By: change, Subject: user.ID,
+			Before: before, After: placeOf(user, who.businessID)}
 		return Change{Put: put, Delete: append(slices.Clone(tried), invited), Lines: []Line{line}}, err
 	})
 	return user, err
+}
+
+// joins is the user who joins, by what is kept of them: a copy of a new one, or one who has
+// proved all that signing in takes. Taken says that somebody has the address.
+func (d *Desk) joins(kept *Record, taken bool, who joining, now time.Time) (*User, error) {
+	if who.isNew {
+		copied := *who.user
+		copied.Roles = map[string]Role{}
+		if taken {
+			return nil, errJoinPassword // somebody has just become a user
+		}
+		return &copied, nil
+	}
+	user, err := read[User](kept)
+	if err != nil {
+		return nil, err
+	}
+	return user, d.provesAll(user, who, now)
 }
 
 // provesAll refuses a user whose password is another by now, or who has a second factor and

@@ -34,9 +34,12 @@ const (
 )
 
 // hasher makes and compares hashes, a few at once.
-type hasher struct{ slots chan struct{} }
+type hasher struct {
+	slots  chan struct{}
+	memory uint32 // KiB, of each hash that is made
+}
 
-func newHasher() hasher { return hasher{slots: make(chan struct{}, hashesMax)} }
+func newHasher() hasher { return hasher{slots: make(chan struct{}, hashesMax), memory: hashMemory} }
 
 func (h hasher) take(ctx context.Context) error {
 	select {
@@ -55,9 +58,9 @@ func (h hasher) hash(ctx context.Context, password string) (string, error) {
 	defer func() { <-h.slots }()
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails
-	sum := argon2.IDKey([]byte(password), salt, hashPasses, hashMemory, 1, hashBytes)
+	sum := argon2.IDKey([]byte(password), salt, hashPasses, h.memory, 1, hashBytes)
 	text := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, hashMemory, hashPasses, text(salt), text(sum)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, h.memory, hashPasses, text(salt), text(sum)), nil
 }
 
 // nobody is the hash of no password. It is compared with where there is no user, so

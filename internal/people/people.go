@@ -138,6 +138,23 @@ type Session struct {
 	Generation int64 `json:"generation,omitempty"` // of its user when it began
 }
 
+// members are who is in the team of a business. Their roles stand in each [User] too, which
+// is what a request is judged by; here they are so that whatever depends on all of a team is
+// decided under one lock.
+type members struct {
+	Roles map[string]Role `json:"roles"` // by the id of the user
+}
+
+// owners is how many owners the team has beside one user.
+func (m *members) owners(beside string) (count int) {
+	for id, role := range m.Roles {
+		if role == Owner && id != beside {
+			count++
+		}
+	}
+	return count
+}
+
 // Kind is what a record is about.
 type Kind string
 
@@ -145,7 +162,7 @@ type Kind string
 const (
 	UserRecord       Kind = "user"       // the user's id
 	EmailRecord      Kind = "email"      // the address, about the user
-	MemberRecord     Kind = "member"     // business and user, about the business
+	TeamRecord       Kind = "team"       // the business
 	InvitationRecord Kind = "invitation" // the digest of its token, about the business
 	SessionRecord    Kind = "session"    // the digest of its token, about the user
 	TriesRecord      Kind = "tries"      // the digest of what its counter is of

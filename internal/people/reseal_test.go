@@ -16,7 +16,7 @@ import (
 
 const password = "correct horse battery"
 
-func newDesk(t *testing.T, store people.Store, clock *storetest.Clock, secrets ...string) *people.Desk {
+func newDesk(t testing.TB, store people.Store, clock *storetest.Clock, secrets ...string) *people.Desk {
 	t.Helper()
 	var keys [][]byte
 	for _, secret := range secrets {

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,26 +17,28 @@ type Attempt struct {
 	Code     string // of the second factor, empty for none given
 	Address  string // IP address
 	Agent    string // of the browser
+	Ends     string // token of a session that ends as this one begins, empty for none
 }
 
 var errSignInFailed = ledger.Errorf(CodeSignInFailed, "The e-mail address, the password or the code is not right.")
 
 var errSignInLost = ledger.Errorf(CodeSignInFailed, "%s", lostFactor)
 
-// SignIn begins a session and returns its token, which nothing keeps. That there is no
+// SignIn begins a session and returns its token, which nothing keeps, and who is signed in. That there is no
 // such user, that the password is another and that the code is wrong are one answer,
 // [CodeSignInFailed]. A right password without a code that is needed is
 // [CodeSecondFactor].
-func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User, err error) {
+func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, signed Signed, err error) {
 	address, ok := Address(a.Email)
 	if !ok || len(a.Password) > PasswordMax {
-		return "", nil, errSignInFailed
+		return "", Signed{}, errSignInFailed
 	}
 	if err := d.countSignIn(ctx, address, a.Address); err != nil {
-		return "", nil, err
+		return "", Signed{}, err
 	}
-	if user, err = d.userOf(ctx, address); err != nil {
-		return "", nil, err
+	user, err := d.userOf(ctx, address)
+	if err != nil {
+		return "", Signed{}, err
 	}
 	kept := nobody
 	if user != nil {
@@ -43,13 +46,16 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User,
 	}
 	right, err := d.hasher.matches(ctx, a.Password, kept)
 	if err != nil {
-		return "", nil, err
+		return "", Signed{}, err
 	}
 	if user == nil || !right {
-		return "", nil, errSignInFailed
+		return "", Signed{}, errSignInFailed
 	}
 	if err := d.countCode(ctx, user, a.Code); err != nil {
-		return "", nil, err
+		return "", Signed{}, err
+	}
+	if err := d.tidy(ctx, user); err != nil {
+		return "", Signed{}, err
 	}
 	return d.begin(ctx, user.ID, address, kept, a)
 }
@@ -58,21 +64,26 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (token string, user *User,
 // takes the code.
 func (d *Desk) begin(
 	ctx context.Context, userID, address, kept string, a Attempt,
-) (token string, user *User, err error) {
+) (token string, signed Signed, err error) {
 	if token, err = d.token(); err != nil {
-		return "", nil, err
+		return "", Signed{}, err
 	}
 	id, err := d.newID("ses_")
 	if err != nil {
-		return "", nil, err
+		return "", Signed{}, err
 	}
+	var user *User
 	now, key := d.moment(), userKey(userID)
 	session := Session{
 		ID: id, UserID: userID, Address: a.Address, Agent: cut(a.Agent, 200),
 		CreatedAt: now, ExpiresAt: now.Add(SessionLives),
 	}
 	counters := []counter{ofNetwork(address, a.Address), ofAnywhere(address), ofCodes(userID)}
-	keys := append(over(counters), key, sessionKey(token))
+	ended := over(counters)
+	if a.Ends != "" {
+		ended = append(ended, sessionKey(a.Ends))
+	}
+	keys := append(slices.Clone(ended), key, sessionKey(token))
 	err = d.store.ChangePeople(ctx, keys, now, func(found map[Key]*Record) (Change, error) {
 		if user, err = read[User](found[key]); err != nil {
 			return Change{}, err
@@ -95,21 +106,21 @@ func (d *Desk) begin(
 			return Change{}, err
 		}
 		begun, err := record(sessionKey(token), userID, session.ExpiresAt, session)
-		return Change{Put: []Record{person, begun}, Delete: over(counters)}, err
+		return Change{Put: []Record{person, begun}, Delete: ended}, err
 	})
 	if err != nil {
-		return "", nil, err
+		return "", Signed{}, err
 	}
-	return token, user, d.tidy(ctx, user)
+	return token, Signed{User: user, Session: &session, key: sessionKey(token)}, nil
 }
 
-// tidy ends the oldest sessions of a user who has more than are kept.
+// tidy ends the oldest sessions of a user who has as many as are kept.
 func (d *Desk) tidy(ctx context.Context, user *User) error {
 	sessions, err := d.Sessions(ctx, user)
-	if err != nil || len(sessions) <= sessionsMax {
+	if err != nil || len(sessions) < sessionsMax {
 		return err
 	}
-	for _, session := range sessions[sessionsMax:] {
+	for _, session := range sessions[sessionsMax-1:] {
 		if err := d.EndSession(ctx, user.ID, session.ID); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (d *Desk) invite(
 	if err != nil {
 		return "", nil, err
 	}
-	if len(open) == invitationsMax {
+	if len(open) >= invitationsMax {
 		return "", nil, errTooManyInvites
 	}
 	token, err := d.token()
@@ -116,20 +116,30 @@ func (d *Desk) invite(
 	if err != nil {
 		return "", nil, err
 	}
-	key, inviter := invitationKey(token), userKey(invitation.By)
+	key, inviter, all := invitationKey(token), userKey(invitation.By), teamKey(invitation.BusinessID)
 	put, err := record(key, invitation.BusinessID, invitation.ExpiresAt, invitation)
 	if err != nil {
 		return "", nil, err
 	}
 	line := Line{
-		BusinessID: invitation.BusinessID, Action: AuditInvite, By: change, Subject: invitation.ID, After: put.Data,
+		BusinessID: invitation.BusinessID, Action: AuditInvite, By: change, Subject: invitation.ID,
+		After: invitation.told(key),
 	}
-	err = d.store.ChangePeople(ctx, []Key{key, inviter}, now, func(found map[Key]*Record) (Change, error) {
+	err = d.store.ChangePeople(ctx, []Key{key, inviter, all}, now, func(found map[Key]*Record) (Change, error) {
 		by, err := read[User](found[inviter])
-		if err == nil && !invitation.stands(by) {
-			err = errInviteOwner
+		if err != nil {
+			return Change{}, err
 		}
-		return Change{Put: []Record{put}, Lines: []Line{line}}, err
+		team, err := readTeam(found[all])
+		switch {
+		case err != nil:
+			return Change{}, err
+		case !invitation.stands(by):
+			return Change{}, errInviteOwner
+		case invitation.First && team.owners("") > 0:
+			return Change{}, errHasOwner
+		}
+		return Change{Put: []Record{put}, Lines: []Line{line}}, nil
 	})
 	return token, &invitation, err
 }
@@ -166,15 +176,30 @@ func (i *Invitation) stands(by *User) bool {
 	return i.By == Operator || (by != nil && by.mayTouch(i.BusinessID, i.Role))
 }
 
-// membership are the records of a user, with the one of their place in a team.
-func membership(user *User, businessID string) ([]Record, error) {
+// readTeam is who is in a team by its record, nobody where there is none.
+func readTeam(record *Record) (*members, error) {
+	team, err := read[members](record)
+	if team == nil || team.Roles == nil {
+		team = &members{Roles: map[string]Role{}}
+	}
+	return team, err
+}
+
+// place gives a user a role in a team, or none, and returns the records that say so.
+func (m *members) place(user *User, businessID string, role Role) ([]Record, error) {
+	if role == "" {
+		delete(m.Roles, user.ID)
+		delete(user.Roles, businessID)
+	} else {
+		m.Roles[user.ID], user.Roles[businessID] = role, role
+	}
 	person, err := record(userKey(user.ID), "", time.Time{}, user)
 	if err != nil {
 		return nil, err
 	}
+	team, err := record(teamKey(businessID), "", time.Time{}, m)
 	email := Record{Key: emailKey(user.Email), About: user.ID, Data: "{}"}
-	member := Record{Key: memberKey(businessID, user.ID), About: businessID, Data: "{}"}
-	return []Record{person, email, member}, nil
+	return []Record{person, email, team}, err
 }
 
 // place is a user's place in a team as the audit trail shows it.
@@ -183,6 +208,7 @@ type place struct {
 	Role         Role   `json:"role"`
 	SecondFactor bool   `json:"second_factor"`
 	Changes      int64  `json:"credential_changes"` // of the password and the second factor
+	Digest       string `json:"digest"`             // of what is kept of the password, so that another in its place is noticed
 }
 
 // placeOf is a user's place in a team, empty for none.
@@ -191,7 +217,17 @@ func placeOf(u *User, businessID string) string {
 	if role == "" {
 		return ""
 	}
-	text, _ := json.Marshal(place{u.Email, role, u.Second != "", u.Generation}) // always has some
+	text, _ := json.Marshal(place{u.Email, role, u.Second != "", u.Generation, digest(u.Password)}) // always has some
+	return string(text)
+}
+
+// told is an invitation as the audit trail shows it. What it is kept under is there as a
+// digest, so that another token in place of it is noticed.
+func (i *Invitation) told(key Key) string {
+	text, _ := json.Marshal(struct {
+		Invitation
+		Digest string `json:"digest"`
+	}{*i, digest(key.ID)}) // always has some
 	return string(text)
 }
 
@@ -206,27 +242,40 @@ func credentialLines(action ledger.AuditAction, change access.Change, before, af
 	return lines
 }
 
+// members returns who is in the team of a business.
+func (d *Desk) members(ctx context.Context, businessID string) (*members, error) {
+	found, err := d.store.Person(ctx, teamKey(businessID), d.now())
+	switch {
+	case ledger.CodeOf(err) == ledger.CodeNotFound:
+		return readTeam(nil)
+	case err != nil:
+		return nil, err
+	}
+	return readTeam(&found)
+}
+
 // Team returns the users of a business.
 func (d *Desk) Team(ctx context.Context, businessID string) ([]*User, error) {
-	members, err := d.store.People(ctx, MemberRecord, businessID, d.now(), teamMax)
+	team, err := d.members(ctx, businessID)
 	if err != nil {
 		return nil, err
 	}
-	users := make([]*User, 0, len(members))
-	for _, member := range members {
-		_, id, _ := strings.Cut(member.ID, "/")
+	users := make([]*User, 0, len(team.Roles))
+	for _, id := range slices.Sorted(maps.Keys(team.Roles)) {
 		user, err := d.User(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, user)
+		if user.Roles[businessID] != "" { // else they have left since the team was read
+			users = append(users, user)
+		}
 	}
 	return users, nil
 }
 
 // Invitations returns those to a business that nobody has used yet.
 func (d *Desk) Invitations(ctx context.Context, businessID string) ([]*Invitation, error) {
-	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsListed)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +293,7 @@ func (d *Desk) Invitations(ctx context.Context, businessID string) ([]*Invitatio
 // Withdraw takes an invitation back. By is the user who does, nil for the operator: one who
 // may give its role.
 func (d *Desk) Withdraw(ctx context.Context, by *User, who ledger.Actor, businessID, id string) error {
-	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsMax)
+	records, err := d.store.People(ctx, InvitationRecord, businessID, d.now(), invitationsListed)
 	if err != nil {
 		return err
 	}
@@ -267,15 +316,19 @@ func (d *Desk) Withdraw(ctx context.Context, by *User, who ledger.Actor, busines
 		keys := []Key{key, withdrawer}
 		return d.store.ChangePeople(ctx, keys, change.Now, func(found map[Key]*Record) (Change, error) {
 			now, err := read[User](found[withdrawer])
+			if err != nil {
+				return Change{}, err
+			}
+			invitation, err := read[Invitation](found[key])
 			switch {
 			case err != nil:
 				return Change{}, err
-			case found[key] == nil:
+			case invitation == nil:
 				return Change{}, errNoInvitation
 			case by != nil && (now == nil || !now.mayTouch(businessID, invitation.Role)):
 				return Change{}, errInviteOwner
 			}
-			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: found[key].Data}
+			line := Line{BusinessID: businessID, Action: AuditWithdraw, By: change, Subject: id, Before: invitation.told(key)}
 			return Change{Delete: []Key{key}, Lines: []Line{line}}, nil
 		})
 	}

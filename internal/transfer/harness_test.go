@@ -26,6 +26,7 @@ import (
 	"github.com/billfold/billfold/internal/sqlite"
 	"github.com/billfold/billfold/internal/storetest"
 	"github.com/billfold/billfold/internal/transfer"
+	"github.com/billfold/billfold/internal/vault"
 	"github.com/billfold/billfold/internal/verify"
 	"github.com/billfold/billfold/internal/webhook"
 )
@@ -156,7 +157,7 @@ func fill(t testing.TB, db store) {
 	})
 	must(t, err)
 	fillProducts(t, db, test, change)
-	fillPeople(t, db)
+	fillPeople(t, db, business.ID)
 	fillWebhooks(t, db, test)
 	fillCustomers(t, db, test, live)
 	freezeSome(t, db, test, "key_1")
@@ -185,13 +186,25 @@ func fillProducts(t testing.TB, db store, tenant ledger.Tenant, by access.Change
 	}
 }
 
-// fillPeople adds records of people, some of which end.
-func fillPeople(t testing.TB, db store) {
+// fillPeople adds a team of one who has invited another, and records with texts that are hard
+// to carry, some of which end.
+func fillPeople(t testing.TB, db store, businessID string) {
 	t.Helper()
+	sealing, err := vault.New([]byte("a secret of the tests, long enough"))
+	must(t, err)
+	desk := people.NewDesk(db, sealing, people.Options{Now: func() time.Time { return began.Add(time.Second) }})
+	token, err := desk.Welcome(t.Context(), businessID)
+	must(t, err)
+	user, err := desk.Join(t.Context(), token, people.Joining{
+		Email: "zoë@example.com", Name: "Zoë <b>", Password: "correct horse battery",
+	})
+	must(t, err)
+	_, _, err = desk.Invite(t.Context(), user, ledger.Actor{KeyID: user.ID}, businessID, "öl@example.com", people.Support)
+	must(t, err)
 	var keys []people.Key
 	var put []people.Record
 	for i, text := range texts {
-		for _, kind := range []people.Kind{people.UserRecord, people.SessionRecord} {
+		for _, kind := range []people.Kind{people.TriesRecord, people.SessionRecord} {
 			r := people.Record{Key: people.Key{Kind: kind, ID: fmt.Sprintf("%d", i)}, About: text, Data: metadata(text)}
 			if kind == people.SessionRecord {
 				r.ExpiresAt = began.Add(time.Duration(i+1) * time.Microsecond)
@@ -199,7 +212,7 @@ func fillPeople(t testing.TB, db store) {
 			keys, put = append(keys, r.Key), append(put, r)
 		}
 	}
-	err := db.ChangePeople(t.Context(), keys, began, func(map[people.Key]*people.Record) (people.Change, error) {
+	err = db.ChangePeople(t.Context(), keys, began, func(map[people.Key]*people.Record) (people.Change, error) {
 		return people.Change{Put: put}, nil
 	})
 	must(t, err)

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -151,6 +152,12 @@ func (f *ledgerFile) addTenant(no int, tenant ledger.Tenant) {
 		f.exec(`insert into products (no, tenant, id, recurring, archived, definition) values (1, ?, 'pdt_1', 1, 1, ?)`, no,
 			sceneProduct(7, `"2026-01-01T00:00:00.000000Z"`))
 	}
+	if tenant == acmeLive {
+		f.team(func(by, action, id, before, after string) {
+			change := access.Change{By: ledger.Actor{KeyID: by}, Moment: ledger.Moment{Now: time.UnixMicro(9).UTC()}}
+			lines = append(lines, trail().TeamChanged(tenant, ledger.AuditAction(action), change, id, before, after))
+		})
+	}
 	settings, err := json.Marshal(after)
 	if err != nil {
 		f.t.Fatal(err)
@@ -172,6 +179,41 @@ func (f *ledgerFile) addTenant(no int, tenant ledger.Tenant) {
 			reason, created_at, hash) values (?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)`,
 			no, line.Position, line.ID, string(line.Action), line.By.KeyID, line.By.Address, line.Before, line.After,
 			line.CreatedAt.UnixMicro(), slices.Clone(line.Hash[:]))
+	}
+}
+
+// team adds the team of a business: Jane, who owns it, John, who was made support and has
+// another password since, and one more who is invited.
+func (f *ledgerFile) team(tell func(by, action, id, before, after string)) {
+	user := func(id, email, role, password string, generation int) (kept, told string) {
+		digest := sha256.Sum256([]byte(password))
+		return fmt.Sprintf(`{"id":%q,"email":%q,"password":%q,"generation":%d,"roles":{"bus_acme":%q}}`,
+				id, email, password, generation, role),
+			fmt.Sprintf(`{"email":%q,"role":%q,"second_factor":false,"credential_changes":%d,"digest":"%x"}`,
+				email, role, generation, digest)
+	}
+	jane, janeTold := user("usr_jane", "jane@example.com", "owner", "$1", 0)
+	_, john1 := user("usr_john", "john@example.com", "admin", "$2", 0)
+	_, john2 := user("usr_john", "john@example.com", "support", "$2", 0)
+	john, john3 := user("usr_john", "john@example.com", "support", "$3", 1)
+	invitation := `{"id":"ivt_1","business_id":"bus_acme","role":"support","by":"usr_jane"}`
+	told := strings.TrimSuffix(invitation, "}") + fmt.Sprintf(`,"digest":"%x"}`, sha256.Sum256([]byte("token")))
+	tell("usr_jane", "team.join", "usr_jane", "", janeTold)
+	tell("usr_john", "team.join", "usr_john", "", john1)
+	tell("usr_jane", "team.role", "usr_john", john1, john2)
+	tell("usr_john", "team.password", "usr_john", john2, john3)
+	tell("usr_jane", "team.invite", "ivt_1", "", told)
+	for _, row := range [][5]any{
+		{"user", "usr_jane", "", 0, jane},
+		{"user", "usr_john", "", 0, john},
+		{"email", "jane@example.com", "usr_jane", 0, "{}"},
+		{"email", "john@example.com", "usr_john", 0, "{}"},
+		{"team", "bus_acme", "", 0, `{"roles":{"usr_jane":"owner","usr_john":"support"}}`},
+		{"invitation", "token", "bus_acme", 10, invitation},
+		{"session", "token", "usr_jane", 10, "{}"},
+		{"tries", "x", "", 10, "{}"},
+	} {
+		f.exec(`insert into people (kind, id, about, expires_at, data) values (?, ?, ?, ?, ?)`, row[:]...)
 	}
 }
 

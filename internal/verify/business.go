@@ -26,6 +26,9 @@ type tenantRow struct {
 	products []productRow
 	trail    trail
 	first    int64 // when the first line was made
+
+	joined map[string]bool  // the users who were in the team at any time
+	madeBy map[int64]string // the users who made lines, by position
 }
 
 // keyRow is a raw row of api_keys.
@@ -96,6 +99,7 @@ func (t *tenants) line(line *auditRow) {
 		report(LawTenancy, "the audit entry was made with API key %s of another business or mode", line.keyID)
 	}
 	row.trail.states(line, businessAction(line), nil, report)
+	row.person(line)
 }
 
 // businessAction tells whether a line's action can change members of these names.
@@ -170,6 +174,7 @@ func (t *tenants) finish() {
 		row.finishKeys(report)
 		row.finishProducts(report)
 	}
+	t.finishPeople()
 }
 
 // compare compares what is stored now with the member that the trail has left.

@@ -12,6 +12,7 @@ func setBusinessLine(position int, column, value string) string {
 const (
 	nobody       = " "
 	liveBusiness = " live"
+	liveEnd      = 13 // where the trail of the first business in live mode ends
 )
 
 var businessCorruptions = []corruption{
@@ -52,13 +53,13 @@ var businessCorruptions = []corruption{
 	{name: "key that nobody made", do: `insert into api_keys (id, tenant, name, scope, hash, hint, created_at)
 		values ('key_mine', 1, 'mine', 'write', x'0101010101010101010101010101010101010101010101010101010101010101', 'h', 5)`, law: "N5", customer: nobody, position: 5, quick: true},
 	{name: "product of nobody", column: "products.tenant", do: `update products set tenant = 99`, law: "N1", quick: true},
-	{name: "product of another business", column: "products.tenant", do: `update products set tenant = 3`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product with another id", column: "products.id", do: `update products set id = 'pdt_2'`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product at another price", column: "products.definition", do: `update products set definition = replace(definition, '"price":7', '"price":6')`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product that does not decode", column: "products.definition", do: `update products set definition = 'x'`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product listed as paid once", column: "products.recurring", do: `update products set recurring = 0`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product listed as sold", column: "products.archived", do: `update products set archived = 0`, law: "N5", customer: liveBusiness, position: 8, quick: true},
-	{name: "product gone", do: `delete from products`, law: "N5", customer: liveBusiness, position: 8, quick: true},
+	{name: "product of another business", column: "products.tenant", do: `update products set tenant = 3`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product with another id", column: "products.id", do: `update products set id = 'pdt_2'`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product at another price", column: "products.definition", do: `update products set definition = replace(definition, '"price":7', '"price":6')`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product that does not decode", column: "products.definition", do: `update products set definition = 'x'`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product listed as paid once", column: "products.recurring", do: `update products set recurring = 0`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product listed as sold", column: "products.archived", do: `update products set archived = 0`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
+	{name: "product gone", do: `delete from products`, law: "N5", customer: liveBusiness, position: liveEnd, quick: true},
 	{name: "product that nobody made", do: `insert into products (tenant, id, recurring, archived, definition) values (1, 'pdt_mine', 0, 0, '{}')`, law: "N5", customer: nobody, position: 5, quick: true},
 	{name: "product's line as a setting's", column: "business_audit_entries.action", do: `update business_audit_entries set action = 'settings.update' where tenant = 2 and position = 7`, law: "N5", customer: liveBusiness, position: 7, quick: true},
 }

@@ -130,7 +130,7 @@ var otherCorruptions = []corruption{
 
 func corruptions() []corruption {
 	return slices.Concat(entryCorruptions, rowCorruptions, walletCorruptions, otherCorruptions, auditCorruptions,
-		alertCorruptions, businessCorruptions, clockCorruptions)
+		alertCorruptions, businessCorruptions, peopleCorruptions, clockCorruptions)
 }
 
 func TestEachCorruptionIsNamed(t *testing.T) {
@@ -216,7 +216,7 @@ func TestEachColumnIsCorrupted(t *testing.T) {
 	for _, table := range []string{
 		"ledger_entries", "wallets", "wallet_lots", "lot_marks", "customer_marks", "wallet_marks", "audit_entries", "holds",
 		"hold_events", "objects", "object_events", "expiry_notices",
-		"business_audit_entries", "tenants", "businesses", "api_keys", "products", "test_clocks", "report_sums", "report_places",
+		"business_audit_entries", "tenants", "businesses", "api_keys", "products", "people", "test_clocks", "report_sums", "report_places",
 		"report_progress",
 	} {
 		err := sqlitex.Execute(f.conn, `select name from pragma_table_info(?)`, &sqlitex.ExecOptions{

@@ -16,6 +16,7 @@ type tenants struct {
 	// the audit trails of businesses.
 	broken findings
 
+	people []personRow
 	rows   map[int64]*tenantRow
 	order  []int64 // of rows
 	buffer bytes.Buffer
@@ -36,6 +37,7 @@ type tenant struct {
 // add takes a business in one mode.
 func (t *tenants) add(row *tenantRow) {
 	t.byNo[row.no], t.rows[row.no] = row.tenant, row
+	row.joined, row.madeBy = map[string]bool{}, map[int64]string{}
 	t.order = append(t.order, row.no)
 	if !row.known {
 		t.broken.add(LawTenancy, row.where(0), "the business does not exist")
@@ -107,6 +109,9 @@ func (f *file) readTenants() (*tenants, error) {
 				id: stmt.ColumnText(0), tenant: stmt.ColumnInt64(1), recurring: stmt.ColumnBool(2), archived: stmt.ColumnBool(3),
 				definition: stmt.ColumnText(4),
 			})
+		}},
+		{peopleQuery, func(stmt *sqlite.Stmt) {
+			t.people = append(t.people, readPerson(stmt))
 		}},
 		{clockedQuery, func(stmt *sqlite.Stmt) {
 			clocked = append(clocked, clockedRow{

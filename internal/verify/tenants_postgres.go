@@ -46,6 +46,17 @@ func readTenants(ctx context.Context, conn *pgx.Conn) (*tenants, error) {
 	for _, product := range products {
 		t.addProduct(product)
 	}
+	t.people, err = lines(ctx, tx, func(row pgx.CollectableRow) (p personRow, err error) {
+		err = row.Scan(&p.kind, &p.id, &p.about, &p.data, &p.expires)
+		return p, err
+	}, `
+	  select kind, id, about, data, expires_at is not null
+	    from people
+	   where kind <> 'session' and kind <> 'tries'
+	   order by kind, id`)
+	if err != nil {
+		return nil, err
+	}
 	trail, err := lines(ctx, tx, scanBusinessAudit, `
 	  select tenant, position, id, action, key_id, address, before_state, after_state, reason, created_at, hash
 	    from business_audit_entries
