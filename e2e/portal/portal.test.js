@@ -23,8 +23,12 @@ async function fill() {
   const at = `/customers/${ada.customer_id}`, entries = `${at}/wallets/ledger-entries`;
   const post = (amount, entry_type, reason, more = {}) => api("POST", entries, { amount, currency: "USD", entry_type, reason, ...more });
   await post(120000, "credit", "Prepaid deposit");
-  await post(2500, "credit", "Welcome bonus", { category: "promotional", expires_at: ahead(20) });
-  for (let i = 1; i <= 40; i++) await post(101, "debit", `Render job ${i}`);
+  await post(25000, "credit", "Welcome bonus", { category: "promotional", expires_at: ahead(20) });
+  await api("POST", "/ledger-entries/bulk", {
+    entries: Array.from({ length: 40 }, (_, i) => ({
+      customer_id: ada.customer_id, amount: 101, currency: "USD", entry_type: "debit", reason: `Render job ${i + 1}`, idempotency_key: `job_${i}`,
+    })),
+  });
   await api("POST", entries, { amount: 150000, currency: "INR", entry_type: "credit", reason: "Prepaid deposit" });
   await api("POST", `${at}/wallets/holds`, { amount: 4200, currency: "USD", expires_at: ahead(1), reason: "Job being metered" });
   const card = await api("POST", `${at}/payment-methods`, { token: "pm_sandbox_ok" });

@@ -256,7 +256,8 @@ func (s *Server) showPage(c *call, status int, word, notice string, customer *le
 		if page.word == "top-up" && !cards {
 			continue
 		}
-		link := pageLink{Path: view.Base + strings.TrimRight(portalPath+"/"+page.word, "/"), Name: page.name, Current: page.word == word}
+		path := view.Base + strings.TrimRight(portalPath+"/"+page.word, "/")
+		link := pageLink{Path: path, Name: page.name, Current: page.word == word}
 		if link.Current {
 			view.Title = page.name + " · " + view.Business
 		}

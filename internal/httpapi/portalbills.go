@@ -64,8 +64,10 @@ func (s *Server) handlePortalInvoices(c *call) error {
 		return err
 	}
 	before, refundsBefore := q.get(paramBefore), q.get(paramRefundsBefore)
-	if before != "" && !isID(before, collect.InvoiceIDPrefix) || refundsBefore != "" && !isID(refundsBefore, collect.RefundIDPrefix) {
-		return errNotFound
+	for id, prefix := range map[string]string{before: collect.InvoiceIDPrefix, refundsBefore: collect.RefundIDPrefix} {
+		if id != "" && !isID(id, prefix) {
+			return errNotFound
+		}
 	}
 	ctx, store := c.r.Context(), s.book.Store()
 	customer, err := store.Customer(ctx, c.tenant(), c.session.customerID)
@@ -73,7 +75,8 @@ func (s *Server) handlePortalInvoices(c *call) error {
 		return err
 	}
 	filter := ledger.ObjectFilter{Kind: collect.Invoices, CustomerID: customer.ID}
-	invoices, next, err := findObjects(ctx, store, c.tenant(), filter, ledger.ObjectPage{Limit: portalRows, Before: before}, collect.InvoiceOf, nil)
+	invoices, next, err := findObjects(ctx, store, c.tenant(), filter,
+		ledger.ObjectPage{Limit: portalRows, Before: before}, collect.InvoiceOf, nil)
 	if err != nil {
 		return err
 	}
@@ -270,7 +273,8 @@ func (s *Server) showPlans(c *call, status int, notice, before string) error {
 		return err
 	}
 	filter := ledger.ObjectFilter{Kind: collect.Subscriptions, CustomerID: customer.ID}
-	found, next, err := findObjects(ctx, store, c.tenant(), filter, ledger.ObjectPage{Limit: portalRows, Before: before}, collect.SubscriptionOf, nil)
+	found, next, err := findObjects(ctx, store, c.tenant(), filter,
+		ledger.ObjectPage{Limit: portalRows, Before: before}, collect.SubscriptionOf, nil)
 	if err != nil {
 		return err
 	}
@@ -323,7 +327,9 @@ func (s *Server) changePlan(c *call, form *portalForm) error {
 			}
 		}
 		order.Input = billing.CancelAtNextBilling{}
-		order.Amend = func(s *collect.Subscription) { s.CancelReason, s.CancelFeedback, s.CancelComment = byCustomer, why, "" }
+		order.Amend = func(s *collect.Subscription) {
+			s.CancelReason, s.CancelFeedback, s.CancelComment = byCustomer, why, ""
+		}
 	case do == "keep" && found.CancelReason != byCustomer:
 		return &noticeError{"This subscription was not cancelled by you. Ask whoever you have it from."}
 	case do == "keep":

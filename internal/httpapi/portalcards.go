@@ -90,7 +90,8 @@ func (s *Server) showCards(c *call, status int, notice string) error {
 		return err
 	}
 	path := s.basePath() + portalPath + "/cards"
-	view := cardsView{Add: path, Remove: path + "/remove", AddKey: s.formKey(c, addAction), MayAdd: s.collector.TakesCards(c.tenant(), customer.ID)}
+	view := cardsView{Add: path, Remove: path + "/remove", AddKey: s.formKey(c, addAction)}
+	view.MayAdd = s.collector.TakesCards(c.tenant(), customer.ID)
 	if view.Cards, err = s.portalCards(c); err != nil {
 		return err
 	}

@@ -13,11 +13,11 @@ import (
 
 // topUpView is the page on which a wallet is topped up.
 type topUpView struct {
-	Action   string
-	Key      string
-	Tabs     []portalTab
-	Currency string
-	Balance  portalBalance
+	Action    string
+	Key       string
+	Tabs      []portalTab
+	Currency  string
+	Available string
 
 	Choices     []topUpChoice
 	Asked       string // what was asked for and refused
@@ -115,11 +115,12 @@ func (s *Server) showTopUp(c *call, status int, notice string, currency money.Cu
 	}
 	path := s.basePath() + portalPath + "/top-up"
 	view := topUpView{
-		Action: path, Key: s.formKey(c, topUpAction), Tabs: portalTabs(path, currencies, currency), Currency: string(currency), Asked: asked,
+		Action: path, Key: s.formKey(c, topUpAction), Currency: string(currency), Asked: asked,
+		Tabs: portalTabs(path, currencies, currency),
 	}
 	for _, wallet := range withEmptyWallets(list, currencies) {
 		if wallet.Currency == currency {
-			view.Balance = portalBalance{Currency: string(currency), Available: shown(wallet.Available(list.Chain.At(now)), currency)}
+			view.Available = shown(wallet.Available(list.Chain.At(now)), currency)
 		}
 	}
 	least, most := collect.TopUpRange(c.settings, c.tenant().Mode, currency)

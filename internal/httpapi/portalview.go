@@ -65,7 +65,8 @@ func (s *Server) handlePortal(c *call) error {
 	if err != nil {
 		return err
 	}
-	view := overviewView{History: s.basePath() + portalPath + "/history", Manage: s.basePath() + portalPath + "/subscriptions"}
+	path := s.basePath() + portalPath
+	view := overviewView{History: path + "/history", Manage: path + "/subscriptions"}
 	cards := s.collector.TakesCards(tenant, id)
 	for _, wallet := range s.portalWallets(c, list) {
 		balance, err := s.portalBalance(ctx, &wallet, list.Chain.At(now))
@@ -73,7 +74,7 @@ func (s *Server) handlePortal(c *call) error {
 			return err
 		}
 		if cards && c.settings.Enabled(wallet.Currency) {
-			balance.TopUp = s.basePath() + portalPath + "/top-up?currency=" + balance.Currency
+			balance.TopUp = path + "/top-up?currency=" + balance.Currency
 		}
 		view.Balances = append(view.Balances, balance)
 	}
@@ -85,7 +86,8 @@ func (s *Server) handlePortal(c *call) error {
 		view.Entries = append(view.Entries, portalEntryOf(&entries.Entries[i]))
 	}
 	filter := ledger.ObjectFilter{Kind: collect.Subscriptions, CustomerID: id}
-	found, _, err := findObjects(ctx, store, tenant, filter, ledger.ObjectPage{Limit: portalRows}, collect.SubscriptionOf, nil)
+	page := ledger.ObjectPage{Limit: portalRows}
+	found, _, err := findObjects(ctx, store, tenant, filter, page, collect.SubscriptionOf, nil)
 	if err != nil {
 		return err
 	}
@@ -97,18 +99,10 @@ func (s *Server) handlePortal(c *call) error {
 	return s.showPage(c, http.StatusOK, "", "", &list.Customer, view)
 }
 
-// portalWallets are a customer's wallets with those first that have something.
+// portalWallets are a customer's wallets, those first that moved last.
 func (s *Server) portalWallets(c *call, list ledger.WalletList) []ledger.Wallet {
 	wallets := withEmptyWallets(list, c.settings.Currencies)
-	slices.SortStableFunc(wallets, func(a, b ledger.Wallet) int {
-		switch {
-		case (a.Seq > 0) == (b.Seq > 0):
-			return 0
-		case a.Seq > 0:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(wallets, func(a, b ledger.Wallet) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
 	return wallets
 }
 
@@ -172,7 +166,7 @@ func (s *Server) portalBalance(ctx context.Context, w *ledger.Wallet, now time.T
 // entryNames are what entries are called where nobody has given a reason.
 var entryNames = map[ledger.EventType][2]string{ // of a debit, of a credit
 	ledger.EventPayment:            {"Payment", "Top-up"},
-	ledger.EventPaymentReversal:    {"Top-up returned", "Payment returned"},
+	ledger.EventPaymentReversal:    {"Top-up returned", "Refund"},
 	ledger.EventRefund:             {"Refund", "Refund"},
 	ledger.EventRefundReversal:     {"Refund undone", "Refund undone"},
 	ledger.EventDispute:            {"Dispute", "Dispute"},
