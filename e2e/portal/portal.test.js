@@ -95,7 +95,7 @@ test("a customer sees balances, pages through the history and downloads a statem
   assert.equal(await page.getByRole("listitem").count(), 30);
   await page.getByRole("link", { name: "Older" }).click();
   await page.getByText("Prepaid deposit").waitFor();
-  for (const name of ["Download PDF", "CSV"]) {
+  for (const name of ["PDF", "CSV"]) {
     const download = page.waitForEvent("download");
     await page.getByRole("button", { name }).click();
     assert.match((await download).suggestedFilename(), /^statement_cus_\w+_USD_.*\.(pdf|csv)$/);
@@ -179,6 +179,8 @@ test("a customer signs out, and a link that is over says so", async (t) => {
   const { page, state } = await enter(t, ada);
   state.expected.push(/^401 \/portal/);
   await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await page.goto(`${base}/portal/x`);
   await page.getByRole("heading", { name: "This link has expired" }).waitFor();
   await accessible(page);
   await keep(page, "expired");

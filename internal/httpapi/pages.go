@@ -114,6 +114,9 @@ func page(show func(*Server, *call) error) func(*Server, *call) error {
 		status := answers[refused.Code].status
 		view := pageView{Base: s.basePath(), Title: "This did not work", Failure: refused.Message, Back: true}
 		switch {
+		case refused.Code == CodeUnauthorized && c.route.pattern == portalPath && s.portalToken(c) == "":
+			view.Title, view.Back = "You are signed out", false
+			view.Failure = "Open your link to come back, or ask for a new one."
 		case refused.Code == CodeUnauthorized:
 			view.Title, view.Back = "This link has expired", false
 			view.Failure = "The session has expired, or the link is not complete. Ask for a new link."

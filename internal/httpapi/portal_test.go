@@ -245,7 +245,11 @@ func TestPortalPage(t *testing.T) {
 	}
 	for _, path := range []string{"/portal", "/portal/" + token[1:], "/portal/x"} {
 		got := s.send(request{method: "GET", path: path, key: "-"})
-		if got.status != 401 || !strings.Contains(got.body, "This link has expired") || got.header.Get("Set-Cookie") != "" {
+		want := "This link has expired"
+		if path == "/portal" {
+			want = "You are signed out"
+		}
+		if got.status != 401 || !strings.Contains(got.body, want) || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: got status %d with %s, want a page that says no", path, got.status, got.body)
 		}
 		checkPage(t, got)

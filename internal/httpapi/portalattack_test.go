@@ -135,7 +135,7 @@ func TestPortalSessionsEnd(t *testing.T) {
 		}
 		closed := func(v *patron, why string) {
 			for _, path := range portalPaths {
-				if got := v.ask("GET", path, nil); got.status != http.StatusUnauthorized || !strings.Contains(got.body, "This link has expired") {
+				if got := v.ask("GET", path, nil); got.status != http.StatusUnauthorized || !strings.Contains(got.body, `class="card failure"`) {
 					s.Errorf("%s, %s: got status %d, want 401", why, path, got.status)
 				}
 			}
