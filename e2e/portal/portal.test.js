@@ -161,6 +161,12 @@ test("a customer cancels a subscription, and changes their mind", async (t) => {
   const { page } = await enter(t, ada);
   await page.getByRole("link", { name: "Manage" }).click();
   const plan = page.getByRole("region", { name: "Studio plan" });
+  await api("POST", `/customers/${ada.customer_id}/payment-methods`, { token: "pm_sandbox_ok" });
+  await page.reload();
+  await plan.getByText("Change card").click();
+  await accessible(page);
+  await plan.getByRole("button", { name: "Use this card" }).click();
+  await plan.getByText("Change card").waitFor();
   await plan.getByText("Cancel subscription").click();
   await plan.getByLabel("Why do you leave?").selectOption("too_expensive");
   await accessible(page);

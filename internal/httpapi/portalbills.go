@@ -174,6 +174,9 @@ type portalSubscription struct {
 	Ends      *pageTime // when it ends, if it does
 	Ended     *pageTime
 	Card      string
+	Others    []portalCard // that could pay it instead
+	MayPay    bool         // another card may pay it
+	Owes      bool         // and what is owed would be charged to it at once
 	ChangesTo string
 	MayCancel bool
 	MayKeep   bool
@@ -205,6 +208,8 @@ func portalSubscriptionOf(of *collect.Subscription) portalSubscription {
 	if item.Scheduled != nil && item.Scheduled.ProductName != nil {
 		view.ChangesTo = clipName(*item.Scheduled.ProductName)
 	}
+	view.MayPay = !of.Status.Final() && of.Status != billing.SubscriptionPending
+	view.Owes = of.Status == billing.SubscriptionOnHold
 	day := func(at time.Time) *pageTime {
 		if at.IsZero() {
 			return nil
@@ -232,6 +237,7 @@ func portalSubscriptionOf(of *collect.Subscription) portalSubscription {
 // subscriptionsView is the page of a customer's subscriptions.
 type subscriptionsView struct {
 	Action        string
+	Cards         string // the page of saved cards
 	Subscriptions []portalSubscription
 	Feedbacks     []feedback
 	Older, Newest string
@@ -278,11 +284,20 @@ func (s *Server) showPlans(c *call, status int, notice, before string) error {
 	if err != nil {
 		return err
 	}
+	cards, err := s.portalCards(c)
+	if err != nil {
+		return err
+	}
 	path := s.basePath() + portalPath + "/subscriptions"
-	view := subscriptionsView{Action: path, Feedbacks: feedbacks}
+	view := subscriptionsView{Action: path, Cards: s.basePath() + portalPath + "/cards", Feedbacks: feedbacks}
 	for _, of := range found {
 		item := portalSubscriptionOf(of)
 		item.Key = s.formKey(c, planAction)
+		for _, card := range cards {
+			if card.Fits && card.Away && card.ID != of.MethodID {
+				item.Others = append(item.Others, card)
+			}
+		}
 		view.Subscriptions = append(view.Subscriptions, item)
 	}
 	if next != "" {
@@ -301,7 +316,8 @@ const planAction = "subscription"
 const byCustomer = "cancelled_by_customer"
 
 // changePlan cancels a subscription of the customer at the end of what they have paid
-// for, or has it go on after all. To send it twice changes nothing more.
+// for, has it go on after all, or has another card pay it. To send it twice changes nothing
+// more.
 func (s *Server) changePlan(c *call, form *portalForm) error {
 	id := form.get("subscription")
 	if !isID(id, collect.SubscriptionIDPrefix) {
@@ -335,6 +351,16 @@ func (s *Server) changePlan(c *call, form *portalForm) error {
 	case do == "keep":
 		order.Input = billing.CancelAtNextBilling{Undo: true}
 		order.Amend = func(s *collect.Subscription) { s.CancelReason, s.CancelFeedback, s.CancelComment = "", "", "" }
+	case do == "card":
+		method, err := s.cardOf(c, form.get("card"))
+		if err != nil {
+			return err
+		}
+		if !method.Recurring {
+			return &noticeError{"Choose one of the cards."}
+		}
+		order.Input, order.MethodID = billing.UpdateMethod{Method: method.Token}, method.ID
+		order.Amend = func(s *collect.Subscription) { s.PayBy(method) }
 	default:
 		return errFormKind
 	}

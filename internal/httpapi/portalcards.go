@@ -13,6 +13,7 @@ type portalCard struct {
 	Expires  string
 	Added    pageTime
 	Fits     bool // it can be charged
+	Away     bool // also while the customer is away
 	Key      string
 }
 
@@ -40,7 +41,8 @@ func (s *Server) portalCards(c *call) (cards []portalCard, err error) {
 		method := &methods[i]
 		card := portalCard{
 			ID: method.ID, Name: cardName(&method.Card), Added: dayOf(method.CreatedAt), Fits: c.methodFits(method, "") == nil,
-			Key: s.formKey(c, removeAction),
+			Away: method.Recurring,
+			Key:  s.formKey(c, removeAction),
 		}
 		if method.Card.ExpiryMonth != "" && method.Card.ExpiryYear != "" {
 			card.Expires = method.Card.ExpiryMonth + "/" + method.Card.ExpiryYear

@@ -101,7 +101,7 @@ var notices = map[ledger.Code]string{
 	ledger.CodeCustomerNotActive:     "Your account is frozen at the moment.",
 	ledger.CodeBalanceLimit:          "Your wallet cannot hold as much as that.",
 	ledger.CodeLimitReached:          "You have as many saved cards as may be. Remove one first.",
-	collect.CodeMethodInUse:          "A subscription is paid with this card, so it cannot be removed.",
+	collect.CodeMethodInUse:          "A subscription is paid with this card. Choose another card for it, and remove this one then.",
 	billing.CodeSubscriptionInactive: "This subscription is not active.",
 	billing.CodeSubscriptionExpired:  "This subscription has ended.",
 	billing.CodePaymentPending:       "A payment of this subscription is on its way. Try again in a moment.",

@@ -237,8 +237,18 @@ func TestPortalSubscriptions(t *testing.T) {
 		v.show("/portal/subscriptions", "You have no subscriptions.")
 		id := v.subscribe(v.saveCard())
 		const path = "/portal/subscriptions"
-		v.show(path, "Plan", "every month", "Active", "1 Apr 2026")
-		form := url.Values{"key": {v.key(path, path)}, "subscription": {id}, "do": {"cancel"}, "feedback": {"unused"}}
+		v.show(path, "Plan", "every month", "Active", "1 Apr 2026", "No other card is saved.")
+		other := v.saveCard()
+		form := url.Values{"key": {v.key(path, path)}, "subscription": {id}, "do": {"card"}, "card": {other}}
+		for range 2 {
+			v.leads(path, form)
+		}
+		if got := s.api200("GET", "/subscriptions/"+id, "")["payment_method_id"]; got != other {
+			s.Errorf("another card: got %v, want %s", got, other)
+		}
+		form.Set("card", "pm_sandbox_ok")
+		v.refuses(422, "Choose one of the cards", path, form)
+		form = url.Values{"key": {v.key(path, path)}, "subscription": {id}, "do": {"cancel"}, "feedback": {"unused"}}
 		for range 2 {
 			v.leads(path, form)
 		}
