@@ -255,15 +255,21 @@ func TestPortalPage(t *testing.T) {
 		checkPage(t, got)
 	}
 	s.signOut(value)
-	style := regexp.MustCompile(`href="/money(/portal/assets/portal\.[0-9a-f]{12}\.css)"`).FindStringSubmatch(page.body)
+	s.styled(page.body)
+}
+
+// styled wants that a page has a style that browsers may keep.
+func (s *shop) styled(page string) {
+	s.Helper()
+	style := regexp.MustCompile(`href="/money(/portal/assets/portal\.[0-9a-f]{12}\.css)"`).FindStringSubmatch(page)
 	if style == nil {
-		t.Fatalf("the page names no style:\n%s", page.body)
+		s.Fatalf("the page names no style:\n%s", page)
 	}
 	if got := s.send(request{method: "GET", path: style[1], key: "-"}); got.status != 200 ||
 		got.header.Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
-		t.Errorf("the style: got status %d as %v", got.status, got.header)
+		s.Errorf("the style: got status %d as %v", got.status, got.header)
 	}
-	s.send(request{method: "GET", path: "/portal/assets/layout.html", key: "-"}).refused(t, 404, "NOT_FOUND")
+	s.send(request{method: "GET", path: "/portal/assets/layout.html", key: "-"}).refused(s, 404, "NOT_FOUND")
 }
 
 var (
