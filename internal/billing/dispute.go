@@ -176,9 +176,10 @@ func (d *Dispute) Unanswered(left money.Amount) money.Amount {
 func (d *Dispute) Short() bool { return d.Claim() != ClaimNone && d.Held+d.Lost < d.Amount }
 
 // DisputeWait is how long until a dispute of some age is looked at again of which the lot has
-// not answered for all: money may come back to the lot.
+// not answered for all: money may come back to the lot. It grows with the age, to a quarter of
+// an hour while the dispute is open and to a day once it is lost.
 func DisputeWait(age time.Duration, open bool) time.Duration {
-	most := 6 * time.Hour
+	most := 24 * time.Hour
 	if open {
 		most = 15 * time.Minute
 	}

@@ -25,6 +25,12 @@ const (
 	FailedCap           = "CAP_REACHED"
 	FailedMethodRemoved = "PAYMENT_METHOD_REMOVED"
 	FailedCancelled     = "CANCELLED" // it was made void, or what was charged went back
+
+	// These last until the debt is paid, and until the dispute is over: the debt would take
+	// one top-up after the other, and what a dispute holds, or has taken and may give back, is
+	// no spending.
+	FailedDebt    = "WALLET_IN_DEBT"
+	FailedDispute = "DISPUTE_OPEN"
 )
 
 // The states of a rule. One that is active is looked at all the time.
@@ -196,6 +202,30 @@ func (r *AutoTopUp) wants(available money.Amount, now time.Time) bool {
 	return r.Enabled && !r.Removed && r.InFlight == "" && !now.Before(r.WaitTill) && available < r.Threshold
 }
 
+// barred is why no top-up of a wallet is begun however little is available, empty for
+// nothing; disputed says that a dispute of the customer holds money.
+func barred(wallet *ledger.Wallet, disputed bool) string {
+	switch {
+	case wallet.Debt > 0:
+		return FailedDebt
+	case disputed:
+		return FailedDispute
+	}
+	return ""
+}
+
+// isBarred reports whether the rule says that no top-up is begun.
+func (r *AutoTopUp) isBarred() bool { return r.Reason == FailedDebt || r.Reason == FailedDispute }
+
+// changes reports whether there is something to do where a top-up is due or not, and
+// barred by something or nothing. That it is barred is told once.
+func (r *AutoTopUp) changes(wants bool, by string) bool {
+	if by != "" {
+		return wants && r.Reason != by
+	}
+	return wants || r.isBarred()
+}
+
 // asks is how much a top-up is of with so much available, within the limits of one.
 func (r *AutoTopUp) asks(available, least, most money.Amount) money.Amount {
 	amount := r.Amount
@@ -287,6 +317,11 @@ type autoDecision struct {
 	fresh    string // id for the invoice of a top-up that is begun
 	scope    ledger.Scope
 	moment   ledger.Moment
+
+	// Disputed says that a dispute of the customer held money, and held is how much of the
+	// wallet was held before that was read. What is held beyond it may be for another.
+	disputed bool
+	held     money.Amount
 }
 
 // decide is pure: it takes the end of what is on its way, or begins a top-up. It is decided
@@ -305,12 +340,21 @@ func (d *autoDecision) decide(s ledger.Snapshot) (ledger.Change, error) {
 	if rule.InFlight != "" {
 		return d.settle(&s, rule, now)
 	}
-	available := s.Wallet.Available(now)
-	if !rule.wants(available, now) || !d.settings.Enabled(rule.Currency) {
+	available, by := s.Wallet.Available(now), barred(&s.Wallet, d.disputed)
+	wants := rule.wants(available, now)
+	if !rule.changes(wants, by) || !d.settings.Enabled(rule.Currency) || s.Wallet.Held > d.held {
 		return none, nil
+	}
+	if by == "" && !wants {
+		rule.Reason = ""
+		return d.put(&s, ledger.Change{Wallet: s.Wallet}, rule, "", nil, 0)
 	}
 	least, most := TopUpRange(d.settings, rule.Tenant.Mode, rule.Currency)
 	amount := rule.asks(available, least, most)
+	if by != "" {
+		rule.Reason = by
+		return d.put(&s, ledger.Change{Wallet: s.Wallet}, rule, EventTopUpFailed, nil, amount)
+	}
 	invoice := TopUpInvoice(d.settings, rule.Tenant, rule.CustomerID, rule.Currency, amount)
 	if invoice.fits(&s, now) != nil {
 		return none, nil // frozen, or full: it is begun when it can be credited
@@ -357,6 +401,9 @@ func (d *autoDecision) begin(
 		return change, err
 	}
 	rule.InFlight, rule.Asked, rule.AskedAt, rule.WaitTill = d.fresh, amount, now, time.Time{}
+	if rule.isBarred() {
+		rule.Reason = ""
+	}
 	return d.put(s, change, rule, "", nil, 0)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billfold/billfold/internal/access"
+	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/ledger"
 	"github.com/billfold/billfold/internal/money"
 )
@@ -109,10 +110,10 @@ func (c *Collector) putAutoTopUp(
 // StepAuto does what is to be done about a rule that was read, and reports whether
 // something was. Where nothing is, it reads and does not lock.
 func (c *Collector) StepAuto(ctx context.Context, rule *AutoTopUp, settings *access.Settings) (did bool, err error) {
-	if due, err := c.autoDue(ctx, rule); err != nil || !due {
+	d := &autoDecision{seen: rule, settings: settings, fresh: c.book.NewID(InvoiceIDPrefix), moment: c.moment()}
+	if due, err := c.autoDue(ctx, d); err != nil || !due {
 		return false, err
 	}
-	d := &autoDecision{seen: rule, settings: settings, fresh: c.book.NewID(InvoiceIDPrefix), moment: c.moment()}
 	d.scope = ledger.Scope{
 		Tenant: rule.Tenant, CustomerID: rule.CustomerID, Currency: rule.Currency, At: d.moment.Now,
 		Objects: []ledger.ObjectKey{rule.key(), {Kind: Invoices, ID: d.fresh}},
@@ -127,8 +128,10 @@ func (c *Collector) StepAuto(ctx context.Context, rule *AutoTopUp, settings *acc
 	return err == nil && !change.Replayed, err
 }
 
-// autoDue reports whether there may be something to do about a rule.
-func (c *Collector) autoDue(ctx context.Context, rule *AutoTopUp) (bool, error) {
+// autoDue reports whether there may be something to do about a rule, and reads for the
+// decision what is looked at without the lock.
+func (c *Collector) autoDue(ctx context.Context, d *autoDecision) (bool, error) {
+	rule := d.seen
 	if rule.InFlight != "" {
 		invoice, err := c.Invoice(ctx, rule.Tenant, rule.InFlight)
 		return err == nil && invoice.Collection.State.Final(), err
@@ -141,12 +144,41 @@ func (c *Collector) autoDue(ctx context.Context, rule *AutoTopUp) (bool, error) 
 	if err != nil {
 		return false, err
 	}
+	var wallet ledger.Wallet // one without entries has nothing
 	for i := range list.Wallets {
-		if wallet := &list.Wallets[i]; wallet.Currency == rule.Currency {
-			return rule.wants(wallet.Available(list.Chain.At(now)), now), nil
+		if list.Wallets[i].Currency == rule.Currency {
+			wallet = list.Wallets[i]
 		}
 	}
-	return true, nil // a wallet without entries has nothing
+	wants := rule.wants(wallet.Available(list.Chain.At(now)), now)
+	if !wants && !rule.isBarred() {
+		return false, nil
+	}
+	d.held = wallet.Held
+	d.disputed, err = c.disputeHolds(ctx, rule.Tenant, rule.CustomerID)
+	return err == nil && rule.changes(wants, barred(&wallet, d.disputed)), err
+}
+
+// disputeHolds reports whether a dispute of a customer holds money, in any currency. One that
+// was lost and is opened again holds nothing: what it has taken is with the bank until it is
+// over, and comes back to the wallet if it is won.
+func (c *Collector) disputeHolds(ctx context.Context, tenant ledger.Tenant, customerID string) (bool, error) {
+	filter := ledger.ObjectFilter{Kind: Disputes, CustomerID: customerID}
+	for page := (ledger.ObjectPage{Limit: autoPage}); ; {
+		list, err := c.store.Objects(ctx, tenant, filter, page)
+		if err != nil {
+			return false, err
+		}
+		for i := range list.Objects {
+			dispute, err := DisputeOf(&list.Objects[i])
+			if err != nil || dispute.Held > 0 || dispute.Lost > 0 && dispute.Claim() == billing.ClaimHold {
+				return err == nil, err
+			}
+		}
+		if page.Before = list.Next; page.Before == "" {
+			return false, nil
+		}
+	}
 }
 
 const (

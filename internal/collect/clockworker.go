@@ -1,10 +1,12 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +18,10 @@ const (
 	// how many of them at the same time.
 	stragglersMax    = 200
 	stragglersAtOnce = 8
+
+	// shareMax is how many things are done about a customer in a round at the most, so that
+	// nobody waits until all that is due about another has happened.
+	shareMax = 100
 
 	// clockSweep is how many entries, or notices, of a wallet are written at a time.
 	clockSweep = 50
@@ -34,13 +40,22 @@ type ClockWorker struct {
 	tenants   Tenants
 	logger    *slog.Logger
 
-	mu     sync.Mutex
-	passed map[string]time.Time // by id of the customer: until when
+	mu    sync.Mutex
+	round int64
+	known map[string]*straggling // by id of the customer
+}
+
+// straggling is how it went with a customer who did not come to where their clock stands.
+type straggling struct {
+	round  int64     // in which they had their share last
+	passed time.Time // until when they are passed by; zero: they had no failure
+	stood  time.Time // their time
+	stands int       // how often what is due at that time was looked for
 }
 
 // NewClockWorker returns a worker.
 func NewClockWorker(c *Collector, tenants Tenants, logger *slog.Logger) *ClockWorker {
-	return &ClockWorker{collector: c, tenants: tenants, logger: logger, passed: map[string]time.Time{}}
+	return &ClockWorker{collector: c, tenants: tenants, logger: logger, known: map[string]*straggling{}}
 }
 
 // Run works until ctx is cancelled.
@@ -57,9 +72,10 @@ func (w *ClockWorker) Run(ctx context.Context) {
 	}
 }
 
-// Round brings customers to where their clocks stand, and says how many came there.
+// Round brings customers on towards where their clocks stand, each by a share at the most,
+// and says how many.
 func (w *ClockWorker) Round(ctx context.Context) (moved int, err error) {
-	behind, err := w.collector.store.Stragglers(ctx, stragglersMax)
+	behind, err := w.next(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -84,28 +100,65 @@ func (w *ClockWorker) Round(ctx context.Context) (moved int, err error) {
 	return moved, nil
 }
 
-// bring brings one customer on, and reports whether they came to where they should and
-// anything was done for that. Who cannot is tried again after a while, and the clock says why.
-func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
-	now := time.Now()
+// next reads who is to be brought on in a round. Whoever had a share before comes after
+// those who had none, and is read beside as many others as there may be: so neither
+// customers who fail nor those with much to happen keep anybody from their turn.
+func (w *ClockWorker) next(ctx context.Context) (behind []ledger.Straggler, err error) {
 	w.mu.Lock()
-	until := w.passed[s.CustomerID]
-	w.mu.Unlock()
-	if now.Before(until) {
-		return false
+	defer w.mu.Unlock()
+	found, err := w.collector.store.Stragglers(ctx, stragglersMax+len(w.known))
+	if err != nil {
+		return nil, err
 	}
-	did, err := w.advance(ctx, s)
+	now, known := time.Now(), map[string]*straggling{}
+	for _, s := range found {
+		before := w.known[s.CustomerID]
+		if before != nil {
+			known[s.CustomerID] = before
+		}
+		if before == nil || !now.Before(before.passed) {
+			behind = append(behind, s)
+		}
+	}
+	w.known = known // whoever is not found is there, or has lost their clock
+	w.round++
+	slices.SortStableFunc(behind, func(a, b ledger.Straggler) int { return cmp.Compare(w.turn(a), w.turn(b)) })
+	return behind[:min(len(behind), stragglersMax)], nil
+}
+
+// turn is the round in which a customer had their share last, 0 for none.
+func (w *ClockWorker) turn(s ledger.Straggler) int64 {
+	if before := w.known[s.CustomerID]; before != nil {
+		return before.round
+	}
+	return 0
+}
+
+// bring brings one customer on by their share, and reports whether anything was done for
+// that. Who cannot come on is tried again after a while, and the clock says why.
+func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
+	w.mu.Lock()
+	var of straggling
+	if before := w.known[s.CustomerID]; before != nil {
+		of = *before
+	}
+	of.round = w.round
+	w.mu.Unlock()
+	did, there, err := w.advance(ctx, s, &of)
 	if ctx.Err() != nil {
 		return false
 	}
-	failure, recovered := "", err == nil && !until.IsZero()
-	w.mu.Lock()
-	delete(w.passed, s.CustomerID)
+	failure, recovered := "", err == nil && !of.passed.IsZero()
+	of.passed = time.Time{}
 	if err != nil {
 		failure = "customer " + s.CustomerID + ": " + string(ledger.CodeOf(err))
-		w.passed[s.CustomerID] = now.Add(passFor)
+		of.passed, of.stands = time.Now().Add(passFor), 0
 		w.logger.Error("a test clock waits for a customer who cannot come on, and is tried again", "clock", s.Clock,
 			"customer", s.CustomerID, "in", passFor, "error", err)
+	}
+	w.mu.Lock()
+	if w.known[s.CustomerID] = &of; there {
+		delete(w.known, s.CustomerID)
 	}
 	w.mu.Unlock()
 	if failure != "" || recovered {
@@ -125,31 +178,35 @@ func (w *ClockWorker) bring(ctx context.Context, s ledger.Straggler) bool {
 // errCircles says that something stays due whatever is done about it.
 var errCircles = errors.New("something about the customer stays due")
 
-// advance has all happen about a customer that is due until their clock's time. It reports
-// whether there was anything to do.
-func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) (moved bool, err error) {
-	var stood time.Time
-	for stands := 0; ctx.Err() == nil; {
+// advance has happen about a customer what is due until their clock's time, up to their
+// share. It reports whether there was anything to do, and whether they are there now.
+func (w *ClockWorker) advance(
+	ctx context.Context, s ledger.Straggler, of *straggling,
+) (moved, there bool, err error) {
+	for range shareMax {
+		if ctx.Err() != nil {
+			return moved, false, ctx.Err()
+		}
 		due, err := w.collector.store.CustomerDue(ctx, s.Tenant, s.CustomerID)
 		if err != nil {
-			return moved, err
+			return moved, false, err
 		}
 		now := due.Customer.ClockAt
-		if stands++; !now.Equal(stood) {
-			stood, stands = now, 0
+		if of.stands++; !now.Equal(of.stood) {
+			of.stood, of.stands = now, 0
 		}
-		if stands > standsMax {
-			return moved, errCircles
+		if of.stands > standsMax {
+			return moved, false, errCircles
 		}
 		did, next, err := w.happen(ctx, &due, now)
 		if moved = moved || did; err != nil {
-			return moved, err
+			return moved, false, err
 		}
 		if did {
 			continue
 		}
 		if !now.Before(s.Until) {
-			return moved, nil
+			return moved, true, nil
 		}
 		moved = true
 		if at := due.Next(now); next.IsZero() || !at.IsZero() && at.Before(next) {
@@ -159,10 +216,10 @@ func (w *ClockWorker) advance(ctx context.Context, s ledger.Straggler) (moved bo
 			next = s.Until
 		}
 		if err := w.move(ctx, s, now, next); err != nil {
-			return moved, err
+			return moved, false, err
 		}
 	}
-	return moved, ctx.Err()
+	return moved, false, nil
 }
 
 // move moves the time of a customer, unless somebody else has moved it.

@@ -67,6 +67,12 @@ func (k *clocked) advance(after time.Duration, workers ...*collect.ClockWorker) 
 		})
 	}
 	running.Wait()
+	for moved := 1; moved > 0; { // what was more than a share
+		var err error
+		if moved, err = k.advancing.Round(k.Context()); err != nil {
+			k.Fatal(err)
+		}
+	}
 	clock, err := k.store.TestClock(k.Context(), shop, "clk_1")
 	if err != nil || clock.Status() != ledger.ClockReady || clock.Customers != 1 || !clock.FrozenAt.Equal(to) {
 		k.Fatalf("after %v: got clock %+v and error %v, want it ready at %v with one customer", after, clock, err, to)

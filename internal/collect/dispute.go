@@ -68,17 +68,25 @@ type Disputed struct {
 func disputeKey(id string) ledger.ObjectKey { return ledger.ObjectKey{Kind: Disputes, ID: id} }
 
 // object is the dispute as it is kept. Lists are narrowed by its stage and status.
-// One that the lot has not answered for is looked at again, for what comes back to the lot.
-func (d *Dispute) object(now time.Time) (ledger.Object, error) {
+//
+// One that the lot has not answered for is looked at again, for what comes back to the lot. It
+// is due as long as that is so, and the worker knows when it has looked last: so nothing is
+// written where nothing has moved. By a test clock it is due when it is to be looked at.
+func (d *Dispute) object(now time.Time, clocked bool) (ledger.Object, error) {
 	data, err := encode(d)
 	object := ledger.Object{ObjectKey: disputeKey(d.ID), State: disputeState(d.Stage, d.Status), Data: string(data)}
 	switch {
-	case d.Coming != nil:
+	case d.Coming == nil && d.short() && clocked:
+		object.DueAt = now.Add(d.wait(now))
+	case d.Coming != nil || d.short():
 		object.DueAt = now
-	case d.short():
-		object.DueAt = now.Add(billing.DisputeWait(now.Sub(d.CreatedAt), d.Claim() == billing.ClaimHold))
 	}
 	return object, err
+}
+
+// wait is how long after a look at the lot the next is due.
+func (d *Dispute) wait(now time.Time) time.Duration {
+	return billing.DisputeWait(now.Sub(d.CreatedAt), d.Claim() == billing.ClaimHold)
 }
 
 // disputeState is what lists of disputes are narrowed by.

@@ -178,7 +178,7 @@ func (w *disputing) decide(scope *ledger.Scope, notice *DisputeNotice, holds, de
 		w.lot.seq > 0 && w.s.Wallet.LotLeft(w.lot.seq, w.now) == 0 {
 		return false, errMoved
 	}
-	before, message, coming := w.d.Dispute, notice.DisputeMessage, w.d.Coming
+	before, asked, message, coming := w.d.Dispute, w.d.Asked, notice.DisputeMessage, w.d.Coming
 	if coming != nil {
 		message = *coming
 	}
@@ -196,7 +196,8 @@ func (w *disputing) decide(scope *ledger.Scope, notice *DisputeNotice, holds, de
 	}
 	whole = message == notice.DisputeMessage
 	if w.d.Stage == before.Stage && w.d.Status == before.Status {
-		if w.change.Replayed = coming == nil && !w.begun && !notice.again; w.change.Replayed {
+		moved := coming != nil || w.begun || w.d.Dispute != before || w.d.Asked != asked
+		if w.change.Replayed = !moved && !(notice.again && w.clocked()); w.change.Replayed {
 			return whole, nil
 		}
 		return whole, w.put("", "")
@@ -240,6 +241,9 @@ func (w *disputing) lapsed() bool {
 	return true
 }
 
+// clocked reports whether the customer lives by a test clock.
+func (w *disputing) clocked() bool { return !w.s.Customer.ClockAt.IsZero() }
+
 // put keeps the dispute and its invoice, and as what that is told.
 func (w *disputing) put(kind ledger.EventKind, data string) error {
 	w.invoice.keepDispute(w.d)
@@ -251,7 +255,7 @@ func (w *disputing) put(kind ledger.EventKind, data string) error {
 	if err != nil {
 		return err
 	}
-	if object, err = w.d.object(w.now); err != nil {
+	if object, err = w.d.object(w.now, w.clocked()); err != nil {
 		return err
 	}
 	return w.change.Put(&w.s, object, kind, data, w.m.Now)

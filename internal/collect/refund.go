@@ -416,7 +416,7 @@ func keepRefund(
 	if err = change.Put(s, object, kind, data, m.Now); err != nil || of.dispute == nil {
 		return change, err
 	}
-	if object, err = of.dispute.object(invoice.UpdatedAt); err != nil {
+	if object, err = of.dispute.object(invoice.UpdatedAt, !s.Customer.ClockAt.IsZero()); err != nil {
 		return change, err
 	}
 	return change, change.Put(s, object, "", "", m.Now)

@@ -46,6 +46,7 @@ type Setup struct {
 	CustomerID string        `json:"-"`
 	CreatedAt  time.Time     `json:"-"`
 	State      string        `json:"-"`
+	Clock      time.Time     `json:"-"` // see [ledger.Object]
 
 	ReturnURL string    `json:"return_url,omitempty"` // see [ReturnURL]
 	ExpiresAt time.Time `json:"expires_at"`
@@ -68,6 +69,7 @@ func (s *Setup) key() ledger.ObjectKey { return ledger.ObjectKey{Kind: Setups, I
 func setupOf(object *ledger.Object) (*Setup, error) {
 	s := &Setup{
 		ID: object.ID, Tenant: object.Tenant, CustomerID: object.CustomerID, CreatedAt: object.CreatedAt, State: object.State,
+		Clock: object.Clock,
 	}
 	if err := json.Unmarshal([]byte(object.Data), s); err != nil {
 		return nil, fmt.Errorf("setup %s does not decode: %w", object.ID, err)
@@ -75,8 +77,14 @@ func setupOf(object *ledger.Object) (*Setup, error) {
 	return s, nil
 }
 
-// Awaits reports whether a setup waits for a card at a time.
-func (s *Setup) Awaits(now time.Time) bool { return s.State == SetupOpen && now.Before(s.ExpiresAt) }
+// Awaits reports whether a setup waits for a card at a time of the world. One for an invoice
+// is over by the customer's own time, as the invoice is.
+func (s *Setup) Awaits(now time.Time) bool {
+	if s.InvoiceID != "" && !s.Clock.IsZero() {
+		now = s.Clock
+	}
+	return s.State == SetupOpen && now.Before(s.ExpiresAt)
+}
 
 // ReturnURL checks where a customer is to go on to: an https address with a host and
 // without credentials, or one of this machine, for development. A page shows the host and

@@ -21,6 +21,11 @@ const (
 
 	// passFor is for how long an object is passed by that could not be worked at.
 	passFor = time.Minute
+
+	// manyPassed is beyond how many objects that are passed by those of their kind are not
+	// read in every round: that takes at most one part in readingShare of the time.
+	manyPassed   = 1000
+	readingShare = 20
 )
 
 // Worker finds invoices, refunds and subscriptions that are due, of all businesses, and has
@@ -31,12 +36,20 @@ type Worker struct {
 	logger    *slog.Logger
 
 	mu     sync.Mutex
-	passed map[string]time.Time // by id of the object: until when
+	passed map[string]passing // by id of the object
+	rests  map[ledger.ObjectKind]time.Time
+}
+
+// passing says that an object is passed by until a time. Where it is one that was looked at
+// and waits for something, as a disputed lot for money, that is only as long as it is as it was.
+type passing struct {
+	until   time.Time
+	version int64 // of the object, 0 for any
 }
 
 // NewWorker returns a worker.
 func NewWorker(c *Collector, logger *slog.Logger) *Worker {
-	return &Worker{collector: c, logger: logger, passed: map[string]time.Time{}}
+	return &Worker{collector: c, logger: logger, passed: map[string]passing{}, rests: map[ledger.ObjectKind]time.Time{}}
 }
 
 // Run works until ctx is cancelled.
@@ -106,20 +119,28 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 	now := w.collector.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id, until := range w.passed {
-		if !now.Before(until) {
+	for id, pass := range w.passed {
+		if !now.Before(pass.until) {
 			delete(w.passed, id)
 		}
 	}
 	for _, kind := range dueKinds {
+		began := time.Now()
+		if began.Before(w.rests[kind]) {
+			continue
+		}
 		found, err := w.collector.store.DueObjects(ctx, kind, now, dueMax+len(w.passed))
 		if err != nil {
 			return nil, err
 		}
+		before := len(due)
 		for _, object := range found {
-			if _, passed := w.passed[object.ID]; !passed {
+			if pass, passed := w.passed[object.ID]; !passed || pass.version > 0 && pass.version != object.Version {
 				due = append(due, object)
 			}
+		}
+		if len(due) == before && len(found) > manyPassed {
+			w.rests[kind] = began.Add(readingShare * time.Since(began))
 		}
 	}
 	return due, nil
@@ -129,12 +150,32 @@ func (w *Worker) due(ctx context.Context) (due []ledger.Object, err error) {
 // about which that fails is passed by for a while, so that it keeps nobody waiting.
 func (w *Worker) goOn(ctx context.Context, object *ledger.Object) {
 	err := w.collector.goOn(ctx, object)
-	if err == nil || ctx.Err() != nil {
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		w.looked(object)
 		return
 	}
 	w.logger.Error("an object cannot go on and is tried again", "kind", object.Kind, "id", object.ID, "in", passFor, "error", err)
 	w.mu.Lock()
-	w.passed[object.ID] = w.collector.now().Add(passFor)
+	w.passed[object.ID] = passing{until: w.collector.now().Add(passFor)}
+	w.mu.Unlock()
+}
+
+// looked passes by a dispute whose lot was looked at, for a while, longer the older it is.
+// What has moved has another version, and is looked at again at once.
+func (w *Worker) looked(object *ledger.Object) {
+	if object.Kind != Disputes {
+		return
+	}
+	dispute, err := DisputeOf(object)
+	if err != nil || dispute.Coming != nil {
+		return
+	}
+	now := w.collector.now()
+	w.mu.Lock()
+	w.passed[object.ID] = passing{now.Add(dispute.wait(now)), object.Version}
 	w.mu.Unlock()
 }
 

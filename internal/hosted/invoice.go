@@ -45,6 +45,15 @@ func stateOf(i *collect.Invoice, now time.Time) string {
 	return working
 }
 
+// at is the time that counts for the customer of an invoice: that of their test clock, if
+// they have one.
+func (v *visit) at(i *collect.Invoice) time.Time {
+	if !i.Clock.IsZero() {
+		return i.Clock
+	}
+	return v.now()
+}
+
 // missed reports whether a payment method did not come in time.
 func missed(c *billing.Collection, now time.Time) bool {
 	return !c.MethodBy.IsZero() && !now.Before(c.MethodBy)
@@ -73,7 +82,7 @@ func (v *visit) lookAtProcessor(i *collect.Invoice) (*collect.Invoice, error) {
 		return i, nil
 	}
 	var err error
-	switch stateOf(i, v.now()) {
+	switch stateOf(i, v.at(i)) {
 	case awaiting:
 		of := collect.InvoiceSetup(i, false)
 		var setup *collect.Setup
@@ -107,7 +116,7 @@ func (v *visit) changeInvoice(i *collect.Invoice) error {
 	keep := v.r.PostForm.Get("keep") == "yes" || i.SubscriptionID != ""
 	switch do := v.r.PostForm.Get("do"); do {
 	case "card":
-		if stateOf(i, v.now()) != awaiting {
+		if stateOf(i, v.at(i)) != awaiting {
 			return v.back()
 		}
 		attended := v.collector.Attended(i)
@@ -165,7 +174,7 @@ func (v *visit) goToProcessor(tenant ledger.Tenant, id string) error {
 
 // showInvoice shows an invoice as it is.
 func (v *visit) showInvoice(status int, i *collect.Invoice, notice string) error {
-	now, c := v.now(), &i.Collection
+	now, c := v.at(i), &i.Collection
 	business, err := v.directory.Business(v.ctx(), i.Tenant.BusinessID)
 	if err != nil {
 		return err

@@ -222,7 +222,8 @@ type Store interface {
 
 	// Stragglers returns customers of any tenant whose time is behind that of their test
 	// clock, or about whom something is due where it stands, and no more than limit of
-	// them. Those of a clock that was deleted stand where they are.
+	// them: one of each clock before a second one of any, and so on. Those of a clock that
+	// was deleted stand where they are.
 	Stragglers(ctx context.Context, limit int) ([]Straggler, error)
 }
 

@@ -278,15 +278,17 @@ const lockWaitLong = "4s"
 // client no longer waits for. None of them ends the wait for a standby. Warnings
 // are asked for because one of them tells of a commit without its standby. The
 // rest keeps the plans: statements are planned once, when the tables may be
-// empty, and a plan that reads a whole table would stay after it has grown. The
-// form of bytes is for a driver that may not prepare statements.
+// empty, and a plan that reads a whole table would stay after it has grown. What
+// is switched off counts as a great cost where it is used all the same, for which
+// the server would compile the plan, so nothing is compiled. The form of bytes is
+// for a driver that may not prepare statements.
 const beginSettings = `
 	select set_config('synchronous_commit', $1, true), set_config('lock_timeout', $2, true),
 	       set_config('statement_timeout', '8s', true), set_config('idle_in_transaction_session_timeout', '8s', true),
 	       set_config('client_min_messages', 'warning', true), set_config('plan_cache_mode', 'force_generic_plan', true),
 	       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-	       set_config('bytea_output', 'hex', true)`
+	       set_config('jit', 'off', true), set_config('bytea_output', 'hex', true)`
 
 // keyArrays are the columns of a set of keys, as the statements take them: every
 // column of a key is passed, because with one of them as a constant a table

@@ -275,12 +275,18 @@ func (db *DB) UpdateTestClock(
 	return changed, nil
 }
 
+// stragglersQuery has the customers in rows of their own first, which Citus collects from
+// the shards, as those of a clock are counted across them.
 const stragglersQuery = `
-	select d.tenant, d.customer_id, d.clock
-	  from (select c.customer_id, c.tenant, c.clock
-	          from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
-	          join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at < u.until and c.clock <> ''
-	         union` + customersDue + `) as d
+	with behind as materialized (
+	  select d.tenant, d.customer_id, d.clock
+	    from (select c.customer_id, c.tenant, c.clock
+	            from unnest($1::text[], $2::timestamptz[], $3::integer[]) as u (id, until, tenant)
+	            join customers c on c.clock = u.id and c.tenant = u.tenant and c.clock_at < u.until and c.clock <> ''
+	           union` + customersDue + `) as d)
+	select b.tenant, b.customer_id, b.clock
+	  from behind b
+	 order by row_number() over (partition by b.tenant, b.clock)
 	 limit $5`
 
 // Stragglers implements ledger.Store. Most installations have no clock, and are asked

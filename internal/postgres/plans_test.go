@@ -80,12 +80,14 @@ func checkPlans(t *testing.T, url, fill string) {
 	if looksUpBy(bad, []string{"customer_id", "tenant", "idempotency_key"}) {
 		t.Errorf("a statement that cannot look up by its key passes:\n%s", bad)
 	}
+	compilesNothing(t, bad)
 	// The sweep looks at the wallets that have something to sweep and no others.
 	exec(t, conn, "set local enable_seqscan = on")
 	if _, err := conn.Exec(t.Context(), postgres.ReadSettings, "4s"); err != nil {
 		t.Fatal(err)
 	}
 	checkPastPlans(t, conn)
+	compilesNothing(t, plan(t, conn, len(postgres.HotStatements)+4, postgres.StragglersQuery))
 	sweep := plan(t, conn, len(postgres.HotStatements)+1, postgres.ExpiredQuery)
 	if !looksUpBy(sweep, []string{"next_expiry"}) || strings.Contains(sweep, "Sort") {
 		t.Errorf("the sweep's look-up: got a plan that does not walk the index of expiries:\n%s", sweep)
@@ -97,6 +99,15 @@ func checkPlans(t *testing.T, url, fill string) {
 	unfinished := plan(t, conn, len(postgres.HotStatements)+2, postgres.UnfinishedQuery)
 	if !looksUpBy(unfinished, []string{"id"}) || !strings.Contains(unfinished, "transfers_in_transit") || strings.Contains(unfinished, "Sort") {
 		t.Errorf("unfinished transfers: got a plan that does not walk their index:\n%s", unfinished)
+	}
+}
+
+// compilesNothing wants a plan that has what is switched off, which counts as a great cost,
+// not to be compiled for that: it would take a second each time.
+func compilesNothing(t *testing.T, plan string) {
+	t.Helper()
+	if strings.Contains(plan, "JIT:") {
+		t.Errorf("got a plan that is compiled:\n%s", plan)
 	}
 }
 

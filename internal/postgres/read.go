@@ -17,13 +17,15 @@ const readWithin = 10 * time.Second
 
 // beginReadSettings says how long a read may wait, as those do that write. Pages
 // are read in the order of an index: the planner likes to collect a long history
-// and sort it, for a page of ten. Where the address forbids prepared statements,
-// the driver reads bytes as text, in this form.
+// and sort it, for a page of ten. A plan that sorts all the same counts as one of
+// great cost, which the server would compile to machine code for a second each time,
+// so nothing is compiled. Where the address forbids prepared statements, the driver
+// reads bytes as text, in this form.
 const beginReadSettings = `
 	select set_config('lock_timeout', $1, true), set_config('statement_timeout', '8s', true),
 	       set_config('idle_in_transaction_session_timeout', '8s', true),
 	       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
-	       set_config('bytea_output', 'hex', true)`
+	       set_config('jit', 'off', true), set_config('bytea_output', 'hex', true)`
 
 // reading is a transaction in which everything that is seen is of one moment.
 type reading struct {

@@ -126,6 +126,7 @@ func shardedSettings(durability, lockWait string) []string {
 		"enable_bitmapscan = 'off'",
 		"enable_hashjoin = 'off'",
 		"enable_mergejoin = 'off'",
+		"jit = 'off'",
 		"plan_cache_mode = 'force_generic_plan'",
 		"citus.propagate_set_commands = 'none'",
 		"plan_cache_mode = 'auto'",

@@ -75,6 +75,8 @@ const (
 	ExpiredHoldsQuery = expiredHoldsQuery
 
 	DueNoticesQuery = dueNoticesQuery
+
+	StragglersQuery = stragglersQuery
 )
 
 // PastStatements are those that read a wallet's past, each with arguments. They

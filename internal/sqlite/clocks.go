@@ -181,6 +181,7 @@ func (db *DB) Stragglers(ctx context.Context, limit int) (behind []ledger.Stragg
 	   cross join customers c on c.clock = k.id and c.clock <> '' and c.tenant = k.tenant
 	   cross join tenants t on t.no = k.tenant
 	   where k.deleted = 0 and (c.clock_at < k.frozen_at or ` + somethingDue + `)
+	   order by row_number() over (partition by k.no)
 	   limit ?`
 	err = db.read(ctx, func(conn *sqlite.Conn) error {
 		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{

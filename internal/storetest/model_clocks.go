@@ -128,17 +128,28 @@ func (m *Model) UpdateTestClock(
 func (m *Model) Stragglers(_ context.Context, limit int) (behind []ledger.Straggler, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var of [][]ledger.Straggler // each clock
 	for _, k := range m.clocks {
+		var found []ledger.Straggler
 		for _, c := range m.customers[k.Tenant] {
-			if c.Clock != k.ID || k.Deleted || len(behind) == limit {
+			if c.Clock != k.ID || k.Deleted {
 				continue
 			}
 			if due := m.due(k.Tenant, c); c.ClockAt.Before(k.FrozenAt) || due.Any(c.ClockAt) {
-				behind = append(behind, ledger.Straggler{Tenant: k.Tenant, CustomerID: c.ID, Clock: k.ID, Until: k.FrozenAt})
+				found = append(found, ledger.Straggler{Tenant: k.Tenant, CustomerID: c.ID, Clock: k.ID, Until: k.FrozenAt})
+			}
+		}
+		of = append(of, found)
+	}
+	for n, more := 0, true; more; n++ {
+		more = false
+		for _, found := range of {
+			if n < len(found) {
+				behind, more = append(behind, found[n]), true
 			}
 		}
 	}
-	return behind, nil
+	return behind[:min(len(behind), limit)], nil
 }
 
 // CustomerDue implements [ledger.Store].

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/billfold/billfold/internal/ledger"
@@ -41,6 +43,8 @@ func testClockMistakes() []mistake {
 			noticed("customers behind their clocks are found, and those of a deleted one are not", due), false},
 		{"everybody with a clock is found", open(func(m *Model) ledger.Store { return stragglersOfAll{m} }),
 			noticed("customers behind their clocks are found, and those of a deleted one are not", due), false},
+		{"one clock has its turn after another", open(func(m *Model) ledger.Store { return stragglersByClock{m} }),
+			noticed("customers behind their clocks are found, and those of a deleted one are not"), false},
 		{"what is due is told from the last", open(func(m *Model) ledger.Store { return dueBackwards{m} }),
 			noticed("what waits for a time about a customer is told, and is due to the microsecond"), false},
 		{"a refusal counts before the first answer", open(func(m *Model) ledger.Store { return refusesFirst{m} }),
@@ -178,6 +182,14 @@ type stragglersOfAll struct{ *Model }
 
 func (s stragglersOfAll) Stragglers(context.Context, int) ([]ledger.Straggler, error) {
 	return s.stragglers(func(k *ledger.TestClock, _ *modelCustomer) bool { return !k.Deleted }), nil
+}
+
+type stragglersByClock struct{ *Model }
+
+func (s stragglersByClock) Stragglers(ctx context.Context, limit int) ([]ledger.Straggler, error) {
+	all, err := s.Model.Stragglers(ctx, limit)
+	slices.SortStableFunc(all, func(a, b ledger.Straggler) int { return cmp.Compare(a.Clock, b.Clock) })
+	return all, err
 }
 
 type dueBackwards struct{ *Model }

@@ -317,6 +317,7 @@ func testClockStragglers(w *world) {
 	if w.wantCode(err, ""); len(some) != 1 {
 		w.Errorf("a limit of 1: got %d stragglers", len(some))
 	}
+	w.fair(&k)
 	w.come(with[0], k.FrozenAt.Add(-time.Microsecond))
 	w.same("stragglers, one nearly there", sorted(with...), w.behind())
 	w.come(with[0], k.FrozenAt)
