@@ -96,7 +96,7 @@ type AutoTopUpTerms struct {
 	Card     Card   `json:"card,omitzero"`
 	Kept     bool   `json:"kept"` // it is one of the customer's, which can be removed
 
-	SetBy string `json:"set_by"` // id of the API key
+	SetBy string `json:"set_by"` // id of the API key, or of the customer who has switched it
 }
 
 // AutoTopUp is a rule by which a wallet is topped up when too little is available, as it

@@ -38,6 +38,24 @@ func (c *Collector) SetAutoTopUp(
 	})
 }
 
+// SwitchAutoTopUp enables a wallet's rule or disables it, on behalf of whoever's id is by.
+// Failures before are forgotten where it is enabled. The wallet has to have one.
+func (c *Collector) SwitchAutoTopUp(
+	ctx context.Context, tenant ledger.Tenant, customerID string, currency money.Currency, enabled bool, by string,
+) error {
+	_, err := c.putAutoTopUp(ctx, tenant, customerID, currency, func(rule *AutoTopUp, _ time.Time) error {
+		if rule.CreatedAt.IsZero() || rule.Removed {
+			return errNoRule
+		}
+		if terms := rule.AutoTopUpTerms; terms.Enabled != enabled {
+			terms.Enabled, terms.SetBy = enabled, by
+			rule.set(terms)
+		}
+		return nil
+	})
+	return err
+}
+
 // RemoveAutoTopUp takes a wallet's rule away. A top-up that is on its way goes on. The
 // wallet has to have one.
 func (c *Collector) RemoveAutoTopUp(

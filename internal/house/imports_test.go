@@ -216,6 +216,7 @@ var rooms = map[string]room{
 	"e2e/races":    {},
 	"e2e/saga":     {tests: []string{"internal/module", "internal/mutant"}, modules: []string{"github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"}},
 	"e2e/mutants":  {},
+	"e2e/portal":   {},
 	"e2e/postgres": {},
 	"e2e/copy":     {},
 	"e2e/failover": {modules: []string{"github.com/jackc/pgx/v5"}},

@@ -215,7 +215,7 @@ func TestPortalPage(t *testing.T) {
 		opened.header.Get("Referrer-Policy") != "no-referrer" {
 		t.Fatalf("got status %d and headers %v, want to be led to the page", opened.status, opened.header)
 	}
-	for _, want := range []string{"HttpOnly", "SameSite=Lax", "Secure", "Path=/money/portal", "Max-Age=86400"} {
+	for _, want := range []string{"__Host-billfold_portal=", "HttpOnly", "SameSite=Lax", "Secure", "Path=/;", "Max-Age=86400"} {
 		if !strings.Contains(cookie, want) {
 			t.Errorf("got cookie %s, want %s in it", cookie, want)
 		}
@@ -225,32 +225,57 @@ func TestPortalPage(t *testing.T) {
 	if page.status != 200 || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("got status %d and headers %v, want a page", page.status, page.header)
 	}
-	for _, want := range []string{"Acme", "₹1234.56", "$10.00", ", succeeded, $3.00 from the wallet", "&lt;script&gt;",
-		"/money/invoices/payments/" + payment + "?token=test.", ">Credit note<", "Test mode"} {
+	for _, want := range []string{"Acme", "₹1,234.56", "&#43;₹1,234.56", "&lt;script&gt;", "Test mode", `href="/money/portal/history"`} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("the page does not show %q", want)
 		}
 	}
 	checkPage(t, page)
+	bills := s.send(request{method: "GET", path: "/portal/invoices", key: "-", headers: map[string]string{"Cookie": value}})
+	for _, want := range []string{"$10.00", ">Paid<", "$3.00 from the wallet, $7.00 by card", "To the card and the wallet", ">Refunded<",
+		"/money/invoices/payments/" + payment + "?token=test."} {
+		if !strings.Contains(bills.body, want) {
+			t.Errorf("the page of invoices does not show %q", want)
+		}
+	}
+	checkPage(t, bills)
 	token := link[len("/portal/"):]
 	if strings.Contains(page.body, token) || strings.Contains(log.String(), token) {
 		t.Error("the token stands in the page or in the log")
 	}
 	for _, path := range []string{"/portal", "/portal/" + token[1:], "/portal/x"} {
 		got := s.send(request{method: "GET", path: path, key: "-"})
-		if got.status != 401 || !strings.Contains(got.body, "This link has expired") || got.header.Get("Set-Cookie") != "" {
+		want := "This link has expired"
+		if path == "/portal" {
+			want = "You are signed out"
+		}
+		if got.status != 401 || !strings.Contains(got.body, want) || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: got status %d with %s, want a page that says no", path, got.status, got.body)
 		}
 		checkPage(t, got)
 	}
 	s.signOut(value)
-	if got := s.send(request{method: "GET", path: "/portal/style.css", key: "-"}); got.status != 200 ||
-		got.header.Get("Content-Type") != "text/css; charset=utf-8" {
-		t.Errorf("the style: got status %d as %v", got.status, got.header)
-	}
+	s.styled(page.body)
 }
 
-var inline = regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son[a-z]+=|javascript:`)
+// styled wants that a page has a style that browsers may keep.
+func (s *shop) styled(page string) {
+	s.Helper()
+	style := regexp.MustCompile(`href="/money(/portal/assets/portal\.[0-9a-f]{12}\.css)"`).FindStringSubmatch(page)
+	if style == nil {
+		s.Fatalf("the page names no style:\n%s", page)
+	}
+	if got := s.send(request{method: "GET", path: style[1], key: "-"}); got.status != 200 ||
+		got.header.Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
+		s.Errorf("the style: got status %d as %v", got.status, got.header)
+	}
+	s.send(request{method: "GET", path: "/portal/assets/layout.html", key: "-"}).refused(s, 404, "NOT_FOUND")
+}
+
+var (
+	inline = regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son[a-z]+=|"javascript:`)
+	value  = regexp.MustCompile(`="(javascript:)?[^"]*"`) // of an attribute
+)
 
 // checkPage holds a page to the rules of all pages.
 func checkPage(t *testing.T, page reply) {
@@ -262,7 +287,7 @@ func checkPage(t *testing.T, page reply) {
 		t.Errorf("got headers %v, want those of pages", page.header)
 	}
 	tags := regexp.MustCompile(`<[^>]*>`).FindAllString(page.body, -1)
-	if found := inline.FindString(strings.Join(tags, "")); found != "" {
+	if found := inline.FindString(value.ReplaceAllString(strings.Join(tags, ""), `="$1"`)); found != "" {
 		t.Errorf("the page has %q in it, want nothing inline", found)
 	}
 }
@@ -277,7 +302,7 @@ func (s *shop) signOut(cookie string) {
 		s.Errorf("signed out by another website: got status %d and %v, want 403", got.status, got.header)
 	}
 	r.headers = map[string]string{"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
-	if got := s.send(r); got.status != 303 || !strings.Contains(got.header.Get("Set-Cookie"), "billfold_portal=; ") {
+	if got := s.send(r); got.status != 303 || !strings.Contains(got.header.Get("Set-Cookie"), "__Host-billfold_portal=; ") {
 		s.Errorf("sign out: got status %d and %v, want the cookie gone", got.status, got.header)
 	}
 }

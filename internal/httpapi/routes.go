@@ -181,9 +181,20 @@ func apiRoutes() []*route {
 // pageRoutes are what people open in a browser. They are no part of the contract.
 func pageRoutes() []*route {
 	return []*route{
-		{method: http.MethodGet, pattern: "/portal", access: public, handle: page((*Server).handlePortal)},
-		{method: http.MethodGet, pattern: "/portal/style.css", access: public, handle: (*Server).handlePortalStyle},
+		{method: http.MethodGet, pattern: "/portal", access: public, handle: inPortal((*Server).handlePortal)},
+		{method: http.MethodGet, pattern: "/portal/history", access: public, handle: inPortal((*Server).handlePortalHistory)},
+		{method: http.MethodGet, pattern: "/portal/statement", access: public, handle: inPortal((*Server).handlePortalStatement)},
+		{method: http.MethodGet, pattern: "/portal/invoices", access: public, handle: inPortal((*Server).handlePortalInvoices)},
+		{method: http.MethodGet, pattern: "/portal/top-up", access: public, handle: inPortal((*Server).handlePortalTopUp)},
+		{method: http.MethodPost, pattern: "/portal/top-up", access: public, handle: inForm(topUpAction, (*Server).topUpInPortal, (*Server).topUpAgain)},
+		{method: http.MethodPost, pattern: "/portal/auto-top-up", access: public, handle: inForm(autoAction, (*Server).switchAuto, (*Server).topUpAgain)},
+		{method: http.MethodGet, pattern: "/portal/cards", access: public, handle: inPortal((*Server).handlePortalCards)},
+		{method: http.MethodPost, pattern: "/portal/cards", access: public, handle: inForm(addAction, (*Server).addCard, (*Server).showCards)},
+		{method: http.MethodPost, pattern: "/portal/cards/remove", access: public, handle: inForm(removeAction, (*Server).removeCard, (*Server).showCards)},
+		{method: http.MethodGet, pattern: "/portal/subscriptions", access: public, handle: inPortal((*Server).handlePortalPlans)},
+		{method: http.MethodPost, pattern: "/portal/subscriptions", access: public, handle: inForm(planAction, (*Server).changePlan, (*Server).plansAgain)},
 		{method: http.MethodPost, pattern: "/portal/sign-out", access: public, handle: page((*Server).handlePortalSignOut)},
+		{method: http.MethodGet, pattern: "/portal/assets/{name}", access: public, handle: (*Server).handlePortalStyle},
 		{method: http.MethodGet, pattern: "/portal/{token}", access: public, handle: page((*Server).handlePortalLink)},
 	}
 }

@@ -70,6 +70,7 @@ func TestPatternsFitTheRouter(t *testing.T) {
 		"events": eventListParams, "webhooks": webhookListParams, "deliveries": deliveryListParams,
 		"products": productListParams, "wallet": walletParams, "history": dailyParams, "statement": statementParams,
 		"session": sessionParams, "portal": portalListParams, "portal's entries": portalEntryParams, "document": documentParams,
+		"portal's history": historyParams, "portal's statement": portalStatementParams, "portal's invoices": portalInvoiceParams,
 		"payments": paymentListParams, "invoices": invoiceListParams, "refunds": refundListParams, "disputes": disputeListParams,
 		"liability": liabilityParams, "trial balance": trialBalanceParams, "journal": journalParams, "ageing": ageingParams,
 	} {

@@ -146,6 +146,7 @@ type Server struct {
 	backoff  *access.Backoff
 	signIns  *access.Backoff // counts those who give a password, whichever it is
 	rates    *rateLimiter    // nil when requests are not limited
+	changes  *rateLimiter    // of customers in the portal
 	walks    *walks
 	answers  budget
 	scrapes  budget
@@ -225,6 +226,7 @@ func newServer(config Config, routes []*route, subsystem string) (*Server, error
 	}
 	s.startedAt = s.now()
 	s.backoff, s.signIns = access.NewBackoff(s.now), access.NewBackoff(s.now)
+	s.changes = newRateLimiter(Rate{Requests: changesPerMinute, Window: time.Minute})
 	s.walks, s.streams = newWalks(s.limits.Walks), newStreams()
 	s.answers.most, s.scrapes.most, s.bulks.most, s.notices.most = answersMax, scrapesMax, bulkMemoryMax, noticesMax
 	if s.limits.Rate.Requests > 0 && s.limits.Rate.Window > 0 {

@@ -41,6 +41,12 @@ func (s *Server) handleStatement(c *call) error {
 	if err != nil {
 		return err
 	}
+	return s.replyStatement(c, from, to, format)
+}
+
+// replyStatement answers with the statement of the wallet that the parameters of the path
+// name, from the beginning of a day to that of another.
+func (s *Server) replyStatement(c *call, from, to time.Time, format fileFormat) error {
 	list, err := s.points(c, s.book.Now(), []ledger.AsOf{
 		{Time: from.Add(-time.Microsecond)}, {Time: to.Add(-time.Microsecond)},
 	})

@@ -22,6 +22,7 @@ import (
 type tickets struct {
 	sessions *sealer
 	links    [][sha256.Size]byte // keys of the codes of links, of which the first makes them
+	forms    [][sha256.Size]byte // and of the keys of forms
 }
 
 const (
@@ -34,6 +35,7 @@ func newTickets(secret []byte, old ...[]byte) (tickets, error) {
 	t := tickets{sessions: sessions}
 	for _, secret := range append([][]byte{secret}, old...) {
 		t.links = append(t.links, sha256.Sum256(append([]byte(linkUse), secret...)))
+		t.forms = append(t.forms, sha256.Sum256(append([]byte(formUse), secret...)))
 	}
 	return t, err
 }
