@@ -303,22 +303,108 @@ test("live mode has nothing of test mode, and says how to begin", async (t) => {
   await page.getByRole("link", { name: "Jane Doe" }).waitFor();
   await page.getByRole("button", { name: "Live", exact: true }).click();
   await page.getByRole("heading", { name: "No customers yet" }).waitFor();
-  assert.match(await page.getByLabel("Command", { exact: true }).innerText(), /^curl .*\/customers/);
+  for (const [path, command] of [["customers", "/customers"], ["products", "/products"], ["disputes", "/disputes"], ["reports", "/reports/liability"]]) {
+    await page.goto(`${base}/dashboard/${path}`);
+    assert.match(await page.getByLabel("Command", { exact: true }).innerText(), new RegExp(`^curl .*${command}`));
+  }
+});
+
+test("finance reads a roll-forward that ties to the ledger, and takes it as a file", async (t) => {
+  const { page } = await visit(t, cookies, { role: "finance", path: "/dashboard/reports?currency=JPY" });
+  const forward = page.getByRole("table", { name: "Roll-forward" });
+  const closing = forward.getByRole("row", { name: /^Closing/ });
+  await closing.waitFor();
+  // The only wallet in yen that was ever used is Jane's.
+  const { balance } = await api("GET", `/customers/${data.jane.customer_id}/wallets/JPY`);
+  assert.equal((await closing.innerText()).split(/\s+/).at(-2), balance.toLocaleString("en"));
+  for (const [format, begins] of [["CSV", "from,to,currency"], ["PDF", "%PDF"]]) {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: format }).click()]);
+    assert.ok((await readFile(await file.path(), "latin1")).startsWith(begins), format);
+  }
+  await page.getByRole("link", { name: "Trial balance" }).click();
+  await page.getByText("Sums to zero").waitFor();
+  await page.getByRole("link", { name: "Journal" }).click();
+  const [journal] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+  const lines = (await readFile(await journal.path(), "utf8")).split("\n");
+  assert.match(lines[0], /^entry_id,leg,time,account,debit,credit/);
+  assert.ok(lines.some((l) => l.includes("'" + formula)), "the formula is in the journal, as a text");
+});
+
+test("what expires, what became of it, and whose wallets are low is told", async (t) => {
+  const { page } = await visit(t, cookies, { role: "read_only", path: "/dashboard/reports/ageing?currency=USD" });
+  await page.getByRole("table", { name: "Ageing" }).getByRole("row", { name: /^Owed/ }).waitFor();
+  await page.getByRole("link", { name: "Cohorts" }).click();
+  await page.getByRole("table", { name: "Cohorts of paid money" }).getByRole("row", { name: /^All of it/ }).waitFor();
+  await page.getByRole("link", { name: "Breakage" }).click();
+  await page.getByRole("region", { name: "By month", exact: true }).waitFor();
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("region", { name: "Low balances" }).getByRole("link", { name: "Low Tide" }).click();
+  await page.getByRole("heading", { name: "Low Tide" }).waitFor();
+});
+
+test("finance refunds a part of a payment, to the wallet", async (t) => {
+  const { page } = await visit(t, cookies, { role: "finance", path: `/dashboard/payments/${data.billed.payment.payment_id}` });
+  await page.getByRole("button", { name: "Refund" }).click();
+  const dialog = page.getByRole("dialog", { name: "Refund" });
+  await dialog.getByLabel("Amount").fill("2.50");
+  await dialog.getByLabel("Reason").fill("Half of it was missing");
+  await accessible(page);
+  await dialog.getByRole("button", { name: "Refund $2.50" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await page.getByRole("region", { name: "Refunds" }).getByText("Half of it was missing").waitFor();
+});
+
+test("disputes and products are listed, opened and made", async (t) => {
+  const { page } = await visit(t, cookies, { role: "admin", path: "/dashboard/disputes" });
+  await page.getByRole("table", { name: "Disputes" }).getByRole("button").first().click();
+  const dispute = page.getByRole("dialog", { name: "Disputes" });
+  await dispute.getByText("Taken from the wallet").waitFor();
+  await dispute.getByText("$25.00").first().waitFor();
+  await page.goto(base + "/dashboard/products");
+  await page.getByRole("button", { name: "Add product" }).click();
+  const dialog = page.getByRole("dialog", { name: "Add a product" });
+  await dialog.getByLabel("Name").fill("Gold");
+  await dialog.getByLabel("Price").fill("12.34");
+  await accessible(page);
+  await dialog.getByRole("button", { name: "Add product" }).click();
+  await page.getByRole("table", { name: "Products" }).getByRole("button", { name: "Gold" }).click();
+  await page.getByRole("button", { name: "Archive" }).click();
+  await page.getByRole("button", { name: "Sell it again" }).waitFor();
+});
+
+test("an account with the card processor is given, and its key never shown again", async (t) => {
+  const { page } = await visit(t, cookies, { role: "admin", path: "/dashboard/settings" });
+  const section = page.getByRole("region", { name: "Card processor" });
+  await section.getByRole("button", { name: "Charge through Stripe" }).click();
+  await section.getByLabel("Secret key").fill("sk_test_" + "a".repeat(40) + "ZZZZ");
+  await section.getByLabel("Signing secret of the webhook").fill("whsec_" + "b".repeat(32));
+  await section.getByRole("button", { name: "Save the account" }).click();
+  await section.getByText("sk_test_…ZZZZ").waitFor();
+  assert.ok(!(await page.content()).includes("aaaaaaaa"), "the key is in the page");
+  await accessible(page);
+  page.on("dialog", (d) => void d.accept());
+  await section.getByRole("button", { name: "Forget the account" }).click();
+  await section.getByText("The sandbox").waitFor();
 });
 
 const pages = ["", "customers", "payments", "invoices", "subscriptions", "refunds", "disputes", "products", "reports", "reports/ageing",
   "reports/breakage", "reports/balances", "reports/cohorts", "reports/trial-balance", "reports/journal", "events", "webhooks", "keys", "audit", "team", "settings", "account"];
-for (const [scheme, width, height] of [["light", 1440, 900], ["dark", 1440, 900], ["light", 390, 844], ["dark", 390, 844]]) {
-  test(`every page is accessible and fits, ${scheme}, ${width} wide`, async (t) => {
-    const { page } = await visit(t, cookies, { scheme, width, height });
-    for (const path of [...pages, `customers/${data.jane.customer_id}?currency=USD`, `payments/${data.billed.payment.payment_id}`]) {
-      await page.goto(`${base}/dashboard/${path}`);
-      await settled(page);
-      await fits(page);
-      if (scheme === "light" ? width > 1000 : width < 1000) await accessible(page); // both schemes, and both widths
-    }
-  });
-}
+test("every page is accessible and fits, in both schemes and on both widths", async (t) => {
+  const { page } = await visit(t, cookies);
+  for (const path of [...pages, `customers/${data.jane.customer_id}?currency=USD`, `payments/${data.billed.payment.payment_id}`]) {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.goto(`${base}/dashboard/${path}`);
+    await settled(page);
+    await fits(page);
+    await accessible(page);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "light");
+    await fits(page);
+    await accessible(page);
+  }
+});
 
 test("the first page loads at most 250 kB", async (t) => {
   const { page } = await visit(t, cookies, { role: null, path: "/dashboard/nowhere" });
@@ -331,7 +417,7 @@ test("the first page loads at most 250 kB", async (t) => {
 });
 
 test("what is wrong with a page is noticed", async () => {
-  const page = async (spoil, act) => {
+  const page = async (spoil, act, axe) => {
     const opened = await visit({ after() {} }, cookies, {
       before: (p) => p.route(base + "/dashboard/", async (route) => {
         const response = await route.fetch();
@@ -343,13 +429,13 @@ test("what is wrong with a page is noticed", async () => {
     await settled(opened.page);
     await act?.(opened.page);
     await opened.page.waitForTimeout(50);
-    const faults = [...await opened.found(), ...(await seriousOf(opened.page)).map((f) => "axe: " + f)];
+    const faults = [...await opened.found(), ...(axe ? await seriousOf(opened.page) : []).map((f) => "axe: " + f)];
     if (await overflow(opened.page) > 0) faults.push("wide");
     await opened.context.close();
     return faults;
   };
   const same = (text) => text;
-  assert.deepEqual(await page(same), [], "nothing is wrong with it");
+  assert.deepEqual(await page(same, undefined, true), [], "nothing is wrong with it");
   for (const [want, spoil, act] of [
     [/^policy: script-src/, (text) => text.replace("</head>", "<script>window.inline=1</script></head>")],
     [/^policy: style-src/, (text) => text.replace("<body>", `<body><p style="color:red">red</p>`)],
@@ -364,7 +450,7 @@ test("what is wrong with a page is noticed", async () => {
     [/^axe: color-contrast/, same, (p) => p.evaluate(() => { document.querySelector("h1").style.color = "#c8c8cc"; })],
     [/^wide$/, same, (p) => p.evaluate(() => { const wide = document.createElement("div"); wide.style.width = "3000px"; wide.style.height = "1px"; document.querySelector("#content").append(wide); })],
   ]) {
-    const faults = await page(spoil, act);
+    const faults = await page(spoil, act, want.source.startsWith("^axe"));
     assert.ok(faults.some((f) => want.test(f)), `got ${JSON.stringify(faults)}, want ${want}`);
   }
 });

@@ -71,7 +71,7 @@ async function makeBilled() {
     await new Promise((go) => setTimeout(go, 100));
   }
   const { items: [payment] } = await api("GET", `/payments?customer_id=${ada.customer_id}&page_size=1`);
-  await api("POST", "/refunds", { payment_id: payment.payment_id, reason: "It arrived broken" });
+  await api("POST", "/refunds", { payment_id: payment.payment_id, amount: 500, reason: "It arrived broken" });
   return { customer: ada, product: pro, payment };
 }
 

@@ -215,7 +215,7 @@ export function InvoiceDetail({ i }: { i: Invoice }) {
       {i.attempts.length > 0 && (
         <section>
           <h3 className="font-semibold mb-1">Tries at the card</h3>
-          <Facts of={i.attempts.map((a) => [`${a.number}. try`, <span className="inline-flex gap-3 items-center"><Time at={a.began_at} /><Status of={a.outcome} />{money(a.amount)}</span>] as const)} />
+          <Facts of={i.attempts.map((a) => [`${a.number}. try`, <span className="inline-flex flex-wrap justify-end gap-x-3 items-center"><Time at={a.began_at} /><Status of={a.outcome} />{money(a.amount)}</span>] as const)} />
         </section>
       )}
     </>

@@ -69,7 +69,7 @@ export function PaymentPage() {
             <section className="card p-5 lg:col-span-2" aria-label="Refunds">
               <h2 className="font-semibold mb-2">Refunds</h2>
               {p.refunds.length === 0 ? <Empty title="Nothing was refunded" /> :
-                <Facts of={p.refunds.map((r) => [`${words(r.destination)}${r.reason ? `: ${r.reason}` : ""}`, <span className="inline-flex items-center gap-3"><Time at={r.created_at} /><Status of={r.status} /><Money amount={r.amount} currency={r.currency} /></span>] as const)} />}
+                <Facts of={p.refunds.map((r) => [`${words(r.destination)}${r.reason ? `: ${r.reason}` : ""}`, <span className="inline-flex flex-wrap justify-end items-center gap-x-3"><Time at={r.created_at} /><Status of={r.status} /><Money amount={r.amount} currency={r.currency} /></span>] as const)} />}
             </section>
           </div>
         </>

@@ -48,7 +48,7 @@ export function Products() {
           <Empty title="No products yet" command={createCommand()}>Add one here, or have your application do it:</Empty>
         )} />
       </section>
-      {filters.open && <Drawer id={filters.open} onClose={() => setFilters({ open: "" })} />}
+      {filters.open && <Drawer id={filters.open} listed={list.rows?.find((p) => p.product_id === filters.open)} onClose={() => setFilters({ open: "" })} />}
       {adding && <Add onClose={() => setAdding(false)} />}
     </>
   );
@@ -59,19 +59,22 @@ function createCommand(): string {
     `  -d '{"name": "Course", "tax_category": "edtech", "price": {"type": "one_time_price", "price": 5000, "currency": "USD", "discount": 0, "purchasing_power_parity": false}}'`].join("\n");
 }
 
-function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
+/** One product. An archived one is shown as the list has it, since the API answers that it is gone. */
+function Drawer({ id, listed, onClose }: { id: string; listed: Product | undefined; onClose: () => void }) {
   const client = useQueryClient();
   const { may } = useSigned();
-  const found = useGet<ProductDetail>(`/products/${id}`);
+  const [archived, setArchived] = useState(!!listed?.archived_at);
+  const found = useGet<ProductDetail>(`/products/${id}`, undefined, { enabled: !archived && !listed?.archived_at });
   const [busy, setBusy] = useState(false);
-  const p = found.data;
+  const p = found.data ?? (listed && { ...listed, price: listed.price_detail });
   const turn = async () => {
     setBusy(true);
     try {
-      if (p?.archived_at) await send("POST", `/products/${id}/unarchive`);
+      if (archived) await send("POST", `/products/${id}/unarchive`);
       else await send("DELETE", `/products/${id}`);
-      toast(p?.archived_at ? "It is sold again." : "It was archived. Who has subscribed to it goes on.");
-      await client.invalidateQueries({ predicate: (q) => String(q.queryKey[2]).startsWith("/products") });
+      toast(archived ? "It is sold again." : "It was archived. Who has subscribed to it goes on.");
+      setArchived(!archived);
+      await client.invalidateQueries({ predicate: (q) => q.queryKey[2] === "/products" });
     } catch (error) {
       toast((error as Error).message, true);
     }
@@ -81,10 +84,10 @@ function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
     <Modal kind="drawer" label="Product" onClose={onClose}>
       <ModalHead title={p ? <span dir="auto" className="line-clamp-3">{p.name}</span> : "Product"} sub={<CopyText text={id} />} onClose={onClose} />
       <ModalBody>
-        {found.error ? <Failure error={found.error} retry={() => void found.refetch()} /> : !p ? <Skeleton className="h-64 w-full" /> : (
+        {found.error && !p ? <Failure error={found.error} retry={() => void found.refetch()} /> : !p ? <Skeleton className="h-64 w-full" /> : (
           <div className="grid gap-5">
             <Facts of={[
-              ["State", p.archived_at ? <Badge>Archived</Badge> : <Badge tone="good">Sold</Badge>],
+              ["State", archived ? <Badge>Archived</Badge> : <Badge tone="good">Sold</Badge>],
               ["Price", <><Money amount={p.price.price} currency={p.price.currency} /> {rhythm(p.price)}</>],
               p.price.type === "recurring_price" && p.price.trial_period_days > 0 && ["Trial", `${p.price.trial_period_days} days`],
               ["Tax category", words(p.tax_category)],
@@ -95,7 +98,7 @@ function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
           </div>
         )}
       </ModalBody>
-      {p && may("products") && <ModalFoot><Button busy={busy} onClick={() => void turn()}>{p.archived_at ? "Sell it again" : "Archive"}</Button></ModalFoot>}
+      {p && may("products") && <ModalFoot><Button busy={busy} onClick={() => void turn()}>{archived ? "Sell it again" : "Archive"}</Button></ModalFoot>}
     </Modal>
   );
 }

@@ -207,7 +207,7 @@ export function Facts({ of }: { of: (readonly [string, ReactNode] | false | "" |
     <dl className="divide-y divide-line">
       {of.filter((row) => !!row).map(([name, value]) => (
         <div key={name} className="flex justify-between gap-6 py-2">
-          <dt className="text-soft shrink-0">{name}</dt>
+          <dt className="text-soft min-w-20 break-words">{name}</dt>
           <dd className="text-right min-w-0 break-words">{value}</dd>
         </div>
       ))}
