@@ -100,14 +100,44 @@ func TestBuiltFilesAreThoseOfTheSources(t *testing.T) {
 	if len(built) == 0 {
 		t.Fatal("got nothing built, want the dashboard")
 	}
+	for _, says := range stale(built, committed) {
+		t.Error(says + ": run make web, and commit what it makes")
+	}
+}
+
+// stale says which committed files are not those that the sources build.
+func stale(built, committed map[string][]byte) []string {
+	var says []string
 	for name, content := range built {
 		if !bytes.Equal(content, committed[name]) {
-			t.Errorf("%s is not what the sources build: run make web, and commit what it makes", name)
+			says = append(says, name+" is not what the sources build")
 		}
 	}
 	for name := range committed {
 		if _, ok := built[name]; !ok {
-			t.Errorf("%s is committed, and the sources do not build it: run make web", name)
+			says = append(says, name+" is committed, and the sources do not build it")
+		}
+	}
+	return says
+}
+
+// TestStaleFilesAreNoticed changes, adds and removes what is committed.
+func TestStaleFilesAreNoticed(t *testing.T) {
+	t.Parallel()
+	built := files(t, "../../internal/dashboard/dist")
+	if says := stale(built, files(t, "../../internal/dashboard/dist")); len(says) != 0 {
+		t.Errorf("got %q of the same files, want nothing", says)
+	}
+	for what, spoil := range map[string]func(map[string][]byte){
+		"a byte more":  func(c map[string][]byte) { c["index.html"] = append(c["index.html"], ' ') },
+		"a file less":  func(c map[string][]byte) { delete(c, "index.html") },
+		"a file more":  func(c map[string][]byte) { c["assets/old-00000000.js"] = nil },
+		"a byte other": func(c map[string][]byte) { c["index.html"][0]++ },
+	} {
+		committed := files(t, "../../internal/dashboard/dist")
+		spoil(committed)
+		if says := stale(built, committed); len(says) != 1 {
+			t.Errorf("%s: got %q, want one complaint", what, says)
 		}
 	}
 }
