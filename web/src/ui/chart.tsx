@@ -59,7 +59,7 @@ export function Chart({ label, days, series, currency, height = 220, onHover, on
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       axes: [
-        { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => monthDay.format(at * 1000)) },
+        { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((split) => (split > at.at(-1)! ? "" : monthDay.format(split * 1000))) },
         {
           ...axis, size: 68, space: 28, incrs: steps,
           values: (_, splits, _axis, _space, step) => splits.map((at) => labelOf(at, step, currency)),

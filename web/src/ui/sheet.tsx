@@ -19,7 +19,7 @@ interface Props<T> {
 /** A table of figures as accountants read them: all of its rows, and sums below. What is wide scrolls, and its first column stays. */
 export function Sheet<T>({ label, columns, rows, keyOf }: Props<T>) {
   const place = (column: SheetColumn<T>, i: number) =>
-    cx("px-4 whitespace-nowrap", column.left ? "text-left" : "text-right", i === 0 && "sticky left-0 bg-surface z-10 max-w-48 truncate");
+    cx("px-2 sm:px-4 last:pr-4 whitespace-nowrap", column.left ? "text-left" : "text-right", i === 0 && "pl-4 sticky left-0 bg-surface z-10 max-w-48 truncate");
   return (
     <div className="overflow-x-auto relative" tabIndex={0} role="region" aria-label={`${label}, scrolls`}>
       <table className="w-full border-collapse num" aria-label={label}>
