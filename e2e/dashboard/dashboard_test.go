@@ -4,12 +4,16 @@ package dashboard
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/billfold/billfold/e2e/harness"
 )
@@ -17,21 +21,74 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // TestInABrowser has node's runner run the tests in web/tests, which start a headless
-// Chromium and do what each role does.
+// Chromium and do what each role does with the demo data.
 func TestInABrowser(t *testing.T) {
 	server := harness.Start(t, harness.Options{})
-	link := regexp.MustCompile(`\S+/dashboard/join#(\S+)`).FindStringSubmatch(server.Log())
-	if link == nil {
+	first := regexp.MustCompile(`\S+/dashboard/join#(\S+)`).FindStringSubmatch(server.Log())
+	if first == nil {
 		t.Fatalf("got no link for the first owner, want one in\n%s", server.Log())
 	}
+	keys, token := seed(t, server)
 	out := npm(t, []string{
-		"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_TEST_KEY=" + harness.TestKey, "BILLFOLD_LIVE_KEY=" + harness.LiveKey,
-		"BILLFOLD_JOIN=" + link[1],
+		"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_TEST_KEY=" + keys.TestKey, "BILLFOLD_LIVE_KEY=" + keys.LiveKey,
+		"BILLFOLD_FIRST_JOIN=" + first[1], "BILLFOLD_JOIN=" + token,
 	}, "node", "--test", "--test-reporter=tap", "tests/money.test.js", "tests/dashboard.test.js")
-	for _, want := range []string{`(?m)^# pass \d{2}$`, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
+	wantAllPassed(t, out)
+}
+
+// TestPictures has the browser draw some pages of answers that were recorded, and compares
+// the pictures with the golden ones. With -update both are made anew.
+func TestPictures(t *testing.T) {
+	server := harness.Start(t, harness.Options{})
+	recorded, err := filepath.Abs("testdata/recorded.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := t.TempDir()
+	environ := []string{"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_RECORDED=" + recorded, "BILLFOLD_PICTURES=" + made}
+	if *update {
+		keys, token := seed(t, server)
+		environ = append(environ, "BILLFOLD_RECORD=1", "BILLFOLD_TEST_KEY="+keys.TestKey, "BILLFOLD_JOIN="+token)
+	}
+	wantAllPassed(t, npm(t, environ, "node", "--test", "--test-reporter=tap", "tests/golden.test.js"))
+	comparePictures(t, made)
+}
+
+// wantAllPassed reads what node's runner says.
+func wantAllPassed(t *testing.T, out []byte) {
+	t.Helper()
+	for _, want := range []string{`(?m)^# pass [1-9]\d*$`, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
 		if !regexp.MustCompile(want).Match(out) {
 			t.Errorf("got no line %s, want one in\n%s", want, out)
 		}
+	}
+}
+
+// seeded is a business with demo data.
+type seeded struct {
+	BusinessID string `json:"business_id"`
+	TestKey    string `json:"test_key"`
+	LiveKey    string `json:"live_key"`
+}
+
+// seed makes a business with demo data, and the token of a link by which its owner joins.
+func seed(t *testing.T, server *harness.Server) (keys seeded, token string) {
+	t.Helper()
+	run(t, &keys, "seed", "--demo", "--customers", "60", "--data-dir", server.Dir, "-o", "json")
+	var joining struct {
+		Link string `json:"link"`
+	}
+	run(t, &joining, "team", "link", "--business", keys.BusinessID, "--data-dir", server.Dir, "-o", "json")
+	_, token, _ = strings.Cut(joining.Link, "#")
+	return keys, token
+}
+
+// run runs the binary, and reads the document that it prints.
+func run(t *testing.T, document any, arguments ...string) {
+	t.Helper()
+	result := harness.Run(t, arguments...)
+	if err := json.Unmarshal([]byte(result.Stdout), document); result.Code != 0 || err != nil {
+		t.Fatalf("%v: got %d, %v\n%s", arguments, result.Code, err, result.Stderr)
 	}
 }
 
@@ -43,17 +100,50 @@ func TestBuiltFilesAreThoseOfTheSources(t *testing.T) {
 	if len(built) == 0 {
 		t.Fatal("got nothing built, want the dashboard")
 	}
+	for _, says := range stale(built, committed) {
+		t.Error(says + ": run make web, and commit what it makes")
+	}
+}
+
+// stale says which committed files are not those that the sources build.
+func stale(built, committed map[string][]byte) []string {
+	var says []string
 	for name, content := range built {
 		if !bytes.Equal(content, committed[name]) {
-			t.Errorf("%s is not what the sources build: run make web, and commit what it makes", name)
+			says = append(says, name+" is not what the sources build")
 		}
 	}
 	for name := range committed {
 		if _, ok := built[name]; !ok {
-			t.Errorf("%s is committed, and the sources do not build it: run make web", name)
+			says = append(says, name+" is committed, and the sources do not build it")
+		}
+	}
+	return says
+}
+
+// TestStaleFilesAreNoticed changes, adds and removes what is committed.
+func TestStaleFilesAreNoticed(t *testing.T) {
+	t.Parallel()
+	built := files(t, "../../internal/dashboard/dist")
+	if says := stale(built, files(t, "../../internal/dashboard/dist")); len(says) != 0 {
+		t.Errorf("got %q of the same files, want nothing", says)
+	}
+	for what, spoil := range map[string]func(map[string][]byte){
+		"a byte more":  func(c map[string][]byte) { c["index.html"] = append(c["index.html"], ' ') },
+		"a file less":  func(c map[string][]byte) { delete(c, "index.html") },
+		"a file more":  func(c map[string][]byte) { c["assets/old-00000000.js"] = nil },
+		"a byte other": func(c map[string][]byte) { c["index.html"][0]++ },
+	} {
+		committed := files(t, "../../internal/dashboard/dist")
+		spoil(committed)
+		if says := stale(built, committed); len(says) != 1 {
+			t.Errorf("%s: got %q, want one complaint", what, says)
 		}
 	}
 }
+
+// nodeMax is how long a command may take; a browser that hangs is to be seen as such.
+const nodeMax = 15 * time.Minute
 
 // npm runs a command in the folder of the sources.
 func npm(t *testing.T, environ []string, name string, arguments ...string) []byte {
@@ -62,7 +152,9 @@ func npm(t *testing.T, environ []string, name string, arguments ...string) []byt
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), name, arguments...)
+	ctx, cancel := context.WithTimeout(t.Context(), nodeMax)
+	defer cancel()
+	command := exec.CommandContext(ctx, name, arguments...)
 	command.Dir = dir
 	command.Env = append(command.Environ(), environ...)
 	out, err := command.CombinedOutput()

@@ -11,6 +11,7 @@ import (
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
 	"github.com/billfold/billfold/internal/ledger"
+	"github.com/billfold/billfold/internal/people"
 )
 
 // TestErrorsAreDocumented compares the map of codes with docs/errors.md.
@@ -57,6 +58,7 @@ var ofRefunds = map[ledger.Code]bool{
 // format answers with 409 on routes that take no duplicates.
 var inTheWay = map[ledger.Code]bool{
 	billing.CodePendingPlanChange: true, billing.CodeScheduledPlanChange: true, collect.CodeMethodInUse: true,
+	people.CodeUserExists: true, people.CodeLastOwner: true,
 }
 
 // TestStatusesOfTheMoneyRoute keeps 400 and 409 for what clients take them for.

@@ -340,7 +340,8 @@ func (s *Server) handleSubscriptionRetry(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.carryOutOrder(c, found, collect.SubscriptionOrder{Input: billing.Recover{}, Answer: paymentOfAnswer}, s.replyPayment)
+	order := collect.SubscriptionOrder{Input: billing.Recover{}, Answer: paymentOfAnswer}
+	return s.carryOutOrder(c, found, order, s.replyPayment)
 }
 
 // Query parameters of what subscriptions have used, of which there is nothing.

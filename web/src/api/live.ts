@@ -80,8 +80,8 @@ export function useLive(key: string) {
       if (customer) stale.add("/customers/" + customer);
       const [kind] = event.type.split(".");
       if (kind === "customer") stale.add("/customers");
-      if (kind === "payment" || kind === "refund" || kind === "subscription" || kind === "dunning" || kind === "top_up") {
-        for (const path of ["/payments", "/invoices", "/refunds", "/subscriptions"]) stale.add(path);
+      if (kind === "payment" || kind === "refund" || kind === "subscription" || kind === "dunning" || kind === "top_up" || kind === "dispute") {
+        for (const path of ["/payments", "/invoices", "/refunds", "/subscriptions", "/disputes"]) stale.add(path);
       }
       stale.add("/reports");
       timer ??= setTimeout(flush, 250);

@@ -1,4 +1,4 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient, type InfiniteData } from "@tanstack/react-query";
 import { currentScope, get, type Query } from "./client";
 import type { Page } from "./types";
 
@@ -20,16 +20,22 @@ export function useGet<T>(path: string, query?: Query, options?: { enabled?: boo
 }
 
 const pageSize = 50;
+const deep = 10; // pages, from which on a list is not asked for again as a whole
 
 /** Asks for a list, page after page, by the cursor of the page before. */
 export function useList<T>(path: string, query: Query = {}, options?: { enabled?: boolean; size?: number }) {
+  const queryKey = [...keyOf(path, query), "list"];
+  const loaded = useQueryClient().getQueryData<InfiniteData<Page<T>>>(queryKey)?.pages.length ?? 0;
   const result = useInfiniteQuery({
-    queryKey: [...keyOf(path, query), "list"],
+    queryKey,
     queryFn: ({ pageParam, signal }) =>
       get<Page<T>>(path, { ...query, page_size: options?.size ?? pageSize, cursor: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
-    enabled: options?.enabled,
+    // Who has gone far down reads on, and is not made to wait for a thousand pages again
+    // whenever something happens at the top.
+    enabled: options?.enabled !== false && loaded <= deep,
+    structuralSharing: false, // comparing all that was loaded with itself grows with it
     placeholderData: keepPreviousData,
   });
   return {

@@ -26,6 +26,19 @@ export type CustomerAuditEntry = Schemas["AuditEntry"];
 export type Business = Schemas["Business"];
 export type Currency = Schemas["Currency"];
 
+export type Dispute = Schemas["DisputeListItem"];
+export type DisputeDetail = Schemas["Dispute"];
+export type Product = Schemas["ProductListItem"];
+export type ProductDetail = Schemas["Product"];
+export type Processor = Schemas["Processor"];
+export type ProcessorNotification = Schemas["ProcessorNotification"];
+export type LiabilityRow = Schemas["LiabilityRow"];
+export type AgeingRow = Schemas["AgeingRow"];
+export type BreakageRow = Schemas["BreakageRow"];
+export type BalanceTrendRow = Schemas["BalanceTrendRow"];
+export type CohortRow = Schemas["CohortRow"];
+export type TrialBalanceRow = Schemas["TrialBalanceRow"];
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;

@@ -13,6 +13,7 @@ import { setTheme, useTheme } from "./theme";
 const objects: [RegExp, string][] = [
   [/^cus_[A-Za-z0-9_-]+$/, "/customers/$"], [/^pay_[A-Za-z0-9_-]+$/, "/payments/$"], [/^whk_[A-Za-z0-9_-]+$/, "/webhooks/$"],
   [/^sub_[A-Za-z0-9_-]+$/, "/subscriptions?open=$"], [/^inv_[A-Za-z0-9_-]+$/, "/invoices?open=$"], [/^ref_[A-Za-z0-9_-]+$/, "/refunds?open=$"],
+  [/^dsp_[A-Za-z0-9_-]+$/, "/disputes?open=$"], [/^pdt_[A-Za-z0-9_-]+$/, "/products?open=$"],
 ];
 
 const row = "flex items-center gap-3 h-10 px-3 rounded-lg cursor-pointer data-[selected=true]:bg-sunken text-base min-w-0";

@@ -1,8 +1,8 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
-  Activity, ChevronsUpDown, CreditCard, FileText, Gauge, KeyRound, LogOut, Menu as Bars, Monitor, Moon, Receipt, RefreshCw, ScrollText,
-  Search, Settings, ShieldCheck, Sun, Undo2, Users, UsersRound, Webhook,
+  Activity, ChartColumn, ChevronsUpDown, CreditCard, FileText, Gauge, KeyRound, LogOut, Menu as Bars, Monitor, Moon, Package, Receipt, RefreshCw, ScrollText,
+  Search, Settings, ShieldAlert, ShieldCheck, Sun, Undo2, Users, UsersRound, Webhook,
 } from "lucide-react";
 import { lazy, useEffect, useState, type ReactNode } from "react";
 import { useLive, useLiveState } from "../api/live";
@@ -18,11 +18,13 @@ const loadPalette = () => import("./palette");
 const Palette = lazy(loadPalette);
 
 export const places = [
-  { group: "", items: [{ to: "/", text: "Overview", icon: Gauge, keys: "g o" }, { to: "/customers", text: "Customers", icon: Users, keys: "g c" }] },
+  { group: "", items: [{ to: "/", text: "Overview", icon: Gauge, keys: "g o" }, { to: "/customers", text: "Customers", icon: Users, keys: "g c" },
+    { to: "/reports", text: "Reports", icon: ChartColumn, keys: "g b" }] },
   {
     group: "Billing", items: [
       { to: "/payments", text: "Payments", icon: CreditCard, keys: "g p" }, { to: "/invoices", text: "Invoices", icon: FileText, keys: "g i" },
       { to: "/subscriptions", text: "Subscriptions", icon: RefreshCw, keys: "g s" }, { to: "/refunds", text: "Refunds", icon: Undo2, keys: "g r" },
+      { to: "/disputes", text: "Disputes", icon: ShieldAlert, keys: "g d" }, { to: "/products", text: "Products", icon: Package, keys: "g u" },
     ],
   },
   {

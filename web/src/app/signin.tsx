@@ -28,7 +28,7 @@ function failureText(error: unknown): string {
   return error instanceof Error ? error.message : "This did not work.";
 }
 
-export function SignIn({ email: known = "" }: { email?: string }) {
+export function SignIn({ email: known = "", joined, onDone }: { email?: string; joined?: string; onDone?: () => void }) {
   const client = useQueryClient();
   const [email, setEmail] = useState(known);
   const [password, setPassword] = useState("");
@@ -42,6 +42,7 @@ export function SignIn({ email: known = "" }: { email?: string }) {
     try {
       const session = await send<Session>("POST", "/dashboard/api/session", { email, password, ...(code ? { code: code.trim() } : {}) });
       forget(client);
+      if (onDone) return onDone();
       client.setQueryData(["session"], session);
     } catch (error) {
       if (error instanceof APIError && error.code === "SECOND_FACTOR_REQUIRED") setCode((now) => now ?? "");
@@ -52,7 +53,7 @@ export function SignIn({ email: known = "" }: { email?: string }) {
   };
   return (
     <Sheet title={code === null ? "Sign in" : "Second factor"}
-      sub={code === null ? undefined : "Enter the code of your authenticator, or one of your recovery codes."}>
+      sub={code !== null ? "Enter the code of your authenticator, or one of your recovery codes." : joined}>
       <form onSubmit={(e) => void submit(e)} className="grid gap-4">
         {code === null ? <>
           <Field label="Email">{(p) => <input {...p} type="email" autoComplete="username" required autoFocus value={email} onChange={(e) => setEmail(e.target.value)} />}</Field>
@@ -113,7 +114,7 @@ export function Join({ token }: { token: string }) {
       setBusy(false);
     }
   };
-  if (joined) return <SignIn email={joined} />;
+  if (joined) return <SignIn email={joined} joined="You have joined. Sign in now; a code works once, so it takes your next one." onDone={leave} />;
   if (over) {
     return (
       <Sheet title="This invitation is over" sub={over}>

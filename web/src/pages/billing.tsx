@@ -1,14 +1,18 @@
 import { Link } from "@tanstack/react-router";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useGet, useList } from "../api/queries";
-import type { Invoice, Payment, Refund, Subscription } from "../api/types";
+import type { Dispute, DisputeDetail, Invoice, Payment, Refund, Subscription } from "../api/types";
 import { useFilters } from "../app/search";
-import { serverURL } from "../api/client";
-import { Badge, CopyText, Empty, Facts, Failure, Heading, Select, Skeleton, Status, words } from "../ui/base";
-import { Modal, ModalBody, ModalHead } from "../ui/dialog";
+import { send, serverURL } from "../api/client";
+import { useSigned } from "../app/session";
+import { Badge, Button, CopyText, Empty, Facts, Failure, Heading, Select, Skeleton, Status, words } from "../ui/base";
+import { Modal, ModalBody, ModalFoot, ModalHead } from "../ui/dialog";
 import { Money, Raw, Time } from "../ui/show";
 import { rowLink, Table, type Column } from "../ui/table";
+import { toast } from "../ui/toast";
 
-export type What = "payments" | "invoices" | "subscriptions" | "refunds";
+export type What = "payments" | "invoices" | "subscriptions" | "refunds" | "disputes";
 
 const read = (path: string) => `curl ${serverURL}${path} \\\n  -H "Authorization: Bearer $BILLFOLD_API_KEY"`;
 const customerLink = (c: { customer_id: string; name: string }) => (
@@ -21,6 +25,7 @@ const statuses: Record<What, readonly (readonly [string, string])[]> = {
   invoices: pairs(["finalized", "wallet_held", "card_intended", "card_created", "card_unknown", "card_declined", "card_ok", "paid", "past_due", "void"]),
   subscriptions: pairs(["pending", "active", "on_hold", "paused", "cancelled", "failed", "expired", "past_due"]),
   refunds: pairs(["succeeded", "failed", "pending", "review"]),
+  disputes: ["opened", "challenged", "won", "lost", "accepted", "expired", "cancelled"].map((n) => ["dispute_" + n, words(n)] as const),
 };
 
 interface List {
@@ -94,13 +99,31 @@ function RefundList({ filter }: List) {
   return <Table {...list} label="Refunds" columns={columns} keyOf={(r) => r.refund_id} empty={<Empty title="No refunds" command={read("/refunds")}>What goes back to a card or a wallet stands here:</Empty>} />;
 }
 
-const lists = { payments: PaymentList, invoices: InvoiceList, subscriptions: SubscriptionList, refunds: RefundList };
+/** What a status of a dispute is without the word that all of them begin with. */
+const disputeStatus = (status: string) => status.replace("dispute_", "");
+
+function DisputeList({ filter }: List) {
+  const [, setFilters] = useFilters();
+  const list = useList<Dispute>("/disputes", filter);
+  const columns: Column<Dispute>[] = [
+    { id: "id", head: "Dispute", width: "minmax(9rem,2fr)", cell: (d) => <button type="button" data-row className={rowLink} onClick={() => setFilters({ open: d.dispute_id })}><span className="font-mono text-xs">{d.dispute_id}</span></button> },
+    { id: "payment", head: "Payment", width: "minmax(9rem,2fr)", from: "lg", cell: (d) => <Link to="/payments/$id" params={{ id: d.payment_id }} className="relative z-10 font-mono text-xs text-soft hover:underline">{d.payment_id}</Link> },
+    { id: "stage", head: "Stage", width: "8rem", from: "md", cell: (d) => <span className="text-soft">{words(d.dispute_stage)}</span> },
+    { id: "status", head: "Status", width: "minmax(6rem,1fr)", cell: (d) => <Status of={disputeStatus(d.dispute_status)} /> },
+    { id: "at", head: "Time", width: "8.5rem", from: "sm", cell: (d) => at(d.created_at) },
+    { id: "amount", head: "Amount", width: "minmax(6.5rem,1fr)", right: true, cell: (d) => <Money amount={BigInt(d.amount)} currency={d.currency} /> },
+  ];
+  return <Table {...list} label="Disputes" columns={columns} keyOf={(d) => d.dispute_id} empty={<Empty title="No disputes" command={read("/disputes")}>What a customer's bank asks back stands here, and what of the wallet answers for it:</Empty>} />;
+}
+
+const lists = { payments: PaymentList, invoices: InvoiceList, subscriptions: SubscriptionList, refunds: RefundList, disputes: DisputeList };
+const statusNames: Record<What, string> = { payments: "status", invoices: "state", subscriptions: "status", refunds: "status", disputes: "dispute_status" };
 
 function Filtered({ what, customer = "" }: { what: What; customer?: string }) {
   const [filters, setFilters] = useFilters();
   const status = filters.status ?? "";
   const Rows = lists[what];
-  const filter = { customer_id: customer, [what === "invoices" ? "state" : "status"]: status };
+  const filter = { customer_id: customer, [statusNames[what]]: status };
   return (
     <section className="card overflow-hidden" aria-label={words(what)}>
       <header className="flex justify-end px-4 py-2.5 border-b border-line">
@@ -121,8 +144,9 @@ export const Payments = whole("payments", "Paid from wallets, by card, or both."
 export const Invoices = whole("invoices", "What customers owed, and how it was collected.");
 export const Subscriptions = whole("subscriptions", "What renews by itself.");
 export const Refunds = whole("refunds", "What went back to customers.");
+export const Disputes = whole("disputes", "What customers' banks asked back, and what came of it.");
 
-/** One invoice, subscription or refund in a drawer. */
+/** One object of a list in a drawer. */
 function Drawer({ id, what, onClose }: { id: string; what: What; onClose: () => void }) {
   const found = useGet<unknown>(`/${what}/${id}`);
   return (
@@ -133,13 +157,38 @@ function Drawer({ id, what, onClose }: { id: string; what: What; onClose: () => 
           <div className="grid gap-5">
             {what === "invoices" && <InvoiceDetail i={found.data as Invoice} />}
             {what === "subscriptions" && <SubscriptionDetail s={found.data as Subscription} />}
+            {what === "disputes" && <DisputeDetails d={found.data as DisputeDetail} />}
             {what === "refunds" && <RefundDetail r={found.data as Refund} />}
             <Raw value={found.data} />
           </div>
         )}
       </ModalBody>
+      {what === "invoices" && found.data ? <Void i={found.data as Invoice} /> : null}
     </Modal>
   );
+}
+
+const over = new Set(["paid", "past_due", "void"]);
+
+/** Has nobody try any more to have an invoice paid, while it is not. */
+function Void({ i }: { i: Invoice }) {
+  const client = useQueryClient();
+  const { may } = useSigned();
+  const [busy, setBusy] = useState(false);
+  if (!may("refunds") || over.has(i.state)) return null;
+  const run = async () => {
+    if (!confirm("Make this invoice void? Nobody tries any more to have it paid.")) return;
+    setBusy(true);
+    try {
+      await send("POST", `/invoices/${i.invoice_id}/void`);
+      toast("It becomes void, and what is held of the wallet is given back.");
+    } catch (error) {
+      toast((error as Error).message, true);
+    }
+    await client.invalidateQueries({ predicate: (q) => /^\/(payments|invoices|customers)/.test(String(q.queryKey[2])) });
+    setBusy(false);
+  };
+  return <ModalFoot><Button busy={busy} onClick={() => void run()}>Make it void</Button></ModalFoot>;
 }
 
 export function InvoiceDetail({ i }: { i: Invoice }) {
@@ -166,7 +215,7 @@ export function InvoiceDetail({ i }: { i: Invoice }) {
       {i.attempts.length > 0 && (
         <section>
           <h3 className="font-semibold mb-1">Tries at the card</h3>
-          <Facts of={i.attempts.map((a) => [`${a.number}. try`, <span className="inline-flex gap-3 items-center"><Time at={a.began_at} /><Status of={a.outcome} />{money(a.amount)}</span>] as const)} />
+          <Facts of={i.attempts.map((a) => [`${a.number}. try`, <span className="inline-flex flex-wrap justify-end gap-x-3 items-center"><Time at={a.began_at} /><Status of={a.outcome} />{money(a.amount)}</span>] as const)} />
         </section>
       )}
     </>
@@ -204,3 +253,21 @@ function RefundDetail({ r }: { r: Refund }) {
   );
 }
 
+function DisputeDetails({ d }: { d: DisputeDetail }) {
+  const money = (amount: number | bigint) => <Money amount={amount} currency={d.currency} />;
+  return (
+    <Facts of={[
+      ["Status", <Status of={disputeStatus(d.dispute_status)} />],
+      ["Stage", words(d.dispute_stage)],
+      ["Customer", customerLink(d.customer)],
+      ["Payment", <Link to="/payments/$id" params={{ id: d.payment_id }} className="text-accent underline">{d.payment_id}</Link>],
+      ["Disputed", money(BigInt(d.amount))],
+      ["Held in the wallet", money(d.held_amount)],
+      ["Taken from the wallet", money(d.lost_amount)],
+      ["Owed by the customer", money(d.debt_amount)],
+      ["Written off", money(d.written_off_amount)],
+      d.reason && ["Reason", <span dir="auto">{d.reason}</span>],
+      ["Opened", <Time at={d.created_at} />],
+    ]} />
+  );
+}

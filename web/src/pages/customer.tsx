@@ -17,7 +17,7 @@ import { Wallets } from "./wallet";
 const Billing = lazy(() => import("./billing").then((m) => ({ default: m.OfCustomer })));
 
 const tabs = [["wallet", "Wallet"], ["payments", "Payments"], ["invoices", "Invoices"], ["subscriptions", "Subscriptions"],
-  ["refunds", "Refunds"], ["events", "Events"], ["audit", "Audit"]] as const;
+  ["refunds", "Refunds"], ["disputes", "Disputes"], ["events", "Events"], ["audit", "Audit"]] as const;
 
 export function CustomerPage() {
   const { id = "", tab = "wallet" } = useParams({ strict: false }) as { id?: string; tab?: string };
@@ -56,7 +56,7 @@ export function CustomerPage() {
         ))}
       </nav>
       {tab === "wallet" && <Wallets id={id} customer={c} />}
-      {(tab === "payments" || tab === "invoices" || tab === "subscriptions" || tab === "refunds") &&
+      {(tab === "payments" || tab === "invoices" || tab === "subscriptions" || tab === "refunds" || tab === "disputes") &&
         <Later className="h-64"><Billing id={id} what={tab} /></Later>}
       {tab === "events" && <section className="card overflow-hidden"><EventTable customer={id} /></section>}
       {tab === "audit" && <Trail id={id} />}

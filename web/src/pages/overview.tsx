@@ -3,7 +3,7 @@ import { ArrowUpRight, TriangleAlert } from "lucide-react";
 import { lazy, useMemo } from "react";
 import { APIError, get, serverURL } from "../api/client";
 import { keyOf, useGet } from "../api/queries";
-import type { Business, Delivery, Event, Page, Payment, Webhook } from "../api/types";
+import type { Business, Customer, Delivery, Event, LiabilityRow, Page, Payment, WalletList, Webhook } from "../api/types";
 import { useFilters } from "../app/search";
 import { Choice, cx, Empty, Failure, Heading, Skeleton, Status } from "../ui/base";
 import { BigMoney, dayText, Later, Money, Time } from "../ui/show";
@@ -11,24 +11,6 @@ import { useQueries } from "@tanstack/react-query";
 import { EventLine } from "./eventtable";
 
 const Chart = lazy(() => import("../ui/chart").then((m) => ({ default: m.Chart })));
-
-/** One row of the report on what is owed to customers. What lowers it is negative. */
-interface LiabilityRow {
-  from: string;
-  to: string;
-  currency: string;
-  category: "paid" | "promotional" | "all";
-  opening: number;
-  funded: number;
-  promoted: number;
-  spent: number;
-  refunded: number;
-  expired: number;
-  disputed: number;
-  adjusted: number;
-  closing: number;
-  entries: number;
-}
 
 const spans = [["7", "7 days"], ["30", "30 days"], ["90", "90 days"]] as const;
 const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
@@ -41,9 +23,10 @@ export function Overview() {
   const business = useGet<Business>("/business");
   const report = useGet<{ items: LiabilityRow[] }>("/reports/liability", { from, to, by: "day" }, { keep: true });
   const rows = useMemo(() => report.data?.items.filter((r) => r.category === "all") ?? [], [report.data]);
-  const currencies = [...new Set(rows.filter((r) => r.entries > 0 || r.closing !== 0).map((r) => r.currency))];
+  const currencies: string[] = [...new Set(rows.filter((r) => r.entries > 0 || r.closing !== 0).map((r) => r.currency))];
   const currency = currencies.includes(filters.currency ?? "") ? filters.currency! : currencies[0];
-  const absent = report.error instanceof APIError && report.error.status === 404;
+  // Where customers are spread over servers there are no reports.
+  const absent = report.error instanceof APIError && report.error.code === "EVENTS_NOT_POSSIBLE";
   return (
     <>
       <Heading title="Overview" sub={business.data ? <span dir="auto">{business.data.name}</span> : "\u00a0"}>
@@ -66,7 +49,10 @@ export function Overview() {
       {currency && <Flows currency={currency} rows={rows} />}
       <div className="grid gap-6 lg:grid-cols-2 items-start">
         <LatestEvents />
-        <LatestPayments />
+        <div className="grid gap-6 min-w-0">
+          <LatestPayments />
+          <LowBalances thresholds={Object.keys(business.data?.alerts ?? {}).length > 0} />
+        </div>
       </div>
     </>
   );
@@ -182,6 +168,47 @@ function Failing() {
       </div>
     </div>
   );
+}
+
+/** Wallets whose last alert of the month says that they are low. */
+function LowBalances({ thresholds }: { thresholds: boolean }) {
+  const since = new Date(Math.floor(Date.now() / 3_600_000) * 3_600_000 - 31 * 86_400_000).toISOString();
+  const alerts = useGet<Page<Event>>("/events", { types: "wallet.balance_low,wallet.balance_recovered", created_at_gte: since, page_size: 100 }, { every: 60_000 });
+  const last = new Map<string, Event>();
+  for (const event of alerts.data?.items ?? []) {
+    const at = event.data as { customer_id?: string; currency?: string };
+    const wallet = `${at.customer_id} ${at.currency}`;
+    last.delete(wallet); // so that the newest comes last
+    last.set(wallet, event);
+  }
+  const low = [...last.values()].filter((e) => e.type === "wallet.balance_low").reverse();
+  return (
+    <Panel title="Low balances" to="/events">
+      {alerts.error ? <Failure error={alerts.error} /> : !alerts.data ? <div className="p-4"><Skeleton className="h-32 w-full" /></div> :
+        low.length === 0 ? (thresholds ? <Empty title="No wallet is low">None has fallen below a threshold within a month.</Empty> : (
+          <Empty title="No threshold is set" command={thresholdCommand()}>Be told of wallets that run low:</Empty>
+        )) : <ul className="divide-y divide-line">{low.slice(0, 8).map((e) => <li key={e.id} className="px-4 py-2.5"><LowLine event={e} /></li>)}</ul>}
+    </Panel>
+  );
+}
+
+function LowLine({ event }: { event: Event }) {
+  const at = event.data as { customer_id: string; currency: string };
+  const customer = useGet<Customer>(`/customers/${at.customer_id}`);
+  const wallets = useGet<WalletList>(`/customers/${at.customer_id}/wallets`);
+  const wallet = wallets.data?.items.find((w) => w.currency === at.currency);
+  return (
+    <div className="flex items-center gap-3 min-w-0">
+      <Link to="/customers/$id" params={{ id: at.customer_id }} search={{ currency: at.currency } as never} className="truncate flex-1 hover:underline" dir="auto">{customer.data?.name ?? at.customer_id}</Link>
+      <span className="text-sm text-soft hidden sm:inline"><Time at={event.timestamp} /></span>
+      {wallet ? <Money amount={wallet.available} currency={at.currency} className="text-bad" /> : <Skeleton className="h-4 w-16" />}
+    </div>
+  );
+}
+
+function thresholdCommand(): string {
+  return [`curl -X PATCH ${serverURL}/business \\`, `  -H "Authorization: Bearer $BILLFOLD_API_KEY" \\`, `  -H "Content-Type: application/json" \\`,
+    `  -d '{"alerts": {"USD": [{"below": 500, "recover_at": 1000}]}}'`].join("\n");
 }
 
 function Panel({ title, to, children }: { title: string; to: "/events" | "/payments"; children: React.ReactNode }) {

@@ -1,13 +1,15 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { ChevronRight, Download } from "lucide-react";
+import { ChevronRight, Download, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { download } from "../api/client";
 import { useGet } from "../api/queries";
 import type { Invoice, PaymentDetail } from "../api/types";
+import { useSigned } from "../app/session";
 import { Button, CopyText, Empty, Facts, Failure, Skeleton, Status, words } from "../ui/base";
 import { BigMoney, Money, Raw, Time } from "../ui/show";
 import { toast } from "../ui/toast";
 import { InvoiceDetail, paidBy } from "./billing";
+import { RefundDialog } from "./refund";
 
 export function PaymentPage() {
   const { id = "" } = useParams({ strict: false }) as { id?: string };
@@ -15,6 +17,8 @@ export function PaymentPage() {
   const p = found.data;
   const invoice = useGet<Invoice>(`/invoices/${p?.invoice_id}`, undefined, { enabled: !!p });
   const [busy, setBusy] = useState(false);
+  const [refunding, setRefunding] = useState(false);
+  const { may } = useSigned();
   if (found.error && !p) return <Failure error={found.error} retry={() => void found.refetch()} />;
   const pdf = async () => {
     setBusy(true);
@@ -37,8 +41,12 @@ export function PaymentPage() {
             <h1><span className="sr-only">Payment of </span><BigMoney amount={p.total_amount} currency={p.currency} /></h1>
             <Status of={p.status} />
             {p.refund_status && <Status of={p.refund_status + " refund"} />}
-            <Button className="ml-auto" onClick={() => void pdf()} busy={busy}><Download size={15} aria-hidden />Invoice as PDF</Button>
+            <div className="ml-auto flex flex-wrap gap-2">
+              {may("refunds") && p.status === "succeeded" && p.refund_status !== "full" && <Button onClick={() => setRefunding(true)}><Undo2 size={15} aria-hidden />Refund</Button>}
+              <Button onClick={() => void pdf()} busy={busy}><Download size={15} aria-hidden />Invoice as PDF</Button>
+            </div>
           </div>
+          {refunding && <RefundDialog payment={p} onClose={() => setRefunding(false)} />}
           <div className="grid gap-6 lg:grid-cols-2 items-start">
             <section className="card p-5 grid gap-4" aria-label="Payment">
               <h2 className="font-semibold">Payment</h2>
@@ -61,7 +69,7 @@ export function PaymentPage() {
             <section className="card p-5 lg:col-span-2" aria-label="Refunds">
               <h2 className="font-semibold mb-2">Refunds</h2>
               {p.refunds.length === 0 ? <Empty title="Nothing was refunded" /> :
-                <Facts of={p.refunds.map((r) => [`${words(r.destination)}${r.reason ? `: ${r.reason}` : ""}`, <span className="inline-flex items-center gap-3"><Time at={r.created_at} /><Status of={r.status} /><Money amount={r.amount} currency={r.currency} /></span>] as const)} />}
+                <Facts of={p.refunds.map((r) => [`${words(r.destination)}${r.reason ? `: ${r.reason}` : ""}`, <span className="inline-flex flex-wrap justify-end items-center gap-x-3"><Time at={r.created_at} /><Status of={r.status} /><Money amount={r.amount} currency={r.currency} /></span>] as const)} />}
             </section>
           </div>
         </>

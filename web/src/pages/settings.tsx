@@ -7,6 +7,7 @@ import { useSigned } from "../app/session";
 import { display } from "../money/money";
 import { Badge, Button, CopyText, Facts, Failure, Field, Heading, Skeleton } from "../ui/base";
 import { toast } from "../ui/toast";
+import { CardProcessor } from "./processor";
 
 export function Settings() {
   const { mode } = useSigned();
@@ -16,6 +17,7 @@ export function Settings() {
     <>
       <Heading title="Settings" sub={`Of this business in ${mode} mode. The other mode has its own.`} />
       {business.data ? <Form key={JSON.stringify(business.data)} now={business.data} /> : <Skeleton className="h-96 w-full" />}
+      <CardProcessor />
     </>
   );
 }

@@ -60,11 +60,11 @@ export function Badge({ tone = "neutral", children }: { tone?: Tone; children: R
 }
 
 const statuses: Record<string, Tone> = {
-  succeeded: "good", active: "good", paid: "good", delivered: "good", captured: "good", card_ok: "good",
-  failed: "bad", past_due: "bad", card_declined: "bad", on_hold: "bad", rejected: "bad", gone: "bad", timed_out: "bad",
+  succeeded: "good", active: "good", paid: "good", delivered: "good", captured: "good", card_ok: "good", won: "good",
+  failed: "bad", past_due: "bad", card_declined: "bad", on_hold: "bad", rejected: "bad", gone: "bad", timed_out: "bad", lost: "bad",
   unreachable: "bad", untrusted: "bad", refused_address: "bad",
   processing: "warn", pending: "warn", requires_payment_method: "warn", requires_customer_action: "warn", review: "warn", paused: "warn",
-  card_unknown: "warn",
+  card_unknown: "warn", opened: "warn", challenged: "warn",
 };
 
 export function words(name: string): string {
@@ -112,12 +112,12 @@ export function Choice<T extends string>({ label, value, of, onChange }: {
 }
 
 export function Select({ label, value, onChange, of, none }: {
-  label: string; value: string; onChange: (next: string) => void; of: readonly (readonly [string, string])[]; none: string;
+  label: string; value: string; onChange: (next: string) => void; of: readonly (readonly [string, string])[]; none?: string;
 }) {
   return (
     <select aria-label={label} value={value} onChange={(e) => onChange(e.target.value)}
-      className={cx("h-8 max-w-48 rounded-lg border pl-2.5 pr-1 text-sm bg-surface hover:border-faint", value ? "border-accent text-ink" : "border-edge text-soft")}>
-      <option value="">{none}</option>
+      className={cx("h-8 max-w-48 rounded-lg border pl-2.5 pr-1 text-sm bg-surface hover:border-faint", none === undefined ? "border-edge text-ink" : value ? "border-accent text-ink" : "border-edge text-soft")}>
+      {none !== undefined && <option value="">{none}</option>}
       {of.map(([name, text]) => <option key={name} value={name}>{text}</option>)}
     </select>
   );
@@ -132,7 +132,7 @@ export function CopyText({ text, shown, label }: { text: string; shown?: ReactNo
   }, [copied]);
   return (
     <button type="button" aria-label={label ?? `Copy ${text}`} onClick={() => void copy(text).then(() => setCopied(true))}
-      className="group inline-flex items-center max-w-full rounded-md px-1 -mx-1 text-left hover:bg-sunken relative z-10">
+      className="group inline-flex items-center max-w-[calc(100%+0.5rem)] rounded-md px-1 -mx-1 text-left hover:bg-sunken relative z-10">
       <span className="font-mono text-xs truncate">{shown ?? text}</span>
       {shown === "" ? (copied ? <Check size={14} className="text-good" aria-hidden /> : <Copy size={14} className="text-faint" aria-hidden />) : (
         <span className="absolute left-full pl-0.5" aria-hidden>
@@ -207,7 +207,7 @@ export function Facts({ of }: { of: (readonly [string, ReactNode] | false | "" |
     <dl className="divide-y divide-line">
       {of.filter((row) => !!row).map(([name, value]) => (
         <div key={name} className="flex justify-between gap-6 py-2">
-          <dt className="text-soft shrink-0">{name}</dt>
+          <dt className="text-soft min-w-20 break-words">{name}</dt>
           <dd className="text-right min-w-0 break-words">{value}</dd>
         </div>
       ))}

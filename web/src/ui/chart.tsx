@@ -46,13 +46,20 @@ export function Chart({ label, days, series, currency, height = 220, onHover, on
     const faint = colour("faint");
     const axis = { stroke: faint, font: "11px Inter, sans-serif", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
     const tints = series.map((s) => colour(s.color));
+    const bars = series.some((s) => s.kind === "bars");
+    // What holds at the end of a step is drawn through it, so the last needs an end as well,
+    // and bars need room on both sides.
+    const at = days.map((d) => Date.parse(d) / 1000);
+    const step = at.length > 1 ? at.at(-1)! - at.at(-2)! : 86_400;
+    const data: uPlot.AlignedData = bars ? [at, ...series.map((s) => s.values)] : [[...at, at.at(-1)! + step], ...series.map((s) => [...s.values, s.values.at(-1) ?? null])];
+    const known = (idx: number | null | undefined) => (idx == null ? null : Math.min(idx, days.length - 1));
     const plot = new uPlot({
       width: outer.clientWidth, height, legend: { show: false }, padding: [8, 8, 0, 0],
-      scales: { x: { time: true }, y: { range: (_, low, high) => rangeOf(low ?? 0, high ?? 0) } },
+      scales: { x: { time: true, ...(bars ? { range: [at[0]! - step / 2, at.at(-1)! + step / 2] as [number, number] } : {}) }, y: { range: (_, low, high) => rangeOf(low ?? 0, high ?? 0) } },
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       axes: [
-        { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => monthDay.format(at * 1000)) },
+        { ...axis, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((split) => (split > at.at(-1)! ? "" : monthDay.format(split * 1000))) },
         {
           ...axis, size: 68, space: 28, incrs: steps,
           values: (_, splits, _axis, _space, step) => splits.map((at) => labelOf(at, step, currency)),
@@ -64,11 +71,12 @@ export function Chart({ label, days, series, currency, height = 220, onHover, on
           { paths: uPlot.paths.bars!({ size: [0.7, 24], radius: 0.2 }), fill: tints[i] + "cc", width: 0 }),
       }))],
       hooks: {
-        setCursor: [(u) => tell.current.onHover?.(u.cursor.idx ?? null)],
+        setCursor: [(u) => tell.current.onHover?.(known(u.cursor.idx))],
       },
-    }, [days.map((d) => Date.parse(d) / 1000), ...series.map((s) => s.values)], outer);
+    }, data, outer);
     const pick = () => {
-      if (plot.cursor.idx != null) tell.current.onPick?.(plot.cursor.idx);
+      const index = known(plot.cursor.idx);
+      if (index !== null) tell.current.onPick?.(index);
     };
     plot.over.addEventListener("click", pick);
     const observer = new ResizeObserver(() => plot.setSize({ width: outer.clientWidth, height }));

@@ -53,12 +53,6 @@ export function scroller(): HTMLElement | null {
 export function Table<T extends RowData>({ label, columns, rows, keyOf, empty, error, retry, more, loadingMore, fresh, footer }: Props<T>) {
   const width = useWidth();
   const shown = columns.filter((c) => !c.from || width >= breakpoints[c.from]);
-  const table = useTable({
-    features,
-    data: rows ?? [],
-    getRowId: keyOf,
-    columns: shown.map((c): ColumnDef<typeof features, T> => ({ id: c.id, header: c.head, cell: (cell) => c.cell(cell.row.original) })),
-  });
   const body = useRef<HTMLDivElement>(null);
   const [margin, setMargin] = useState(0);
   useEffect(() => {
@@ -72,16 +66,24 @@ export function Table<T extends RowData>({ label, columns, rows, keyOf, empty, e
     if (inner) observer.observe(inner);
     return () => observer.disconnect();
   }, []);
-  const model = table.getRowModel().rows;
+  const count = rows?.length ?? 0;
   const virtual = useVirtualizer({
-    count: model.length, getScrollElement: scroller, estimateSize: () => rowHeight, overscan: 12, scrollMargin: margin,
-    getItemKey: (i) => model[i]!.id,
+    count, getScrollElement: scroller, estimateSize: () => rowHeight, overscan: 12, scrollMargin: margin,
   });
-  const items = virtual.getVirtualItems();
+  const items = virtual.getVirtualItems().filter((item) => item.index < count);
+  // The table gets those rows alone that are in sight, so what a page more costs does not
+  // grow with what was loaded before.
+  const table = useTable({
+    features,
+    data: items.map((item) => rows![item.index]!),
+    getRowId: keyOf,
+    columns: shown.map((c): ColumnDef<typeof features, T> => ({ id: c.id, header: c.head, cell: (cell) => c.cell(cell.row.original) })),
+  });
+  const model = table.getRowModel().rows;
   const lastShown = items.at(-1)?.index ?? -1;
   useEffect(() => {
-    if (more && !loadingMore && lastShown >= model.length - 15) more();
-  }, [more, loadingMore, lastShown, model.length]);
+    if (more && !loadingMore && lastShown >= count - 15) more();
+  }, [more, loadingMore, lastShown, count]);
 
   if (error && !rows) return <Failure error={error} retry={retry} />;
   if (rows?.length === 0) return <>{empty}</>;
@@ -99,8 +101,8 @@ export function Table<T extends RowData>({ label, columns, rows, keyOf, empty, e
             {shown.map((c) => <div key={c.id} role="cell"><Skeleton className={cx("h-3.5 w-3/5", c.right && "ml-auto")} /></div>)}
           </div>
         ))}
-        {items.map((item) => {
-          const row = model[item.index]!;
+        {items.map((item, place) => {
+          const row = model[place]!;
           return (
             <div key={row.id} role="row" aria-rowindex={item.index + 2}
               className={cx("absolute inset-x-0 top-0 grid gap-4 px-4 h-11 items-center border-b border-line hover:bg-sunken has-[a:focus-visible]:bg-tint has-[button:focus-visible]:bg-tint",
