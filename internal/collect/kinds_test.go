@@ -15,7 +15,8 @@ import (
 
 // neverDue are the kinds of objects about which nothing is ever due.
 var neverDue = []ledger.ObjectKind{
-	collect.AutoTopUps, collect.Methods, collect.PortalAccess, collect.Requests, collect.SandboxPayments, collect.Setups,
+	collect.AutoTopUps, collect.Methods, collect.PortalAccess, collect.ProcessorCustomers, collect.Requests, collect.SandboxPayments,
+	collect.Setups,
 }
 
 // Every kind of object of which something can be due is one that the workers look for, and

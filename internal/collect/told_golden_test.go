@@ -61,12 +61,12 @@ func (k *telling) payments() {
 	k.rounds(k.w)
 }
 
-// waiting tells of a payment that the customer has to confirm, and of one that does not end.
+// waiting tells of a payment that does not end, and of one that the customer has to confirm.
 func (k *telling) waiting() {
-	k.paid("inv_confirmed", processor.SandboxRequiresAction, 1000)
 	k.paid("inv_open", processor.SandboxProcessing, 1000)
 	k.clock.Move(billing.EscalateAfter)
 	k.rounds(k.w)
+	k.paid("inv_confirmed", processor.SandboxRequiresAction, 1000)
 }
 
 // methods tells of payment methods.
