@@ -25,6 +25,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const { mode, change } = useSigned();
   const { shown } = useTheme();
   const [text, setText] = useState("");
+  const [chosen, setChosen] = useState("");
   const asked = useDeferredValue(text.trim());
   const mail = asked.includes("@");
   const found = useGet<Page<Customer>>("/customers", mail ? { email: asked, page_size: 6 } : { name: asked, page_size: 6 }, { enabled: asked.length > 1, keep: true });
@@ -42,9 +43,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     { text: shown === "dark" ? "Light theme" : "Dark theme", icon: shown === "dark" ? SunMedium : Moon, act: () => setTheme(shown === "dark" ? "light" : "dark") },
   ].filter((c) => fits(c.text));
   const customers = asked.length > 1 ? found.data?.items ?? [] : [];
+  // What is found comes later than what is typed: the first of what is there is always chosen, so that Enter leads somewhere.
+  const rows = [...(object ? ["object"] : []), ...customers.map((c) => c.customer_id), ...pages.map((p) => p.to as string), ...commands.map((c) => c.text)];
   return (
     <Modal kind="palette" label="Search and commands" onClose={onClose}>
-      <Command shouldFilter={false} label="Search and commands" className="flex flex-col min-h-0">
+      <Command shouldFilter={false} value={rows.includes(chosen) ? chosen : rows[0] ?? ""} onValueChange={setChosen} label="Search and commands" className="flex flex-col min-h-0">
         <Command.Input value={text} onValueChange={setText} autoFocus placeholder="A page, a customer's name or email, or an id"
           className="h-13 px-5 text-lg bg-transparent focus:outline-none border-b border-line" />
         <Command.List className="overflow-y-auto p-2 min-h-0 max-h-[50dvh] focus:outline-none">

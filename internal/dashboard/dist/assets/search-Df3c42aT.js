@@ -1,0 +1,1 @@
+import{t as e}from"./useNavigate-D_eYMLPB.js";import{I as t}from"./index-BOXP7bkp.js";import{C as n,x as r}from"./money-WNB050eX.js";var i=n(r(),1);function a(){let n=t({strict:!1}),r=e();return[n,(0,i.useCallback)(e=>{r({to:`.`,replace:!0,resetScroll:!1,search:(t=>{let n={...t,...e};for(let e of Object.keys(n))n[e]||delete n[e];return n})})},[r])]}export{a as t};
