@@ -29,6 +29,7 @@ func TestInABrowser(t *testing.T) {
 		t.Fatalf("got no link for the first owner, want one in\n%s", server.Log())
 	}
 	keys, token := seed(t, server)
+	npm(t, nil, "npm", "run", "--silent", "generate")
 	out := npm(t, []string{
 		"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_TEST_KEY=" + keys.TestKey, "BILLFOLD_LIVE_KEY=" + keys.LiveKey,
 		"BILLFOLD_FIRST_JOIN=" + first[1], "BILLFOLD_JOIN=" + token,
