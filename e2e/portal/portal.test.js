@@ -1,7 +1,8 @@
 // What a customer does in the portal, in a browser, against the real server.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, api, base, fits, launch, nasty, shut, visit } from "../../web/tests/rig.js";
+import { nasty } from "../../web/tests/data.js";
+import { accessible, api, base, fits, launch, shut, visit } from "../../web/tests/rig.js";
 
 const pages = ["", "/history", "/top-up", "/cards", "/subscriptions", "/invoices"];
 const ahead = (days) => new Date(Date.now() + days * 86_400_000).toISOString();
@@ -54,7 +55,7 @@ async function fill() {
   await api("POST", "/payments", { customer: { customer_id: evil.customer_id }, billing: { country: "US" }, product_cart: [{ product_id: bad.product_id, quantity: 1 }] });
 }
 
-const enter = async (t, customer, options) => visit(t, { business: {} }, { real: true, path: await link(customer), ...options });
+const enter = async (t, customer, options) => visit(t, {}, { role: null, path: await link(customer), ...options });
 
 /** Where somebody wants to look at them, the pages are kept as pictures. */
 const keep = (page, name) => process.env.BILLFOLD_PICTURES && page.screenshot({ path: `${process.env.BILLFOLD_PICTURES}/${name}.png`, fullPage: true });
@@ -103,8 +104,8 @@ test("a customer sees balances, pages through the history and downloads a statem
 });
 
 test("a customer tops up with a card of theirs, once, and with another card", async (t) => {
-  const { page, state } = await enter(t, ada);
-  state.expected.push(/^422 \/portal\/top-up$/);
+  const { page, expected } = await enter(t, ada);
+  expected.push(/^422 \/portal\/top-up$/);
   const balance = async () => (await api("GET", `/customers/${ada.customer_id}/wallets/USD`)).balance;
   const had = await balance();
   await page.getByRole("link", { name: "Top up USD" }).click();
@@ -182,8 +183,8 @@ test("a customer cancels a subscription, and changes their mind", async (t) => {
 });
 
 test("a customer signs out, and a link that is over says so", async (t) => {
-  const { page, state } = await enter(t, ada);
-  state.expected.push(/^401 \/portal/);
+  const { page, expected } = await enter(t, ada);
+  expected.push(/^401 \/portal/);
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "You are signed out" }).waitFor();
   await page.goto(`${base}/portal/x`);
