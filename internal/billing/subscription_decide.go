@@ -87,14 +87,22 @@ func (d *subscriptionDecision) tell(events ...SubscriptionEvent) {
 
 // wish refuses whatever is wished for of a subscription that has ended.
 func (d *subscriptionDecision) wish(f func() error) error {
-	s := &d.Subscription
+	if err := d.Subscription.Ended(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// Ended refuses a subscription that has ended, with [CodeSubscriptionExpired] or
+// [CodeSubscriptionInactive]; of any other it returns nil.
+func (s *Subscription) Ended() error {
 	if s.Status == SubscriptionExpired {
 		return ledger.Errorf(CodeSubscriptionExpired, "subscription %s has expired", s.ID)
 	}
 	if s.Status.Final() {
 		return ledger.Errorf(CodeSubscriptionInactive, "subscription %s is %s", s.ID, s.Status)
 	}
-	return f()
+	return nil
 }
 
 // wantActive refuses what only an active subscription does.

@@ -168,8 +168,10 @@ func (c *Collector) Setup(ctx context.Context, tenant ledger.Tenant, id string) 
 func (c *Collector) CompleteSetup(ctx context.Context, s *Setup, method Method) error {
 	now := c.now()
 	if !s.Discard {
-		if err := c.roomForMethod(ctx, s.Tenant, s.CustomerID); err != nil && s.State != SetupComplete {
-			return err
+		if s.State != SetupComplete {
+			if err := c.RoomForMethod(ctx, s.Tenant, s.CustomerID); err != nil {
+				return err
+			}
 		}
 		method.ID = c.book.NewID(MethodIDPrefix)
 	}
@@ -225,8 +227,9 @@ func (c *Collector) subscribeBy(ctx context.Context, s *Setup, method Method) er
 	return c.GoOn(ctx, s.Tenant, outcome.Invoice.Collection.InvoiceID)
 }
 
-// roomForMethod refuses another payment method of a customer who has as many as may be.
-func (c *Collector) roomForMethod(ctx context.Context, tenant ledger.Tenant, customerID string) error {
+// RoomForMethod refuses another payment method of a customer who has [MethodsMax], with
+// [ledger.CodeLimitReached].
+func (c *Collector) RoomForMethod(ctx context.Context, tenant ledger.Tenant, customerID string) error {
 	used, err := c.Methods(ctx, tenant, customerID)
 	if err == nil && len(used) >= MethodsMax {
 		err = ledger.Errorf(ledger.CodeLimitReached, "a customer may have %d payment methods; remove one first", MethodsMax)

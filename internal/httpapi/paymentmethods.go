@@ -163,12 +163,8 @@ func (s *Server) saveCard(c *call, token string, recurring bool) error {
 // addMethod gives the method its id under the request's key, and keeps it. Whoever comes
 // again finds the id, and has the method kept if it is not.
 func (s *Server) addMethod(c *call, customerID string, method collect.Method, once *ledger.Once) error {
-	used, err := s.collector.Methods(c.r.Context(), c.tenant(), customerID)
-	if err != nil {
+	if err := s.collector.RoomForMethod(c.r.Context(), c.tenant(), customerID); err != nil {
 		return err
-	}
-	if len(used) >= collect.MethodsMax {
-		return ledger.Errorf(ledger.CodeLimitReached, "a customer may have %d payment methods; remove one first", collect.MethodsMax)
 	}
 	method.ID, method.CreatedAt = s.book.NewID(collect.MethodIDPrefix), s.book.Now()
 	answer := methodJSON(&method)

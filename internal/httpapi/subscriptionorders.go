@@ -2,10 +2,8 @@ package httpapi
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/billfold/billfold/internal/billing"
 	"github.com/billfold/billfold/internal/collect"
@@ -32,32 +30,49 @@ func paymentOfAnswer(o *collect.SubscriptionOutcome) []byte {
 }
 
 // replyPayment answers with the payment that was kept of an answer, and with the page on
-// which the customer has to confirm it, as long as they have to. A change of plan that is
-// paid has no payment to see to, and says so as the published API does.
+// which the customer has to confirm it, as long as they have to.
 func (s *Server) replyPayment(c *call, kept []byte) error {
-	var answer paymentOf
+	answer, _, err := s.paymentKept(c, kept)
+	if err != nil {
+		return err
+	}
+	return c.replyJSON(answer)
+}
+
+// replyPlanChange answers as [Server.replyPayment] does, but for a change of plan that is
+// paid: that has no payment to see to, and says so as the published API does.
+func (s *Server) replyPlanChange(c *call, kept []byte) error {
+	answer, status, err := s.paymentKept(c, kept)
+	if err != nil {
+		return err
+	}
+	if status == collect.Succeeded {
+		answer.PaymentID = nil
+	}
+	return c.replyJSON(answer)
+}
+
+// paymentKept reads the payment that was kept of an answer, and how it stands, empty where
+// there is none.
+func (s *Server) paymentKept(c *call, kept []byte) (answer paymentOf, status collect.Status, err error) {
 	if err := json.Unmarshal(kept, &answer); err != nil || answer.PaymentID == nil {
-		return errors.Join(err, c.replyKept(kept))
+		return answer, "", err
 	}
 	id := collect.InvoiceIDPrefix + (*answer.PaymentID)[len(collect.PaymentIDPrefix):]
 	invoice, err := s.collector.Invoice(c.r.Context(), c.tenant(), id)
 	if err != nil {
-		return err
+		return answer, "", err
 	}
-	switch invoice.Status() {
-	case collect.RequiresAction, collect.RequiresMethod:
+	status = invoice.Status()
+	if status == collect.RequiresAction || status == collect.RequiresMethod {
 		secret := s.links.Invoice(c.tenant(), id)
 		url := s.links.URL(secret)
 		answer.ClientSecret, answer.Link = &secret, &url
 		if by := invoice.Collection.MethodBy; !by.IsZero() {
 			answer.ExpiresOn = (*collect.Time)(&by)
 		}
-	case collect.Succeeded:
-		if strings.HasSuffix(c.route.label, "/change-plan") {
-			answer.PaymentID = nil
-		}
 	}
-	return c.replyJSON(answer)
+	return answer, status, nil
 }
 
 // handleSubscriptionCharge charges an on-demand subscription.
@@ -167,7 +182,7 @@ func (s *Server) handlePlanChange(c *call) error {
 	if err != nil {
 		return err
 	}
-	kept, done, err := s.repeatedOrder(c, key, "plan", &request, s.replyPayment)
+	kept, done, err := s.repeatedOrder(c, key, "plan", &request, s.replyPlanChange)
 	if done || err != nil {
 		return err
 	}
@@ -187,7 +202,7 @@ func (s *Server) handlePlanChange(c *call) error {
 	if request.Metadata != "" {
 		order.Terms.Metadata = json.RawMessage(request.Metadata)
 	}
-	return s.carryOutOrder(c, found, order, s.replyPayment)
+	return s.carryOutOrder(c, found, order, s.replyPlanChange)
 }
 
 // handlePlanPreview says what a change of plan would come to.
@@ -302,12 +317,10 @@ func (s *Server) newSubscriptionMethod(c *call, f *fields) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case found.Status == billing.SubscriptionExpired:
-		return ledger.Errorf(billing.CodeSubscriptionExpired, "subscription %s has expired", found.ID)
-	case found.Status.Final():
-		return ledger.Errorf(billing.CodeSubscriptionInactive, "subscription %s is %s", found.ID, found.Status)
-	case !s.collector.TakesCards(c.tenant(), found.CustomerID):
+	if err := found.Ended(); err != nil {
+		return err
+	}
+	if !s.collector.TakesCards(c.tenant(), found.CustomerID) {
 		return errNoProcessor("type")
 	}
 	expires := s.book.Now().Add(collect.SetupLives)
