@@ -4,19 +4,19 @@ package dashboard
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/billfold/billfold/e2e/harness"
 )
+
+// sources is the folder of the dashboard's sources and of what tests them.
+const sources = "../../web"
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
@@ -29,12 +29,11 @@ func TestInABrowser(t *testing.T) {
 		t.Fatalf("got no link for the first owner, want one in\n%s", server.Log())
 	}
 	keys, token := seed(t, server)
-	npm(t, nil, "npm", "run", "--silent", "generate")
-	out := npm(t, []string{
+	harness.InFolder(t, sources, nil, "npm", "run", "--silent", "generate")
+	harness.NodeTests(t, sources, []string{
 		"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_TEST_KEY=" + keys.TestKey, "BILLFOLD_LIVE_KEY=" + keys.LiveKey,
 		"BILLFOLD_FIRST_JOIN=" + first[1], "BILLFOLD_JOIN=" + token,
-	}, "node", "--test", "--test-reporter=tap", "tests/money.test.js", "tests/dashboard.test.js")
-	wantAllPassed(t, out)
+	}, `[1-9]\d*`, "tests/money.test.js", "tests/dashboard.test.js")
 }
 
 // TestPictures has the browser draw some pages of answers that were recorded, and compares
@@ -51,18 +50,8 @@ func TestPictures(t *testing.T) {
 		keys, token := seed(t, server)
 		environ = append(environ, "BILLFOLD_RECORD=1", "BILLFOLD_TEST_KEY="+keys.TestKey, "BILLFOLD_JOIN="+token)
 	}
-	wantAllPassed(t, npm(t, environ, "node", "--test", "--test-reporter=tap", "tests/golden.test.js"))
+	harness.NodeTests(t, sources, environ, `[1-9]\d*`, "tests/golden.test.js")
 	comparePictures(t, made)
-}
-
-// wantAllPassed reads what node's runner says.
-func wantAllPassed(t *testing.T, out []byte) {
-	t.Helper()
-	for _, want := range []string{`(?m)^# pass [1-9]\d*$`, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
-		if !regexp.MustCompile(want).Match(out) {
-			t.Errorf("got no line %s, want one in\n%s", want, out)
-		}
-	}
 }
 
 // seeded is a business with demo data.
@@ -96,7 +85,7 @@ func run(t *testing.T, document any, arguments ...string) {
 // TestBuiltFilesAreThoseOfTheSources builds the dashboard again and wants the same bytes.
 func TestBuiltFilesAreThoseOfTheSources(t *testing.T) {
 	out := t.TempDir()
-	npm(t, nil, "npm", "run", "--silent", "build", "--", "--outDir", out, "--emptyOutDir", "--logLevel", "warn")
+	harness.InFolder(t, sources, nil, "npm", "run", "--silent", "build", "--", "--outDir", out, "--emptyOutDir", "--logLevel", "warn")
 	built, committed := files(t, out), files(t, "../../internal/dashboard/dist")
 	if len(built) == 0 {
 		t.Fatal("got nothing built, want the dashboard")
@@ -141,28 +130,6 @@ func TestStaleFilesAreNoticed(t *testing.T) {
 			t.Errorf("%s: got %q, want one complaint", what, says)
 		}
 	}
-}
-
-// nodeMax is how long a command may take; a browser that hangs is to be seen as such.
-const nodeMax = 15 * time.Minute
-
-// npm runs a command in the folder of the sources.
-func npm(t *testing.T, environ []string, name string, arguments ...string) []byte {
-	t.Helper()
-	dir, err := filepath.Abs("../../web")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), nodeMax)
-	defer cancel()
-	command := exec.CommandContext(ctx, name, arguments...)
-	command.Dir = dir
-	command.Env = append(command.Environ(), environ...)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
-	return out
 }
 
 // files reads a folder, by names below it.

@@ -3,9 +3,7 @@ package portal
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/billfold/billfold/e2e/harness"
@@ -21,17 +19,8 @@ func TestInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=tap", tests)
-	command.Dir = filepath.Join("..", "..", "web") // whose packages have the browser's driver
-	command.Env = append(command.Environ(), "BILLFOLD_URL=http://"+server.Addr, "BILLFOLD_TEST_KEY="+harness.TestKey,
-		"BILLFOLD_LIVE_KEY="+harness.LiveKey)
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	environ := []string{
+		"BILLFOLD_URL=http://" + server.Addr, "BILLFOLD_TEST_KEY=" + harness.TestKey, "BILLFOLD_LIVE_KEY=" + harness.LiveKey,
 	}
-	for _, want := range []string{`(?m)^# pass [1-9]\d*$`, `(?m)^# fail 0$`, `(?m)^# skipped 0$`} {
-		if !regexp.MustCompile(want).Match(out) {
-			t.Errorf("got no line %s, want one in\n%s", want, out)
-		}
-	}
+	harness.NodeTests(t, "../../web", environ, `[1-9]\d*`, tests) // whose packages have the browser's driver
 }
