@@ -250,19 +250,24 @@ func TestDisputeIsWonAfterItsLotExpired(t *testing.T) {
 	})
 }
 
-// paid has an invoice paid by a card alone.
-func (s *stage) paid(id, method string, total money.Amount) *collect.Collector {
-	s.Helper()
-	c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+// anInvoice is one of a payment by cus_1.
+func anInvoice(id, method string, total money.Amount) collect.Invoice {
 	settings := access.DefaultSettings()
-	if err := c.Open(s.Context(), collect.Invoice{
+	return collect.Invoice{
 		Tenant: shop, CustomerID: "cus_1", Reason: collect.ForPayment, Method: method,
 		Items: []collect.Item{{Line: billing.Line{ID: "pdt_1", Amount: total}, Name: "A", Quantity: 1}},
 		Collection: billing.Collection{
 			InvoiceID: id, Currency: "USD", Total: total, State: billing.Finalized,
 			Policy: collect.PolicyOf(&settings, ledger.Test, collect.ForPayment, "USD"),
 		},
-	}); err != nil {
+	}
+}
+
+// paid has an invoice paid by a card alone.
+func (s *stage) paid(id, method string, total money.Amount) *collect.Collector {
+	s.Helper()
+	c := collect.New(s.store, s.sandbox, s.clock.Now, s.random)
+	if err := c.Open(s.Context(), anInvoice(id, method, total)); err != nil {
 		s.Fatal(err)
 	}
 	if err := c.GoOn(s.Context(), shop, id); err != nil {
